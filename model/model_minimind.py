@@ -1,0 +1,446 @@
+"""MiniMind: a Llama-style decoder, dense or mixture-of-experts, written to be read from top to bottom.
+
+    token ids -> embedding -> N x [ x + Attention(RMSNorm(x)) ; x + FeedForward(RMSNorm(x)) ] -> RMSNorm -> logits
+
+Shapes in comments: B batch, T tokens, H query heads, K key/value heads, D head_dim, C hidden_size, E experts.
+The class is a Hugging Face `PreTrainedModel`, so `generate`, `save_pretrained` and every `Cache` work as usual;
+the keys of its state dict are those of Llama, plus `mlp.gate`, `mlp.experts.{i}` and `mlp.shared_experts.{i}`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
+
+
+class MiniMindConfig(PreTrainedConfig):
+    """Sizes and switches of the network. The defaults are MiniMind2-Small, 25,829,888 parameters.
+
+    Raises ValueError, naming the field, for sizes that cannot make a network.
+    """
+
+    model_type = "minimind"
+    keys_to_ignore_at_inference = ["past_key_values"]
+
+    vocab_size: int = 6400
+    hidden_size: int = 512
+    num_hidden_layers: int = 8
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 2
+    intermediate_size: int | None = None  # None: 64 * ceil(8/3 * hidden_size / 64)
+    hidden_act: str = "silu"
+    max_position_embeddings: int = 32768
+    rope_theta: float = 1e6
+    rms_norm_eps: float = 1e-5
+    dropout: float = 0.0
+    flash_attn: bool = True  # False: the written-out attention, slower, for reading and for tests
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = True
+    use_cache: bool = True
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    # Mixture of experts; without use_moe the rest of this block is not looked at.
+    use_moe: bool = False
+    num_experts_per_tok: int = 2
+    n_routed_experts: int = 4
+    n_shared_experts: int = 1
+    scoring_func: str = "softmax"
+    aux_loss_alpha: float = 0.1
+    seq_aux: bool = True  # balance every sequence by itself (True) or the whole batch as one (False)
+    norm_topk_prob: bool = True
+
+    def __post_init__(self, **kwargs):
+        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.hidden_size % (2 * self.num_attention_heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} does not divide into {self.num_attention_heads} heads of even size: "
+                f"choose a multiple of {2 * self.num_attention_heads}"
+            )
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads {self.num_key_value_heads}"
+            )
+        if self.hidden_act != "silu" or self.scoring_func != "softmax":
+            raise ValueError(
+                f"hidden_act {self.hidden_act!r} with scoring_func {self.scoring_func!r}: "
+                "this network knows 'silu' with 'softmax' only"
+            )
+        if self.use_moe and not 1 <= self.num_experts_per_tok <= self.n_routed_experts:
+            raise ValueError(
+                f"num_experts_per_tok {self.num_experts_per_tok} must lie between 1 and "
+                f"n_routed_experts {self.n_routed_experts}"
+            )
+        if self.intermediate_size is None:
+            self.intermediate_size = 64 * math.ceil(self.hidden_size * 8 / 3 / 64)
+        super().__post_init__(**kwargs)
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalisation (Zhang & Sennrich 2019, eq. 4): x / sqrt(mean(x^2) + eps) * weight."""
+
+    def __init__(self, hidden_size: int, eps: float = 1e-5):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # float32 inside: squares of half-precision numbers overflow (float16) or lose the small ones (bfloat16).
+        x32 = x.float()
+        return self.weight * (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.eps)).type_as(x)
+
+
+def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine tables of rotary position embeddings (RoFormer, Su et al. 2021, eq. 15).
+
+    Pair i of a head's `dim` channels turns by the angle position * theta^(-2i/dim).
+    Returns two float32 tensors of shape (end, dim), laid out for `apply_rotary_pos_emb` (both halves equal).
+    """
+    inverse_frequency = theta ** (-torch.arange(0, dim, 2, dtype=torch.float32) / dim)  # (dim/2,)
+    angles = torch.outer(torch.arange(end, dtype=torch.float32), inverse_frequency)  # (end, dim/2)
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def apply_rotary_pos_emb(
+    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, unsqueeze_dim: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotate q (B, T, H, D) and k (B, T, K, D) by their positions; cos and sin are (T, D) or (B, T, D).
+
+    Channel i is paired with channel i + D/2 (the "rotate-half" layout of Llama), so that
+    (a, b) -> (a cos - b sin, b cos + a sin). `unsqueeze_dim` is where the head axis goes, counted in the (T, D)
+    tables: 1 for (B, T, H, D), 0 for (B, H, T, D).
+    """
+    if cos.dim() == 3:
+        unsqueeze_dim += 1
+    cos, sin = cos.unsqueeze(unsqueeze_dim).type_as(q), sin.unsqueeze(unsqueeze_dim).type_as(q)
+
+    def rotate(x: torch.Tensor) -> torch.Tensor:
+        a, b = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-b, a), dim=-1) * sin
+
+    return rotate(q), rotate(k)
+
+
+def repeat_kv(x: torch.Tensor, n_rep: int) -> torch.Tensor:
+    """(B, T, K, D) -> (B, T, K * n_rep, D): give each query head a copy of the key/value head it shares."""
+    if n_rep == 1:
+        return x
+    batch, tokens, heads, dim = x.shape
+    return x[:, :, :, None, :].expand(batch, tokens, heads, n_rep, dim).reshape(batch, tokens, heads * n_rep, dim)
+
+
+class Attention(nn.Module):
+    """Grouped-query causal self-attention (Vaswani et al. 2017, eq. 1; Ainslie et al. 2023).
+
+    H query heads share K < H key/value heads, which makes the KV cache H/K times smaller.
+    """
+
+    def __init__(self, config: MiniMindConfig, layer_idx: int):
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.n_heads, self.n_kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.dropout, self.flash_attn = config.dropout, config.flash_attn
+        self.q_proj = nn.Linear(config.hidden_size, self.n_heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
+        self.o_proj = nn.Linear(self.n_heads * self.head_dim, config.hidden_size, bias=False)
+        self.o_proj.writes_to_residual = True  # _init_weights starts it smaller
+
+    def forward(self, x, rotary, attention_mask=None, past_key_values: Cache | None = None) -> torch.Tensor:
+        """x (B, T, C) -> (B, T, C). `attention_mask` is None for plain causal attention."""
+        batch, tokens, _ = x.shape
+        q = self.q_proj(x).view(batch, tokens, self.n_heads, self.head_dim)
+        k = self.k_proj(x).view(batch, tokens, self.n_kv_heads, self.head_dim)
+        v = self.v_proj(x).view(batch, tokens, self.n_kv_heads, self.head_dim)
+        q, k = apply_rotary_pos_emb(q, k, *rotary)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
+        if past_key_values is not None:
+            k, v = past_key_values.update(k, v, self.layer_idx)  # now all tokens so far
+        dropout = self.dropout if self.training else 0.0
+        if self.flash_attn:
+            # One new token may look at everything before it, so it needs no causal mask.
+            causal = attention_mask is None and tokens > 1
+            out = F.scaled_dot_product_attention(q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True)
+        else:
+            out = self.attend_written_out(q, k, v, attention_mask, dropout)
+        return self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1))
+
+    def attend_written_out(self, q, k, v, attention_mask, dropout: float) -> torch.Tensor:
+        """softmax(q k^T / sqrt(D) + mask) v, the formula itself; `attention_mask` holds 0 and very negative numbers."""
+        n_rep = self.n_heads // self.n_kv_heads
+        k, v = (repeat_kv(t.transpose(1, 2), n_rep).transpose(1, 2) for t in (k, v))  # (B, H, S, D)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(self.head_dim)  # (B, H, T, S)
+        weights = F.softmax((scores + attention_mask).float(), dim=-1).type_as(q)
+        return F.dropout(weights, dropout) @ v
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020, eq. 6): down(silu(gate(x)) * up(x)). The same block serves as an expert."""
+
+    def __init__(self, config: MiniMindConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.down_proj.writes_to_residual = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class MoEGate(nn.Module):
+    """The router: scores every expert for every token and keeps the best `num_experts_per_tok`."""
+
+    def __init__(self, config: MiniMindConfig):
+        super().__init__()
+        self.config = config
+        self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
+
+    def forward(
+        self, x: torch.Tensor, token_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """x (B, T, C), token_mask (B, T), True for text -> expert ids and their weights (B, T, k), balance loss ()."""
+        # float32: in half precision two experts' scores tie far too easily.
+        scores = F.linear(x.float(), self.weight.float()).softmax(dim=-1)  # (B, T, E)
+        weights, experts = scores.topk(self.config.num_experts_per_tok, dim=-1, sorted=False)
+        if self.config.norm_topk_prob:
+            weights = weights / weights.sum(-1, keepdim=True)
+        return experts, weights.type_as(x), self.balance_loss(scores, experts, token_mask)
+
+    def balance_loss(self, scores, experts, token_mask) -> torch.Tensor:
+        """DeepSeek-V2 (2024), eq. 23-25: alpha * sum_e f_e P_e over a sequence's text tokens, mean over sequences.
+
+        f_e is expert e's share of the choices times E (1 when balanced), P_e its mean score. Padding counts nowhere.
+        """
+        n_experts, k = self.config.n_routed_experts, self.config.num_experts_per_tok
+        mask = torch.ones_like(scores[..., :1]) if token_mask is None else token_mask.unsqueeze(-1).float()  # (B, T, 1)
+        chosen = F.one_hot(experts, n_experts).sum(dim=-2) * mask  # (B, T, E)
+        over = (1,) if self.config.seq_aux else (0, 1)
+        n_tokens = mask.sum(over)  # (B, 1) or (1,)
+        f = chosen.sum(over) * n_experts / (k * n_tokens.clamp(min=1))
+        p = (scores * mask).sum(over) / n_tokens.clamp(min=1)
+        loss = (f * p).sum(-1)  # (B,) or (): 0 for a row that is all padding
+        return self.config.aux_loss_alpha * loss.sum() / (n_tokens > 0).sum().clamp(min=1)
+
+
+class MOEFeedForward(nn.Module):
+    """Mixture of experts (Shazeer et al. 2017; shared experts: DeepSeekMoE, Dai et al. 2024, eq. 9).
+
+    Each token goes to k of E routed experts, weighted by the gate, and to all shared experts.
+    """
+
+    def __init__(self, config: MiniMindConfig):
+        super().__init__()
+        self.gate = MoEGate(config)
+        self.experts = nn.ModuleList(FeedForward(config) for _ in range(config.n_routed_experts))
+        self.shared_experts = nn.ModuleList(FeedForward(config) for _ in range(config.n_shared_experts))
+
+    def forward(self, x: torch.Tensor, token_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """x (B, T, C) -> (B, T, C) and the balance loss. Padding (token_mask False) is sent to no expert."""
+        experts, weights, balance_loss = self.gate(x, token_mask)
+        if token_mask is None:
+            out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
+        else:
+            out = self.dispatch(x[token_mask], experts[token_mask], weights[token_mask])
+            out = torch.zeros_like(x).masked_scatter(token_mask.unsqueeze(-1), out)
+        for shared in self.shared_experts:
+            out = out + shared(x)
+        return out, balance_loss
+
+    def dispatch(self, x: torch.Tensor, experts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """x (N, C), experts and weights (N, k) -> (N, C): one matrix product per expert over its tokens, side by side.
+
+        Every expert runs even on zero tokens, so that each parameter has a gradient on every rank.
+        """
+        k = experts.shape[1]
+        order = experts.flatten().argsort(stable=True)  # (N*k,) choices, grouped by expert
+        counts = experts.flatten().bincount(minlength=len(self.experts)).tolist()
+        token = order // k  # which token each choice belongs to
+        grouped = x[token].split(counts)
+        done = torch.cat([expert(rows) for expert, rows in zip(self.experts, grouped, strict=True)])
+        return torch.zeros_like(x).index_add(0, token, (done * weights.flatten()[order, None]).type_as(x))
+
+
+class MiniMindBlock(GradientCheckpointingLayer):
+    """One pre-norm decoder layer: attention, then the feed-forward, each added to the residual stream."""
+
+    def __init__(self, config: MiniMindConfig, layer_idx: int):
+        super().__init__()
+        self.self_attn = Attention(config, layer_idx)
+        self.mlp = MOEFeedForward(config) if config.use_moe else FeedForward(config)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x, rotary, attention_mask=None, token_mask=None, past_key_values=None):
+        """x (B, T, C) -> (B, T, C) and this layer's balance loss (None when dense)."""
+        x = x + self.dropout(self.self_attn(self.input_layernorm(x), rotary, attention_mask, past_key_values))
+        normed, balance_loss = self.post_attention_layernorm(x), None
+        if isinstance(self.mlp, MOEFeedForward):
+            out, balance_loss = self.mlp(normed, token_mask)
+        else:
+            out = self.mlp(normed)
+        return x + self.dropout(out), balance_loss
+
+
+@dataclass
+class MiniMindModelOutput(BaseModelOutputWithPast):
+    aux_loss: torch.Tensor | None = None  # balance loss of all layers, already times alpha; None when dense
+
+
+class MiniMindPreTrainedModel(PreTrainedModel):
+    config_class = MiniMindConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["MiniMindBlock"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _can_compile_fullgraph = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """N(0, 0.02) everywhere (GPT-2), and the two projections that write to the residual stream divided by
+        sqrt(2 * layers), so that its variance does not grow with depth (Radford et al. 2019, section 2.3)."""
+        std = self.config.initializer_range
+        if isinstance(module, nn.Linear | nn.Embedding | MoEGate):
+            if getattr(module, "writes_to_residual", False):
+                std /= math.sqrt(2 * self.config.num_hidden_layers)
+            init.normal_(module.weight, mean=0.0, std=std)
+        elif isinstance(module, RMSNorm):
+            init.ones_(module.weight)
+        elif isinstance(module, MiniMindModel):
+            module.fill_rotary_tables()
+
+
+class MiniMindModel(MiniMindPreTrainedModel):
+    """The decoder without its head: token ids -> hidden states."""
+
+    def __init__(self, config: MiniMindConfig):
+        super().__init__(config)
+        # The attention that is used decides what kind of mask create_causal_mask has to make.
+        self.config._attn_implementation = "sdpa" if config.flash_attn else "eager"
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(MiniMindBlock(config, i) for i in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        shape = (config.max_position_embeddings, config.hidden_size // config.num_attention_heads)
+        self.register_buffer("freqs_cos", torch.empty(shape), persistent=False)
+        self.register_buffer("freqs_sin", torch.empty(shape), persistent=False)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def fill_rotary_tables(self) -> None:
+        end, dim = self.freqs_cos.shape
+        cos, sin = precompute_freqs_cis(dim, end, self.config.rope_theta)
+        init.copy_(self.freqs_cos, cos)
+        init.copy_(self.freqs_sin, sin)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> MiniMindModelOutput:
+        """input_ids (B, T) -> last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
+
+        attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids
+        that start again inside a row mean several documents in that row, and none sees another.
+        Raises ValueError for neither or both of input_ids and inputs_embeds.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give exactly one of input_ids and inputs_embeds")
+        x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        tokens = x.shape[1]
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        if position_ids is None:
+            seen = 0 if past_key_values is None else past_key_values.get_seq_length()
+            position_ids = (torch.arange(tokens, device=x.device) + seen).unsqueeze(0)
+        # None when plain causal attention is all that is needed, which is the fast path.
+        causal_mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=x,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        token_mask = None
+        if self.config.use_moe and attention_mask is not None and attention_mask.dim() == 2:
+            token_mask = attention_mask[:, -tokens:].bool()
+        rotary = self.freqs_cos[position_ids], self.freqs_sin[position_ids]  # (B or 1, T, D)
+
+        x = self.dropout(x)
+        balance_losses = []
+        for layer in self.layers:
+            x, balance_loss = layer(x, rotary, causal_mask, token_mask, past_key_values=past_key_values)
+            balance_losses.append(balance_loss)
+        return MiniMindModelOutput(
+            last_hidden_state=self.norm(x),
+            past_key_values=past_key_values,
+            aux_loss=torch.stack(balance_losses).sum() if self.config.use_moe else None,
+        )
+
+
+class MiniMindForCausalLM(MiniMindPreTrainedModel, GenerationMixin):
+    """The decoder with its language-model head, whose matrix is the embedding's (Press & Wolf 2017)."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: MiniMindConfig | None = None):
+        super().__init__(config or MiniMindConfig())
+        self.model = MiniMindModel(self.config)
+        self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs,
+    ) -> MoeCausalLMOutputWithPast:
+        """input_ids (B, T) -> logits (B, T or logits_to_keep, vocab_size), and past_key_values if asked for.
+
+        With labels (B, T; -100 is not learned; shifted here), `loss` is the mean cross-entropy in nats, plus, for a
+        mixture of experts, `aux_loss`: the balance loss of all layers, already times aux_loss_alpha.
+        """
+        hidden = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+        )
+        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(hidden.last_hidden_state[:, keep])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+            if hidden.aux_loss is not None:
+                loss = loss + hidden.aux_loss
+        return MoeCausalLMOutputWithPast(
+            loss=loss, aux_loss=hidden.aux_loss, logits=logits, past_key_values=hidden.past_key_values
+        )
