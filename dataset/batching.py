@@ -1,0 +1,112 @@
+"""Samples in, batches out: which samples make a step, on which rank, and how they become tensors.
+
+One *step* of the optimizer takes batch_size * accumulation_steps * world_size samples. The order of samples and their
+grouping into steps depend on the seed, the epoch and that product alone, so 4 x 1 equals 1 x 4 and two ranks equal
+one, sample for sample. Every sample comes exactly once per epoch.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+BUCKET_STEPS = 32  # samples are sorted by length within this many steps' worth of shuffled samples
+
+
+class StepSampler:
+    """Yields micro-batches (lists of sample indices) of one rank, `accumulation_steps` of them per step.
+
+    With `lengths`, samples of like length share a step (length buckets). The last step of an epoch may be smaller; a
+    micro-batch left with nothing is an empty list, so that all ranks take the same number of micro-batches.
+    `set_position` chooses the epoch and the step in it where iteration begins.
+    """
+
+    def __init__(self, n_samples, batch_size, accumulation_steps=1, rank=0, world_size=1, seed=0, lengths=None):
+        self.n_samples, self.lengths, self.seed = n_samples, lengths, seed
+        self.accumulation_steps, self.rank, self.world_size = accumulation_steps, rank, world_size
+        self.step_size = batch_size * accumulation_steps * world_size
+        self.set_position(0, 0)
+
+    def set_position(self, epoch: int, start_step: int) -> None:
+        self.epoch, self.start_step = epoch, start_step
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.n_samples // self.step_size)
+
+    def steps(self) -> list[np.ndarray]:
+        """The samples of each step of this epoch, the same on every rank."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.n_samples)
+        if self.lengths is None:
+            return _cut(order, self.step_size)
+        steps = []
+        for pool in _cut(order, BUCKET_STEPS * self.step_size):
+            steps += _cut(pool[np.argsort(self.lengths[pool], kind="stable")], self.step_size)
+        # Short and long steps in random order; the one that is not full, if any, stays last.
+        n_full = self.n_samples // self.step_size
+        full = [step for step in steps if len(step) == self.step_size]
+        return [full[i] for i in rng.permutation(n_full)] + [step for step in steps if len(step) < self.step_size]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self.steps()[self.start_step :]:
+            # A short last step is spread over all micro-batches rather than leaving some ranks idle.
+            parts = np.array_split(step, self.accumulation_steps * self.world_size)
+            for micro in range(self.accumulation_steps):
+                yield parts[micro * self.world_size + self.rank].tolist()
+
+    def __len__(self) -> int:
+        return (self.steps_per_epoch - self.start_step) * self.accumulation_steps
+
+
+def _cut(array: np.ndarray, size: int) -> list[np.ndarray]:
+    return np.split(array, range(size, len(array), size))
+
+
+class Collate:
+    """Samples -> one batch of tensors, padded on the right to the longest.
+
+    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text;
+    or, for samples that carry them, position_ids (B, T) instead of the last. No samples make a batch of one padded
+    row that teaches nothing, for a rank that has to keep step with the others.
+    """
+
+    def __init__(self, pad_token_id: int):
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, samples: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
+        if not samples:
+            blank = torch.full((1, 2), self.pad_token_id)
+            nothing = torch.zeros(1, 2)
+            return {"input_ids": blank, "targets": blank, "loss_mask": nothing, "attention_mask": nothing.long()}
+        input_ids, targets, loss_mask, *position_ids = zip(*samples, strict=True)
+        batch = {
+            "input_ids": pad_sequence(input_ids, batch_first=True, padding_value=self.pad_token_id),
+            "targets": pad_sequence(targets, batch_first=True, padding_value=self.pad_token_id),
+            "loss_mask": pad_sequence(loss_mask, batch_first=True),
+        }
+        if position_ids:
+            batch["position_ids"] = pad_sequence(position_ids[0], batch_first=True)
+        else:
+            batch["attention_mask"] = pad_sequence([torch.ones_like(ids) for ids in input_ids], batch_first=True)
+        return batch
+
+
+def _ignore_interrupt(worker_id: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the training process decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False):
+    """A DataLoader over the sampler's micro-batches. Made anew for each epoch, so that workers see its order."""
+    return torch.utils.data.DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_ignore_interrupt,
+        prefetch_factor=4 if num_workers else None,
+    )

@@ -1,0 +1,116 @@
+"""The one chat renderer: messages -> token ids and loss mask, for training, evaluation and serving alike.
+
+    <|im_start|>user\\n…<|im_end|>\\n<|im_start|>assistant\\n…<|im_end|>\\n          (ChatML)
+
+Only this file emits control tokens. What a message says is encoded with the control tokens switched off, so a user
+who types "<|im_end|>" ends no turn and moves no mask. `CHAT_TEMPLATE` is the same format in Jinja for engines that
+read `tokenizer_config.json`; a Jinja template cannot tell text from control tokens, which is why training and
+serving here do not go through it.
+"""
+
+import re
+from collections.abc import Sequence
+
+BOS, EOS, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+# Markup that an assistant may write as control tokens; anywhere else these strings are plain text.
+MARKUP = ("<think>", "</think>", "<answer>", "</answer>")
+MARKUP += ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+SPECIAL_TOKENS = (PAD, BOS, EOS, *MARKUP, *(f"<|reserved_{i}|>" for i in range(5)))
+ROLES = ("system", "user", "assistant", "tool")
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+_MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
+
+
+def check_messages(messages) -> None:
+    """Raise ValueError, saying what is wrong and what to do, unless `messages` is a list of role/content turns."""
+    if not isinstance(messages, list):
+        raise ValueError(f"a conversation must be a list of messages, this is {type(messages).__name__}")
+    for number, message in enumerate(messages, 1):
+        if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
+            raise ValueError(f'message {number} must look like {{"role": "user", "content": "…"}}')
+        if message["role"] not in ROLES:
+            raise ValueError(f"message {number} has role {message['role']!r}: use one of {', '.join(ROLES)}")
+        if not isinstance(message["content"], str):
+            raise ValueError(f"content of message {number} must be text, this is {type(message['content']).__name__}")
+
+
+def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, in which no string counts as a control token."""
+    if not texts:
+        return []
+    return tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+
+def render_batch(
+    tokenizer, conversations: Sequence[list[dict]], add_generation_prompt: bool = False, markup_weight: int = 1
+) -> list[tuple[list[int], list[int]]]:
+    """Render each conversation (a list of {"role", "content"}) to (token ids, loss weights), two lists of one length.
+
+    A weight belongs to the token it stands at, as a target: 1 for an answer and the <|im_end|> that closes it,
+    `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given. One call of the tokenizer
+    serves the whole batch.
+    """
+    # Pieces are (control token, weight) or (index into texts, weight).
+    texts, rendered = [], []
+
+    def text_piece(text: str) -> int:
+        texts.append(text)
+        return len(texts) - 1
+
+    for messages in conversations:
+        pieces: list[tuple[str | int, int]] = []
+        for message in messages:
+            learned = int(message["role"] == "assistant")
+            pieces += [(BOS, 0), (text_piece(message["role"] + "\n"), 0)]
+            parts = _MARKUP_PATTERN.split(message["content"]) if learned else [message["content"]]
+            for i, part in enumerate(parts):  # the pattern's group puts the tags at odd places
+                if part:
+                    pieces.append((part, markup_weight) if i % 2 else (text_piece(part), learned))
+            pieces += [(EOS, learned), (text_piece("\n"), 0)]
+        if add_generation_prompt:
+            pieces += [(BOS, 0), (text_piece("assistant\n"), 0)]
+        rendered.append(pieces)
+
+    encoded = encode_texts(tokenizer, texts)
+    control = {token: tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOS, *MARKUP)}
+    result = []
+    for pieces in rendered:
+        ids, weights = [], []
+        for piece, weight in pieces:
+            new = [control[piece]] if isinstance(piece, str) else encoded[piece]
+            ids += new
+            weights += [weight] * len(new)
+        result.append((ids, weights))
+    return result
+
+
+def render(
+    tokenizer, messages: list[dict], add_generation_prompt: bool = False, markup_weight: int = 1
+) -> tuple[list[int], list[int]]:
+    """`render_batch` for one conversation."""
+    return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight)[0]
+
+
+def keep_recent(tokenizer, messages: list[dict], max_prompt_tokens: int) -> list[int]:
+    """Prompt for the next answer that fits: the oldest turns go first, a system turn at the head stays.
+
+    Raises ValueError when even the last message alone is too long.
+    """
+    head = messages[:1] if messages and messages[0]["role"] == "system" else []
+    turns = messages[len(head) :]
+    while True:
+        ids, _ = render(tokenizer, head + turns, add_generation_prompt=True)
+        if len(ids) <= max_prompt_tokens:
+            return ids
+        if len(turns) <= 1:
+            raise ValueError(f"the message is {len(ids)} tokens long, only {max_prompt_tokens} fit: shorten it")
+        turns = turns[1:]
+        while len(turns) > 1 and turns[0]["role"] != "user":
+            turns = turns[1:]

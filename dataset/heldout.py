@@ -1,0 +1,95 @@
+"""Held-out questions: reading them, judging replies, and the table by category."""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+from dataset.chat import check_messages
+from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+
+
+def read_questions(path: str | Path) -> list[dict]:
+    """{"category", "messages", "answers"} lines. DataError names the first line that is something else."""
+    path = check_file(path)
+    questions = []
+    for offset, line in read_lines(path, 0, path.stat().st_size):
+        try:
+            question = parse_line(line)
+            for key in ("category", "messages", "answers"):
+                if not question.get(key):
+                    raise ValueError(f'the key "{key}" is missing or empty')
+            check_messages(question["messages"])
+        except ValueError as error:
+            raise bad_line(path, offset, str(error)) from None
+        questions.append(question)
+    return questions
+
+
+def normalise(text: str) -> str:
+    """Lower case without spaces and punctuation, so that only words and numbers are compared.
+
+    Signs that carry meaning in a sum (+ - = < >) stay, and a separator between two numbers stays as a comma.
+    """
+    text = unicodedata.normalize("NFKC", text).lower()
+    text = re.sub(r"(?<=\d)[\s,、，;；]+(?=\d)", "\x00", text)
+    kept = (c for c in text if c == "\x00" or c in "+-=<>" or unicodedata.category(c)[0] in "LNM")
+    return "".join(kept).replace("\x00", ",")
+
+
+def is_right(reply: str, answers: list[str]) -> bool:
+    """Whether the whole reply equals an accepted answer, spaces and punctuation aside."""
+    return normalise(reply) in {normalise(answer) for answer in answers}
+
+
+def score_table(questions: list[dict], replies: list[str]) -> dict:
+    """Scores from 0 to 100: `score` over all, `categories` with n, score and `constant`, what giving the category's
+    most frequent answer to every question would score; `interval` is the 95 percent Wilson interval of `score`."""
+    right = [is_right(reply, q["answers"]) for q, reply in zip(questions, replies, strict=True)]
+    categories = {}
+    for name in dict.fromkeys(q["category"] for q in questions):
+        own = [i for i, q in enumerate(questions) if q["category"] == name]
+        common = Counter(a for i in own for a in {normalise(answer) for answer in questions[i]["answers"]})
+        categories[name] = {
+            "n": len(own),
+            "score": 100 * sum(right[i] for i in own) / len(own),
+            "constant": 100 * common.most_common(1)[0][1] / len(own),
+        }
+    low, high = wilson_interval(sum(right), len(right))
+    return {
+        "score": 100 * sum(right) / len(right),
+        "interval": [100 * low, 100 * high],
+        "n": len(right),
+        "categories": categories,
+        "right": [int(r) for r in right],
+        "wrong": [
+            {"question": q["messages"][-1]["content"], "reply": reply, "answer": q["answers"][0]}
+            for q, reply, r in zip(questions, replies, right, strict=True)
+            if not r
+        ],
+    }
+
+
+def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 percent interval of a share (Wilson 1927)."""
+    share, spread = right / n, z * math.sqrt(right / n * (1 - right / n) / n + z * z / (4 * n * n))
+    middle, scale = share + z * z / (2 * n), 1 + z * z / n
+    return (middle - spread) / scale, (middle + spread) / scale
+
+
+def paired_difference(before: list[int], after: list[int], z: float = 1.96) -> tuple[float, float]:
+    """(difference of two scores on the same questions in points, half the width of its 95 percent interval)."""
+    n = len(before)
+    changes = [b - a for a, b in zip(before, after, strict=True)]
+    mean = sum(changes) / n
+    variance = sum((c - mean) ** 2 for c in changes) / max(1, n - 1)
+    return 100 * mean, 100 * z * math.sqrt(variance / n)
+
+
+def print_table(table: dict) -> None:
+    print(f"{'category':<16}{'questions':>10}{'score':>8}{'most frequent answer':>23}")
+    for name, row in table["categories"].items():
+        print(f"{name:<16}{row['n']:>10}{row['score']:>7.1f}%{row['constant']:>22.1f}%")
+    low, high = table["interval"]
+    print(f"{'all':<16}{table['n']:>10}{table['score']:>7.1f}%   (95 % interval {low:.1f} to {high:.1f})")
