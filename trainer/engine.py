@@ -1,0 +1,353 @@
+"""The training loop that all stages share, in the order in which it happens.
+
+A stage hands over an objective (model and loss in one module), its data, and its options; `Trainer.train` does the
+rest: batches, forward, backward, clip, step, figures, validation, files. Every loss is a sum over the whole optimizer
+step divided by its count over the whole optimizer step, on all micro-batches and all ranks, so that accumulating
+4 x 1 equals 1 x 4 and two ranks equal one, to rounding.
+"""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dataset.batching import Collate, StepSampler, make_loader
+from dataset.lm_dataset import JsonlDataset, PretrainDataset
+from model.weights import save_weights, tokenizer_hash, weight_name
+from trainer.checkpoint import StateError, load_state, rng_states, save_state, set_rng_states, state_path
+from trainer.distributed import World
+from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
+from trainer.optim import get_lr, make_optimizer
+from trainer.options import TrainOptions
+
+# A resumed run must agree with the stopped one in everything that shapes the weights; these do not.
+FREE_OPTIONS = {
+    "data_path", "val_path", "out_dir", "from_resume", "device", "num_workers", "log_interval", "save_interval",
+    "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer", "from_weight",
+    "hidden_size", "num_hidden_layers", "use_moe",  # compared as the network's config
+    "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
+}  # fmt: skip
+
+
+class TrainingError(ValueError):
+    """Training cannot go on: what, at which step, what to do."""
+
+
+class Trainer:
+    """One run of one stage. `objective` follows trainer/losses.py: `counts(batch)`, `forward(batch)`, `.model`."""
+
+    def __init__(
+        self, options: TrainOptions, stage: str, world: World, objective: nn.Module, tokenizer,
+        train_data: JsonlDataset, val_data: JsonlDataset,
+    ):  # fmt: skip
+        self.options, self.stage, self.world, self.tokenizer = options, stage, world, tokenizer
+        self.train_data, self.val_data = train_data, val_data
+        self.objective = objective.to(world.device)
+        self.model = objective.model
+        self.name = weight_name(options.save_weight, self.model.config.hidden_size, self.model.config.use_moe)
+        self.out_dir = Path(options.out_dir).absolute()
+
+        self.dtype, self.autocast = self.choose_precision()
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
+        if options.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        if options.compile:
+            self.model.model.compile()
+        self.wrapped = self.objective
+        if world.world_size > 1:
+            device_ids = [world.device] if world.device.type == "cuda" else None
+            self.wrapped = nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+
+        packed = isinstance(train_data, PretrainDataset)
+        self.sampler = StepSampler(
+            len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
+            options.seed, None if packed else train_data.lengths,
+        )  # fmt: skip
+        self.collate = Collate(tokenizer.pad_token_id)
+        self.total_steps = options.epochs * self.sampler.steps_per_epoch
+        if options.max_steps:
+            self.total_steps = min(self.total_steps, options.max_steps)
+        self.warmup_steps = options.warmup_steps
+        if self.warmup_steps < 0:
+            self.warmup_steps = min(self.total_steps // 2, max(1, self.total_steps // 50))
+        self.eval_interval = options.eval_interval or max(1, self.total_steps // 10)
+
+        self.step = 0  # optimizer steps done
+        self.tokens = 0  # text tokens seen, padding not counted, all ranks
+        self.seconds = 0.0  # of training, without validation and saving
+        self.validation: dict[str, float] = {}
+        self.stop_signal = 0
+        torch.manual_seed(options.seed + 1000 * world.rank)  # dropout differs between ranks
+
+    # ------------------------------------------------------------ precision
+
+    def choose_precision(self) -> tuple[torch.dtype, contextlib.AbstractContextManager]:
+        """The compute type asked for, and the autocast context that gives it; weights stay float32."""
+        device_type, name = self.world.device.type, self.options.dtype
+        if name == "auto":
+            name = "float32"
+            if device_type == "cuda":
+                name = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        dtype = getattr(torch, name)
+        if device_type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TensorFloat32 for what stays float32
+        return dtype, torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32)
+
+    # ------------------------------------------------------------ the loop
+
+    def train(self) -> None:
+        """Train to the last step, or until a signal asks to stop; save; print what came out."""
+        options = self.options
+        if options.from_resume:
+            self.resume()
+        self.peak_flops = matmul_peak(self.world.device, self.dtype)
+        self.monitor = self.start_monitor() if self.world.is_main else None
+        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
+        self.objective.train()
+        with stop_signals(self):
+            if self.step == 0:
+                self.validate()
+            while self.step < self.total_steps and not self.stop_signal:
+                self.train_epoch(self.step // self.sampler.steps_per_epoch)
+        if self.stop_signal:
+            self.save()
+        if self.monitor:
+            self.monitor.say(self.last_words())
+            self.monitor.close()
+
+    def train_epoch(self, epoch: int) -> None:
+        """The rest of an epoch, from the current step on."""
+        self.sampler.set_position(epoch, self.step - epoch * self.sampler.steps_per_epoch)
+        if isinstance(self.train_data, PretrainDataset):
+            self.train_data.set_order(np.random.default_rng((self.options.seed, epoch, 1)))
+        pin = self.world.device.type == "cuda"
+        batches = iter(make_loader(self.train_data, self.sampler, self.collate, self.options.num_workers, pin))
+        while self.step < self.total_steps and not self.stop_signal:
+            started = time.perf_counter()
+            micro_batches = [b for _, b in zip(range(self.options.accumulation_steps), batches, strict=False)]
+            if not micro_batches:
+                return
+            waited = time.perf_counter() - started
+            if not self.train_step(micro_batches):
+                return
+            self.step += 1
+            self.recent["waited"] += waited
+            self.recent["seconds"] += time.perf_counter() - started
+            self.after_step()
+
+    def train_step(self, micro_batches: list[dict[str, torch.Tensor]]) -> bool:
+        """One optimizer step: forward and backward of every micro-batch, then clip and update. False: asked to stop."""
+        counts = self.count(micro_batches)
+        if counts is None:
+            return False
+        lr = get_lr(self.step, self.total_steps, self.options.learning_rate, self.warmup_steps)
+        self.optimizer.set_lr(lr)
+        for i, batch in enumerate(micro_batches):
+            batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
+            last = i == len(micro_batches) - 1
+            # Gradients travel between ranks once per step, with the last micro-batch.
+            with contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync():
+                with self.autocast:
+                    sums = self.wrapped(batch)
+                total = sum(value / max(counts[name], 1.0) for name, value in sums.items())
+                # DDP averages over ranks, and the sums are to be added.
+                self.scaler.scale(total * self.world.world_size).backward()
+            for name, value in sums.items():
+                self.recent["sums"][name] = self.recent["sums"].get(name, 0.0) + value.detach()
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
+        if not self.scaler.is_enabled() and not torch.isfinite(norm):
+            raise TrainingError(
+                f"the gradient is not finite at step {self.step + 1}: the weights were not touched. "
+                f"Lower --learning_rate (now {lr:.1e}), or look at the data; "
+                f"--from_resume 1 continues from the last state in {state_path(self.out_dir, self.name)}"
+            )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.lr, self.grad_norm = lr, norm
+        return True
+
+    def count(self, micro_batches: list[dict[str, torch.Tensor]]) -> dict[str, float] | None:
+        """What each sum is divided by: counted over all micro-batches and ranks.
+
+        None when any rank has been asked to stop; here all of them learn of it, before the step begins.
+        """
+        counts: dict[str, float] = {}
+        for batch in micro_batches:
+            for name, value in self.objective.counts(batch).items():
+                counts[name] = counts.get(name, 0.0) + value
+        tokens = sum(float(batch.get("attention_mask", batch["loss_mask"]).sum()) for batch in micro_batches)
+        values = torch.tensor([*counts.values(), tokens, float(self.stop_signal)], dtype=torch.float64)
+        *summed, tokens, stop = self.world.sum(values.to(self.world.device)).tolist()
+        if stop:
+            self.stop_signal = self.stop_signal or signal.SIGTERM
+            return None
+        self.tokens += int(tokens)
+        self.recent["tokens"] += int(tokens)
+        for name, value in zip(counts, summed, strict=True):
+            self.recent["counts"][name] = self.recent["counts"].get(name, 0.0) + value
+        return dict(zip(counts, summed, strict=True))
+
+    def after_step(self) -> None:
+        """Figures, validation and files, each when it is due."""
+        options, done = self.options, self.step == self.total_steps
+        if self.monitor:
+            self.monitor.step(self.step)
+        if done or self.step % options.log_interval == 0:
+            self.log()
+        if done or self.step % self.eval_interval == 0:
+            self.validate()
+        if done or self.step % options.save_interval == 0:
+            self.save()
+
+    # ------------------------------------------------------------ figures
+
+    def start_monitor(self) -> Monitor:
+        options = self.options
+        wandb_options = None
+        if options.use_wandb:
+            wandb_options = {
+                "project": options.wandb_project,
+                "name": options.wandb_run_name or self.name,
+                "config": dataclasses.asdict(options),
+                "folder": self.out_dir,
+            }
+        return Monitor(self.out_dir / "metrics", self.name, self.stage, self.total_steps, self.step, wandb_options)
+
+    def log(self) -> None:
+        """Global figures since the last log. Only here does the device's work come back to Python."""
+        recent, names = self.recent, list(self.recent["sums"])
+        values = torch.stack([recent["sums"][name].double().reshape(()) for name in names])
+        sums = dict(zip(names, self.world.sum(values).tolist(), strict=True))
+        seconds, tokens = max(recent["seconds"], 1e-9), recent["tokens"]
+        self.seconds += seconds
+        if self.monitor:
+            flops = flops_per_token(self.model, self.options.max_seq_len)
+            self.monitor.log(
+                {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
+                | {name: sums[name] / max(recent["counts"][name], 1.0) for name in names}
+                | {
+                    "lr": self.lr,
+                    "grad_norm": float(self.grad_norm),
+                    "tokens_per_second": tokens / seconds,
+                    "mfu": flops * tokens / seconds / (self.peak_flops * self.world.world_size),
+                    "data_wait": recent["waited"] / seconds,
+                    "seconds": self.seconds,
+                    "peak_memory_mib": peak_memory_mib(self.world.device),
+                }
+            )
+        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Loss on the held-out samples, in nats per token and bits per byte; the ranks share the work."""
+        self.objective.eval()
+        world, sums, counts = self.world, {}, {}
+        indices = list(range(world.rank, len(self.val_data), world.world_size))
+        size = self.options.batch_size
+        for i in range(0, len(indices), size):
+            batch = self.collate([self.val_data[j] for j in indices[i : i + size]])
+            for name, value in self.objective.counts(batch).items():
+                counts[name] = counts.get(name, 0.0) + value
+            batch = {k: v.to(world.device) for k, v in batch.items()}
+            with self.autocast:
+                for name, value in self.objective(batch).items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        names = ["loss", "aux_loss"] if self.model.config.use_moe else ["loss"]  # a rank without samples has none
+        values = [sums.get(n, 0.0) for n in names] + [counts.get(n, 0.0) for n in names]
+        totals = world.sum(torch.tensor(values, dtype=torch.float64, device=world.device)).tolist()
+        figures = {f"val_{n}": totals[i] / max(totals[len(names) + i], 1.0) for i, n in enumerate(names)}
+        figures["val_bits_per_byte"] = totals[0] / math.log(2) / max(1, self.val_data.n_bytes)
+        self.validation = figures
+        self.objective.train()
+        if self.monitor:
+            self.monitor.log({"step": self.step, "tokens": self.tokens, "seconds": self.seconds} | figures)
+            self.monitor.say(
+                f"step {self.step}: validation loss {figures['val_loss']:.4f} nats per token, "
+                f"{figures['val_bits_per_byte']:.4f} bits per byte"
+            )
+
+    # ------------------------------------------------------------ files
+
+    def save(self) -> None:
+        """The training state, to go on from, and the weights, to use."""
+        rngs = self.world.gather(rng_states())  # every rank draws its own dropout
+        if not self.world.is_main:
+            return
+        state = {
+            "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "rngs": rngs,
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(), "validation": self.validation, "identity": self.identity(),
+        }  # fmt: skip
+        save_state(state, state_path(self.out_dir, self.name))
+        data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
+        save_weights(
+            self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
+            seconds=round(self.seconds, 1), data=data, validation=self.validation,
+        )  # fmt: skip
+
+    @property
+    def weight_path(self) -> Path:
+        return self.out_dir / f"{self.name}.pth"
+
+    def identity(self) -> dict:
+        """What a resumed run must have in common with the stopped one."""
+        fixed = {k: v for k, v in dataclasses.asdict(self.options).items() if k not in FREE_OPTIONS}
+        return fixed | {
+            "network": {k: v for k, v in self.model.config.to_diff_dict().items() if isinstance(v, int | float | str)},
+            "stage": self.stage,
+            "samples per step": self.sampler.step_size,
+            "content of the data file": self.train_data.fingerprint,
+            "vocabulary": tokenizer_hash(self.tokenizer),
+        }
+
+    def resume(self) -> None:
+        """Continue the newest training state; StateError names what differs from the stopped run."""
+        path = state_path(self.out_dir, self.name)
+        state = load_state(path)
+        for key, now in self.identity().items():
+            before = state["identity"].get(key)
+            if before != now:
+                raise StateError(f"{path}: the stopped run had {key} {before}, this one has {now}: make them equal")
+        self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
+        self.validation = state["validation"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if len(state["rngs"]) == self.world.world_size:
+            set_rng_states(state["rngs"][self.world.rank])
+        elif self.world.is_main:
+            print(f"note: stopped with {len(state['rngs'])} ranks, resumed with {self.world.world_size}: same samples")
+
+    # ------------------------------------------------------------ the end
+
+    def last_words(self) -> str:
+        if self.stop_signal:
+            name = signal.Signals(self.stop_signal).name
+            return f"stopped by {name} after step {self.step} of {self.total_steps}; saved. Go on with --from_resume 1"
+        return f"done in {self.seconds:.0f} s: {self.tokens:,} tokens, weights in {self.weight_path}"
+
+
+@contextlib.contextmanager
+def stop_signals(trainer: Trainer):
+    """Ctrl-C and SIGTERM let the step in hand end, then the run saves and stops. A second Ctrl-C stops at once."""
+
+    def ask_to_stop(number, frame):
+        if trainer.stop_signal:
+            raise KeyboardInterrupt
+        trainer.stop_signal = number
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,103 @@
+"""What a run shows while it trains: a progress bar, a metrics file, and Weights & Biases on demand."""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations per second of a large matrix product here, measured: the 100 percent of MFU."""
+    n = 4096 if device.type == "cuda" else 1024
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()  # item() waits for the device
+        return time.perf_counter() - started
+
+    seconds()
+    return 2 * n**3 / statistics.median(seconds() for _ in range(5))
+
+
+def flops_per_token(model, tokens_per_row: int) -> float:
+    """Operations of one training step per token, forward and backward (Chowdhery et al. 2022, appendix B).
+
+    6 per parameter that a token meets, plus 12 * layers * hidden_size * T for attention, halved because it is causal.
+    """
+    config = model.config
+    n_params = sum(p.numel() for p in model.parameters())  # the tied head is counted once, as it is used once
+    if config.use_moe:
+        idle = config.n_routed_experts - config.num_experts_per_tok
+        n_params -= idle * config.num_hidden_layers * 3 * config.hidden_size * config.intermediate_size
+    return 6 * n_params + 6 * config.num_hidden_layers * config.hidden_size * tokens_per_row
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Most memory so far: the GPU's, or this process's resident memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+class Monitor:
+    """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest.
+
+    A resumed run (`from_step` > 0) drops the records of steps that are done again, then appends.
+    """
+
+    def __init__(self, folder: Path, name: str, title: str, total_steps: int, from_step: int, wandb_options=None):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{name}.jsonl"
+        kept = []
+        if from_step and self.path.exists():
+            kept = [r for r in map(json.loads, self.path.read_text().splitlines()) if r["step"] <= from_step]
+        self.file = open(self.path, "w")  # noqa: SIM115 (open as long as the run)
+        for record in kept:
+            self._write(record)
+        self.bar = tqdm(
+            total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
+            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
+        )  # fmt: skip
+        self.wandb_run = start_wandb(**wandb_options) if wandb_options else None
+
+    def _write(self, record: dict) -> None:
+        self.file.write(json.dumps(record) + "\n")
+        self.file.flush()
+
+    def step(self, step: int) -> None:
+        self.bar.update(step - self.bar.n)
+
+    def log(self, record: dict) -> None:
+        """`record` has "step" and figures; those of a training step show in the bar."""
+        self._write(record)
+        if "loss" in record:
+            self.bar.set_postfix_str(
+                f"loss {record['loss']:.3f}, lr {record['lr']:.1e}, {record['tokens_per_second']:,.0f} tokens/s, "
+                f"MFU {record['mfu']:.0%}, data {record['data_wait']:.0%}"
+            )
+        if self.wandb_run:
+            self.wandb_run.log({k: v for k, v in record.items() if k != "step"}, step=record["step"])
+
+    def say(self, line: str) -> None:
+        self.bar.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        self.bar.close()
+        self.file.close()
+        if self.wandb_run:
+            self.wandb_run.finish()
+
+
+def start_wandb(project: str, name: str, config: dict, folder: Path):
+    try:
+        import wandb
+    except ImportError:
+        raise ValueError("--use_wandb needs the package: pip install wandb") from None
+    return wandb.init(project=project, name=name, config=config, dir=folder, id=None)

@@ -1,0 +1,71 @@
+"""Learning-rate schedule and optimizers."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0) -> float:
+    """Linear warm-up to `lr` over `warmup_steps`, then a cosine down to lr / 10 at the last step.
+
+    Steps count from 0. (SGDR, Loshchilov & Hutter 2017, eq. 5, without restarts.)
+    """
+    if current_step < warmup_steps:
+        return lr * (current_step + 1) / warmup_steps
+    progress = (current_step - warmup_steps) / max(1, total_steps - 1 - warmup_steps)
+    return lr * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+class Optimizers(torch.optim.Optimizer):
+    """Several optimizers that act as one, each group's rate a fixed multiple (`lr_scale`) of the schedule's."""
+
+    def __init__(self, parts: list[torch.optim.Optimizer]):
+        self.parts = parts
+        self.param_groups = [group for part in parts for group in part.param_groups]
+        self.defaults, self.state = {}, {}
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+
+    def step(self, closure=None) -> None:
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none=set_to_none)
+
+    def state_dict(self) -> dict:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+
+
+def make_optimizer(module: nn.Module, name: str, weight_decay: float, device_type: str) -> Optimizers:
+    """AdamW (Loshchilov & Hutter 2019) for everything, or Muon (Jordan et al. 2024) for the layers' matrices.
+
+    Weight decay pulls matrices of the layers only: a norm's gain has its rest at 1, and an embedding row would shrink
+    in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
+    so that one learning rate suits both.
+    """
+    matrices, rest = [], []
+    for key, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            is_matrix = parameter.dim() == 2 and "embed_tokens" not in key and "lm_head" not in key
+            (matrices if is_matrix else rest).append(parameter)
+    fused = device_type in ("cuda", "cpu")
+    adamw = [{"params": rest, "weight_decay": 0.0, "lr_scale": 1.0}]
+    parts: list[torch.optim.Optimizer] = []
+    if name == "muon" and matrices:
+        parts.append(torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
+        parts[0].param_groups[0]["lr_scale"] = 1.0
+    else:
+        adamw.append({"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0})
+    adamw = [group for group in adamw if group["params"]]
+    if adamw:
+        parts.append(torch.optim.AdamW(adamw, betas=(0.9, 0.95), fused=fused))
+    return Optimizers(parts)

@@ -1,0 +1,142 @@
+"""Options: one dataclass per stage, turned into command-line flags; and how a user's mistake ends a program."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parents[1]
+Options = TypeVar("Options")
+
+
+def flag(default, help: str, aliases: list[str] | None = None, choices: list | None = None):
+    """A dataclass field that becomes a documented flag."""
+    metadata = {"help": help} | ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class ModelOptions:
+    """Sizes of the network."""
+
+    hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)")
+    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8")
+    use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+
+
+@dataclass
+class TrainOptions(ModelOptions):
+    """What every stage can be told. Paths given are relative to the working directory, defaults to the repo."""
+
+    data_path: str | None = flag(None, "JSONL file to train on; default: the full set in dataset/, else the sample")
+    val_path: str | None = flag(None, "JSONL file to validate on; default: 1 percent of data_path, held out")
+    out_dir: str = flag(str(ROOT / "out"), "folder for weights, training states, metrics and the token cache")
+    from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none")
+    save_weight: str = flag("pretrain", "name of the weight that is written")
+    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)")
+    epochs: int = flag(1, "passes over the data")
+    max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs")
+    batch_size: int = flag(32, "sequences per device and micro-batch")
+    accumulation_steps: int = flag(1, "micro-batches per optimizer step")
+    max_seq_len: int = flag(512, "tokens per sequence")
+    learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
+    warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"])
+    optimizer: str = flag("adamw", "adamw, or muon (for the matrices; AdamW for the rest)", choices=["adamw", "muon"])
+    weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none")
+    grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit")
+    dropout: float = flag(0.0, "dropout after the embedding, in attention and on both branches of a layer")
+    dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU (float16 on an old one), float32 on a CPU",
+                      choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
+    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there")
+    compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
+    gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
+    num_workers: int = flag(0, "processes that load batches; and, if more, that tokenise")
+    skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
+    log_interval: int = flag(10, "steps between figures")
+    save_interval: int = flag(500, "steps between training states and weights")
+    eval_interval: int = flag(0, "steps between validations; 0: ten times a run")
+    seed: int = flag(42, "seed of initial weights, order of data and dropout")
+    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)")
+    wandb_project: str = flag("MiniMind", "project in Weights & Biases")
+    wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's")
+    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it")
+    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself")
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "accumulation_steps", "log_interval", "save_interval"):
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
+        require(self.max_seq_len >= 2, f"--max_seq_len {self.max_seq_len}: it must be at least 2")
+        require(0 < self.learning_rate < float("inf"), f"--learning_rate {self.learning_rate}: it must be positive")
+        require(0 <= self.dropout < 1, f"--dropout {self.dropout}: it must lie in [0, 1)")
+        for name in ("max_steps", "num_workers", "grad_clip", "weight_decay", "eval_interval"):
+            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: it must not be negative")
+
+
+class UsageError(ValueError):
+    """Flags that make no sense; ends a program with exit code 2."""
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def parse_options(options_class: type[Options], description: str, argv: list[str] | None = None) -> Options:
+    """The dataclass filled from the command line. A wrong or unknown flag prints one sentence and exits with 2."""
+    from transformers import HfArgumentParser
+
+    class Parser(HfArgumentParser):
+        def error(self, message: str):
+            sys.exit(fail(f"{message} (all flags: --help)", code=2))
+
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = Parser(options_class, description=description, formatter_class=formatter, allow_abbrev=False)
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=1)
+        parser.error(f"unknown flag {unknown[0]}" + (f": did you mean {nearest[0]}?" if nearest else ""))
+    try:
+        return options_class(**vars(known))
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def fail(message: str, code: int = 1) -> int:
+    """Print an error as one sentence and return the exit code."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a program. A user's mistake (ValueError, OSError) ends it with one sentence and exit code 1, Ctrl-C with 130.
+
+    MINIMIND_TRACEBACK=1 shows the whole traceback instead.
+    """
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        if os.environ.get("MINIMIND_TRACEBACK"):
+            raise
+        sys.exit(fail(str(error), code=2 if isinstance(error, UsageError) else 1))
+
+
+def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
+    """`dataset/{full_set}` when it has been downloaded, else the sample, said in one line unless `quiet`."""
+    full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
+    if full.exists():
+        return full
+    if quiet:
+        return small
+    print(
+        f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} into "
+        "dataset/ (ModelScope gongjy/minimind_dataset or Hugging Face jingyaogong/minimind_dataset)."
+    )
+    return small

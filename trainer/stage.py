@@ -1,0 +1,119 @@
+"""What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from dataset.lm_dataset import JsonlDataset
+from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+from model.weights import find_weight, load_weights
+from trainer.distributed import World, join_world
+from trainer.engine import Trainer
+from trainer.options import TrainOptions, default_data, require
+
+
+def load_tokenizer(folder: str):
+    """The fast tokenizer in `folder`; UsageError when there is none."""
+    found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
+    require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def quiet_transformers() -> None:
+    """No progress bars and advice from transformers between our own lines."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def check_out_dir(out_dir: str) -> None:
+    """Make the output folder now and prove that it can be written, before any work is lost."""
+    folder = Path(out_dir).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write_test"
+        probe.touch()
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"{folder}: a file stands where this folder should be: move it, or pass --out_dir") from None
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another --out_dir") from None
+
+
+def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
+    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names."""
+    sizes = {name: getattr(options, name) for name in ("hidden_size", "num_hidden_layers", "use_moe")}
+    if options.from_weight == "none":
+        given = {name: value for name, value in sizes.items() if value is not None}
+        torch.manual_seed(options.seed)
+        model = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **given))
+        origin = "new weights"
+    else:
+        path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
+        model, _ = load_weights(path, tokenizer, sizes)
+        set_dropout(model, options.dropout)
+        origin = f"weights of {path}"
+    if world.is_main:
+        config, n_params = model.config, sum(p.numel() for p in model.parameters())
+        kind = "mixture of experts" if config.use_moe else "dense"
+        print(
+            f"model: {n_params / 1e6:.2f}M parameters, {config.hidden_size} x {config.num_hidden_layers}, {kind}, "
+            f"{origin}; on {world.world_size} x {world.device}",
+            flush=True,
+        )
+    return model
+
+
+def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
+    """Change the dropout of a network that was built with another."""
+    model.config.dropout = dropout
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = dropout
+
+
+def load_data(
+    options: TrainOptions, world: World, full_set: str, sample: str, make: Callable[[Path], JsonlDataset]
+) -> tuple[JsonlDataset, JsonlDataset]:
+    """(training, validation) data. `make(path, **common)` builds the stage's data set from a file."""
+    path = Path(options.data_path) if options.data_path else default_data(full_set, sample, quiet=not world.is_main)
+    common = {
+        "skip_bad_lines": options.skip_bad_lines,
+        "cache_dir": Path(options.out_dir).absolute() / "cache",
+        "num_proc": max(1, options.num_workers),
+    }
+    with world.main_first():
+        train_data = make(path, **common)
+        val_data = make(Path(options.val_path), **common) if options.val_path else None
+    if val_data is None:
+        train_data, val_data = train_data.split_validation()
+    if world.is_main:
+        print(train_data.summary(), flush=True)
+    return train_data, val_data
+
+
+def run_stage(options: TrainOptions, stage: str, full_set: str, sample: str, make_data, make_objective) -> None:
+    """Run one stage from its options to its weights.
+
+    make_data(path, tokenizer, options, **common) gives a data set, make_objective(model, options) an objective.
+    Exits with 128 + signal number when a signal stopped it, as shells expect.
+    """
+    quiet_transformers()
+    world = join_world(options.device)
+    try:
+        check_out_dir(options.out_dir)
+        tokenizer = load_tokenizer(options.tokenizer)
+        model = make_model(options, tokenizer, world)
+        train_data, val_data = load_data(
+            options, world, full_set, sample, lambda path, **common: make_data(path, tokenizer, options, **common)
+        )
+        trainer = Trainer(options, stage, world, make_objective(model, options), tokenizer, train_data, val_data)
+        trainer.train()
+    finally:
+        world.close()
+    if trainer.stop_signal:
+        raise SystemExit(128 + trainer.stop_signal)

@@ -1,0 +1,41 @@
+"""Pretraining: the network learns language and facts by predicting the next token of plain text.
+
+    python trainer/train_pretrain.py                                  # MiniMind2-Small, 26M
+    python trainer/train_pretrain.py --hidden_size 768 --num_hidden_layers 16
+    torchrun --nproc_per_node 2 trainer/train_pretrain.py --use_moe 1 --hidden_size 640
+
+Reads {"text": …} lines, writes out/pretrain_{hidden_size}[_moe].pth.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
+
+
+@dataclass
+class PretrainOptions(TrainOptions):
+    mask_documents: bool = flag(False, "keep documents that share a row from seeing each other")
+
+
+def main() -> None:
+    options = parse_options(PretrainOptions, "Pretrain MiniMind on plain text.")
+
+    from dataset.lm_dataset import PretrainDataset
+    from trainer.losses import LanguageModelObjective
+    from trainer.stage import run_stage
+
+    def make_data(path, tokenizer, options, **common):
+        return PretrainDataset(path, tokenizer, options.max_seq_len, options.mask_documents, **common)
+
+    run_stage(
+        options, "pretrain", "pretrain_hq.jsonl", "pretrain.jsonl", make_data,
+        lambda model, options: LanguageModelObjective(model),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)
