@@ -20,6 +20,8 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
 
+from model.fused import RMSNormFunction, swiglu_linear
+
 
 class MiniMindConfig(PreTrainedConfig):
     """Sizes and switches of the network. The defaults are MiniMind2-Small, 25,829,888 parameters.
@@ -96,9 +98,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(hidden_size))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # float32 inside: squares of half-precision numbers overflow (float16) or lose the small ones (bfloat16).
-        x32 = x.float()
-        return self.weight * (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.eps)).type_as(x)
+        return RMSNormFunction.apply(x, self.weight, self.eps)
 
 
 def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,7 +198,7 @@ class FeedForward(nn.Module):
         self.down_proj.writes_to_residual = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return swiglu_linear(self.gate_proj(x), self.up_proj(x), self.down_proj)
 
 
 class MoEGate(nn.Module):

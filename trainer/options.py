@@ -46,7 +46,7 @@ class TrainOptions(ModelOptions):
     max_seq_len: int = flag(512, "tokens per sequence")
     learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
     warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"])
-    optimizer: str = flag("adamw", "adamw, or muon (for the matrices; AdamW for the rest)", choices=["adamw", "muon"])
+    optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none")
     grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit")
     dropout: float = flag(0.0, "dropout after the embedding, in attention and on both branches of a layer")

@@ -1,5 +1,6 @@
 """What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,9 +34,7 @@ def check_out_dir(out_dir: str) -> None:
     folder = Path(out_dir).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write_test"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=folder).close()
     except (FileExistsError, NotADirectoryError):
         raise ValueError(f"{folder}: a file stands where this folder should be: move it, or pass --out_dir") from None
     except OSError as error:

@@ -1,0 +1,150 @@
+"""LoRA: low-rank adapters (Hu et al. 2021), written out.
+
+A frozen matrix W (out, in) gets a trainable companion B A with A (rank, in) and B (out, rank), so that the layer
+computes W x + (alpha / rank) B A x (eq. 3). B starts at zero: an adapter that has learned nothing changes nothing.
+
+On disk an adapter is `out/lora/{name}_{hidden_size}[_moe].pth`, half precision, with keys like
+`model.layers.0.self_attn.q_proj.lora.A.weight`, and a `.json` beside it that holds rank, alpha and targets.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model.model_minimind import MiniMindForCausalLM
+from model.weights import WeightError, file_hash, read_state, weight_name, write_atomically, write_json
+
+# All projections of attention and feed-forward, experts included; not the embedding, the head or the MoE gate.
+DEFAULT_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class LoRA(nn.Module):
+    """x (…, in) -> (…, out): (alpha / rank) * B A dropout(x)."""
+
+    def __init__(self, in_features: int, out_features: int, rank: int, alpha: float | None = None, dropout=0.0):
+        super().__init__()
+        self.rank, self.dropout = rank, dropout
+        self.alpha = float(rank if alpha is None else alpha)
+        self.A = nn.Linear(in_features, rank, bias=False)
+        self.B = nn.Linear(rank, out_features, bias=False)
+        nn.init.kaiming_uniform_(self.A.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.B.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.B(self.A(F.dropout(x, self.dropout, self.training))) * (self.alpha / self.rank)
+
+
+def adapted(model: nn.Module) -> dict[str, nn.Linear]:
+    """The layers that carry an adapter, by name."""
+    return {name: module for name, module in model.named_modules() if hasattr(module, "lora")}
+
+
+def apply_lora(
+    model: nn.Module, rank: int = 8, alpha: float | None = None, dropout: float = 0.0, targets=DEFAULT_TARGETS
+) -> None:
+    """Freeze the model and give every linear layer whose last name is in `targets` an adapter; alpha None: = rank.
+
+    Raises ValueError when there are adapters already, the rank is below 1 or a target names no layer.
+    """
+    if adapted(model):
+        raise ValueError("this model has LoRA adapters already: merge them (merge_lora) or start from its base weight")
+    if rank < 1:
+        raise ValueError(f"LoRA rank {rank}: it must be at least 1")
+    chosen = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.rpartition(".")[2] in targets}
+    for target in targets:
+        if not any(name.rpartition(".")[2] == target for name in chosen):
+            raise ValueError(f"LoRA target {target!r} names no linear layer: use some of {', '.join(DEFAULT_TARGETS)}")
+    model.requires_grad_(False)
+    for layer in chosen.values():
+        lora = LoRA(layer.in_features, layer.out_features, rank, alpha, dropout)
+        layer.lora = lora.to(layer.weight.device, layer.weight.dtype)
+        # A forward hook leaves the layer itself, and so the keys of its base weight, as they are.
+        layer.lora_hook = layer.register_forward_hook(lambda layer, args, out: out + layer.lora(args[0]))
+
+
+def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The adapter's tensors alone."""
+    return {key: value for key, value in model.state_dict().items() if ".lora." in key}
+
+
+def save_lora(model: MiniMindForCausalLM, path: str | Path, **info) -> None:
+    """Write the adapter in half precision, and its settings with `info` into the `.json` beside it."""
+    path, layers = Path(path), adapted(model)
+    if not layers:
+        raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
+    state = {key: value.detach().to("cpu", torch.float16) for key, value in lora_state(model).items()}
+    write_atomically(path, lambda temporary: torch.save(state, temporary))
+    lora = next(iter(layers.values())).lora
+    settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": sorted({n.rpartition(".")[2] for n in layers})}
+    write_json(path.with_suffix(".json"), {"format": 1, **info, "lora": settings, "sha256": file_hash(path)})
+
+
+def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
+    """Put the adapter of `path` on the model, strictly.
+
+    Without a `.json` the rank is read off the tensors, alpha = rank, and the targets are the layers that are named.
+    Raises WeightError when a tensor fits no layer.
+    """
+    path = Path(path)
+    state, beside = read_state(path), path.with_suffix(".json")
+    layers = dict(model.named_modules())
+    targets = {}
+    for key in state:
+        name, found, tensor = key.removeprefix("module.").partition(".lora.")
+        if not found or tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
+            raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: is it an adapter for it?")
+        targets[name] = layers[name]
+    ranks = {state[key].shape[0] for key in state if key.endswith("A.weight")}
+    if len(ranks) != 1:
+        raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
+    alpha = None
+    if beside.is_file():
+        try:
+            info = json.loads(beside.read_text(encoding="utf-8"))
+            alpha, sha256 = float(info["lora"]["alpha"]), info["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
+        if sha256 != file_hash(path):
+            raise WeightError(f"{path}: it is not the file that {beside.name} describes: copy both again")
+    apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
+    for name, layer in adapted(model).items():
+        if name not in targets:  # an adapter may cover only some layers of a name
+            layer.lora_hook.remove()
+            del layer.lora, layer.lora_hook
+    own = lora_state(model)
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    for key in own.keys() ^ state.keys():
+        raise WeightError(f"{path}: tensor {key} is {'missing' if key in own else 'unexpected'}: train it again")
+    for key, value in own.items():
+        if value.shape != state[key].shape:
+            raise WeightError(
+                f"{path}: tensor {key} has shape {tuple(state[key].shape)}, here it is {tuple(value.shape)}: "
+                "the adapter belongs to a network of another size"
+            )
+    model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Add every adapter to its matrix, W + (alpha / rank) B A, and remove it: a plain model, all of it trainable."""
+    for layer in adapted(model).values():
+        lora = layer.lora
+        with torch.no_grad():
+            layer.weight += (lora.alpha / lora.rank) * lora.B.weight @ lora.A.weight
+        layer.lora_hook.remove()
+        del layer.lora, layer.lora_hook
+    model.requires_grad_(True)
+
+
+def find_lora(name: str, out_dir: str | Path, config) -> Path:
+    """The file that `--lora_name` means: a path to a `.pth`, or a name in out_dir/lora for a network of this size."""
+    if name.endswith(".pth") or "/" in name:
+        return Path(name).absolute()
+    path = Path(out_dir).absolute() / "lora" / f"{weight_name(name, config.hidden_size, config.use_moe)}.pth"
+    if not path.is_file():
+        there = ", ".join(sorted(p.name for p in path.parent.glob("*.pth"))) or "none"
+        raise WeightError(f"{path}: there is no such adapter (there: {there}): train it with trainer/train_lora.py")
+    return path
