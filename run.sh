@@ -1,0 +1,289 @@
+#!/usr/bin/env bash
+# MiniMind's one command. It sets itself up where needed, then does what its word says; `./run.sh help` lists the words.
+set -euo pipefail
+
+# ---- The quick start: every training flag of `./run.sh` without a word ------------------------------------------
+QUICK_SIZE=(--hidden_size 192 --num_hidden_layers 4)
+QUICK_PRETRAIN=("${QUICK_SIZE[@]}")
+QUICK_SFT=("${QUICK_SIZE[@]}")
+QUICK_MINUTES=12 # pretrain + SFT + score on 2 CPU cores
+# -----------------------------------------------------------------------------------------------------------------
+
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+VENV=$ROOT/.venv
+PYTHON=$VENV/bin/python
+LOG=$VENV/setup.log # what the last step of the set-up printed
+TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
+
+usage() {
+    cat <<TEXT
+usage: ./run.sh [word [flags]]
+
+  (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
+  setup        only make .venv and install the packages (1.6 GB on disk)
+  pretrain     trainer/train_pretrain.py: learn language and facts from plain text
+  sft          trainer/train_full_sft.py: learn to answer, from conversations
+  eval         eval_model.py --score: the held-out score by category
+  chat         eval_model.py --model_mode 1: talk to the trained model
+  test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
+  test-compat  tests/compat: agreement with outside programs
+  help         this list
+
+Flags after pretrain, sft, eval and chat go to the script behind the word: ./run.sh pretrain --help
+TEXT
+}
+
+say() { echo "$*" >&2; }
+
+die() {
+    say "run.sh: $*"
+    exit 1
+}
+
+interrupted() {
+    trap - INT TERM
+    stop_heartbeat
+    say ""
+    say "run.sh: stopped. What was saved so far is kept; the same command starts this again."
+    exit 130
+}
+trap interrupted INT TERM
+
+# ---- Set-up -----------------------------------------------------------------------------------------------------
+
+# stamp NAME: what .venv must hold, as text; the same text in .venv means that nothing is left to do.
+stamp() {
+    "$PYTHON" -V 2>&1 || return 1
+    cat -- "$ROOT/requirements.txt"
+    if [[ $1 == dev ]]; then cat -- "$ROOT/requirements-dev.txt"; fi
+}
+
+is_set_up() {
+    local now
+    [[ -x $PYTHON && -f $VENV/minimind-$1.stamp ]] && now=$(stamp "$1") && [[ $now == "$(<"$VENV/minimind-$1.stamp")" ]]
+}
+
+# set_up NAME: `run` for everyday use, `dev` for the tests. Afterwards $PYTHON has all packages of NAME.
+set_up() {
+    if is_set_up "$1"; then return; fi
+    exec 9<"$ROOT" # a lock on the folder itself: two set-ups at once go one after the other
+    if command -v flock >/dev/null && ! flock -n 9; then
+        say "[setup] another set-up of $ROOT is running: waiting for it to end"
+        flock 9 || true
+        if is_set_up "$1"; then return; fi
+    fi
+    make_venv
+    install_packages "$1"
+    stamp "$1" >"$VENV/minimind-$1.stamp"
+    if [[ $1 == dev ]]; then stamp run >"$VENV/minimind-run.stamp"; fi
+    say "[setup] done"
+    exec 9<&-
+}
+
+make_venv() {
+    local kb info
+    [[ ! -e $VENV || -d $VENV ]] || die "$VENV is not a folder, but the packages have to go there: move it away and run again."
+    if ! { mkdir -p -- "$VENV" && true >>"$LOG"; } 2>/dev/null; then
+        die "cannot write to $VENV (no permission, read-only or a full disk): make it writable and run again."
+    fi
+    kb=$(df -Pk -- "$VENV" 2>/dev/null | awk 'NR == 2 { print $4 }') || kb=""
+    if [[ $kb =~ ^[0-9]+$ && $kb -lt 2000000 ]] && ! compgen -G "$VENV/lib/python3.*/site-packages/torch" >/dev/null; then
+        die "the disk of $VENV has $((kb / 1024)) MB free, but the packages take 1.6 GB and installing them a little more: make room and run again."
+    fi
+    # pip writes a package's INSTALLER file last: without it, an earlier set-up was cut off inside that package.
+    for info in "$VENV"/lib/python3.*/site-packages/*.dist-info; do
+        if [[ -d $info && ! -e $info/INSTALLER ]]; then rm -rf -- "$info"; fi
+    done
+    if runs_pip || { "$PYTHON" -m ensurepip && runs_pip; } &>/dev/null; then
+        "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+            die "$VENV holds $("$PYTHON" -V), but MiniMind needs Python 3.11 or newer: remove that folder and run again."
+        return
+    fi
+    find_python
+    say "[setup 1/4] virtual environment in .venv with Python $FOUND_VERSION from $FOUND (5 s)"
+    rm -rf -- "$VENV" && mkdir -- "$VENV"
+    logged "making the virtual environment with $FOUND" "$FOUND" -m venv "$VENV"
+    runs_pip || die "the virtual environment that $FOUND made in $VENV has no pip: install your system's full Python (Debian, Ubuntu: apt install python3-venv python3-pip) and run again."
+}
+
+runs_pip() { "$PYTHON" -m pip --version &>/dev/null; }
+
+# find_python: sets FOUND and FOUND_VERSION to a Python that runs (a pyenv shim may not), is new enough and can make
+# virtual environments.
+find_python() {
+    local path answer version state old="" bare=""
+    while IFS= read -r path; do
+        answer=$("$path" -c '
+import sys
+print("%d.%d.%d" % sys.version_info[:3])
+try:
+    import ensurepip, venv
+    print("ok" if sys.version_info >= (3, 11) else "old")
+except ImportError:
+    print("bare" if sys.version_info >= (3, 11) else "old")' 2>/dev/null </dev/null) || continue
+        version=${answer%%$'\n'*} state=${answer##*$'\n'}
+        case $state in
+            ok) FOUND=$path FOUND_VERSION=$version && return ;;
+            bare) bare=${bare:-$version at $path} ;;
+            old) old=${old:-$version at $path} ;;
+        esac
+    done < <(type -aP python3.13 python3.12 python3.11 python3 || true)
+    if [[ -n $bare ]]; then
+        die "Python $bare cannot make virtual environments (its venv or ensurepip module is missing): install it (Debian, Ubuntu: apt install python3-venv) and run again."
+    elif [[ -n $old ]]; then
+        die "Python $old is too old, MiniMind needs 3.11 or newer: install one (https://www.python.org/downloads or your package manager), have it on PATH and run again."
+    fi
+    die "no Python that runs is on PATH, MiniMind needs 3.11 or newer: install one (https://www.python.org/downloads or your package manager) and run again."
+}
+
+install_packages() {
+    local torch index=() file=requirements.txt
+    torch=$(sed -n 's/^\(torch==[^ #]*\).*/\1/p' "$ROOT/requirements.txt")
+    if [[ $1 == dev ]]; then file=requirements-dev.txt; fi
+    # pip must end by itself whatever the network does, ask nothing, and install into .venv whatever the user's settings say.
+    export PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-20} PIP_RETRIES=${PIP_RETRIES:-2}
+    export PIP_NO_INPUT=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+    if ! has_torch "$torch"; then
+        if [[ $(uname -s) != Linux ]]; then
+            say "[setup 2/4] $torch (0.2 GB to download, about a minute)"
+        elif has_nvidia_gpu; then
+            say "[setup 2/4] $torch for the NVIDIA GPU (about 3 GB to download, 7 GB on disk, several minutes)"
+        elif reachable "$TORCH_CPU_INDEX/torch/"; then
+            say "[setup 2/4] $torch, CPU build, as there is no NVIDIA GPU (0.2 GB to download, 0.8 GB on disk, about a minute)"
+            index=(--extra-index-url "$TORCH_CPU_INDEX")
+        else
+            say "[setup 2/4] $torch as your pip's own index has it, $TORCH_CPU_INDEX cannot be reached (0.8 GB on disk if that is a CPU build, 7 GB if not; minutes)"
+        fi
+        logged "installing $torch" "$PYTHON" -m pip install --prefer-binary ${index[@]+"${index[@]}"} "$torch"
+    fi
+    if [[ $1 == dev ]] && is_set_up run; then
+        say "[setup 3/4] the packages of $file (20 MB to download, seconds)"
+    else
+        say "[setup 3/4] the packages of $file (0.2 GB to download, 0.8 GB on disk, about a minute)"
+    fi
+    logged "installing $file" "$PYTHON" -m pip install --prefer-binary -r "$ROOT/$file"
+    say "[setup 4/4] do they load? (10 s)"
+    logged "loading the packages" "$PYTHON" -c 'import torch, transformers, datasets, tokenizers, matplotlib'
+}
+
+has_torch() { "$PYTHON" -m pip freeze 2>/dev/null | grep -qE "^${1//./\\.}(\+|\$)"; }
+
+has_nvidia_gpu() { command -v nvidia-smi >/dev/null && timeout 10 nvidia-smi -L 2>/dev/null | grep -q GPU; }
+
+reachable() { timeout 5 "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "$1" &>/dev/null; }
+
+# logged WHAT COMMAND...: run it with its output in $LOG; if it fails, show the end of that and say why.
+logged() {
+    local what=$1 status=0
+    shift
+    start_heartbeat
+    "$@" </dev/null >"$LOG" 2>&1 || status=$?
+    stop_heartbeat
+    if [[ $status == 0 ]]; then return; fi
+    tail -n 8 -- "$LOG" | sed 's/^/    | /' >&2
+    die "$what failed: $(reason). The whole log: $LOG"
+}
+
+reason() {
+    if grep -qiE 'No space left on device|Disk quota exceeded' "$LOG"; then
+        echo "the disk is full (of .venv, of ${TMPDIR:-/tmp} or of pip's cache in your home): make room and run again"
+    elif grep -qiE 'ConnectionError|ConnectTimeout|Read ?Timeout|timed out|name resolution|Max retries|ProxyError|SSLError|Connection (refused|reset|broken)' "$LOG"; then
+        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it goes on where it stopped"
+    elif grep -q 'No matching distribution' "$LOG"; then
+        echo "no package index that pip asks has it for $("$PYTHON" -V) on this kind of machine: use Python 3.11 to 3.13 on 64-bit Linux or macOS, or another index"
+    elif grep -qi 'Permission denied' "$LOG"; then
+        echo "no permission to write there: make the folder yours and run again"
+    else
+        echo "the lines above say why"
+    fi
+}
+
+# Only on a terminal: seconds and size so far, in one line that is wiped afterwards.
+HEARTBEAT=""
+start_heartbeat() {
+    if [[ ! -t 2 ]]; then return; fi
+    while sleep 2 && kill -0 $$ 2>/dev/null; do
+        printf '\r          %d s, .venv %s ' "$SECONDS" "$(du -sh "$VENV" 2>/dev/null | cut -f1)" >&2
+    done &
+    HEARTBEAT=$!
+}
+stop_heartbeat() {
+    if [[ -z $HEARTBEAT ]]; then return 0; fi # the 0 is needed: in a trap a bare return gives the interrupted command's code
+    kill "$HEARTBEAT" 2>/dev/null || true
+    wait "$HEARTBEAT" 2>/dev/null || true
+    HEARTBEAT=""
+    printf '\r\033[K' >&2
+}
+
+# ---- The words --------------------------------------------------------------------------------------------------
+
+quick_start() {
+    echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.6 GB more."
+    set_up run
+    phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}"
+    phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}"
+    phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
+}
+
+# phase TITLE SCRIPT FLAGS...
+phase() {
+    local title=$1 script=$2 status=0
+    shift 2
+    printf '\n%s\n' "$title"
+    "$PYTHON" "$ROOT/$script" "$@" || status=$?
+    if [[ $status == 130 ]]; then interrupted; fi
+    if [[ $status != 0 ]]; then
+        say "run.sh: $script ended with exit code $status (see above), so the quick start stops here."
+        exit "$status"
+    fi
+}
+
+# door SCRIPT FLAGS...: become that script, in the user's folder and with the user's signals.
+door() {
+    set_up run
+    trap - INT TERM
+    exec "$PYTHON" "$ROOT/$1" "${@:2}"
+}
+
+run_tests() {
+    set_up dev
+    cd -- "$ROOT"
+    export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
+    "$PYTHON" -m ruff check
+    "$PYTHON" -m pytest -m "not compat" --ignore=tests/compat "$@"
+}
+
+run_compat_tests() {
+    set_up dev
+    cd -- "$ROOT"
+    export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+    echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
+    if ! compgen -G "tests/compat/test_*.py" >/dev/null; then
+        echo "tests/compat: nothing is there yet, so nothing can disagree"
+        return
+    fi
+    "$PYTHON" -m pytest tests/compat "$@"
+}
+
+word=${1:-}
+if [[ $# -gt 0 ]]; then shift; fi
+case $word in
+    "") quick_start ;;
+    setup)
+        set_up run
+        echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"
+        ;;
+    pretrain) door trainer/train_pretrain.py "$@" ;;
+    sft) door trainer/train_full_sft.py "$@" ;;
+    eval) door eval_model.py --score "$@" ;;
+    chat) door eval_model.py --model_mode 1 "$@" ;;
+    test) run_tests "$@" ;;
+    test-compat) run_compat_tests "$@" ;;
+    help | -h | --help) usage ;;
+    *)
+        say "run.sh: no such word: $word"
+        usage >&2
+        exit 2
+        ;;
+esac
