@@ -1,0 +1,312 @@
+"""Train a vocabulary: text in, `tokenizer.json` and `tokenizer_config.json` out.
+
+    python scripts/train_tokenizer.py                                    # the sample's text, into out/tokenizer
+    python scripts/train_tokenizer.py --data_path a.jsonl b.txt --eval_path c.jsonl --output_dir out/mine
+
+Byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et al. 2019): text is cut into words, a word
+is its UTF-8 bytes, and the most frequent neighbours are merged until the vocabulary is full. Every byte is an entry,
+so there is no text that it cannot write. Prints how well it compresses, and proves that decoding undoes encoding.
+
+A model only understands the vocabulary it was trained with: the one in model/ stays as it is unless you name that
+folder and pass --overwrite.
+"""
+
+import difflib
+import json
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
+from transformers import AutoTokenizer, HfArgumentParser  # noqa: E402
+
+from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
+
+# Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
+# spelling and its columns can be added; a space belongs to the word that follows it.
+WORD_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Chinese has no spaces, so a "word" may be a whole clause, and merging by frequency alone welds phrases across the
+# words in it (法|国的首都). The library makes entries of less than this many bytes: at most three Chinese characters.
+TOKEN_BYTES = 10
+SMALLEST_VOCAB = len(SPECIAL_TOKENS) + 256
+MODEL_MAX_LENGTH = 32_768
+SAMPLE_TEXTS, SAMPLE_CHARACTERS = 4_000, 4_000  # of the training text, kept to measure on
+_CONTROL_PATTERN = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
+
+
+class InputError(ValueError):
+    """Something that the user gave and has to change; the message is one sentence."""
+
+
+@dataclass
+class Options:
+    data_path: list[str] = field(
+        default_factory=lambda: [str(ROOT / "dataset/sample/pretrain.jsonl"), str(ROOT / "dataset/sample/sft.jsonl")],
+        metadata={
+            "help": 'Training text: JSONL with "text", "conversations" or "chosen"/"rejected", or plain .txt. '
+            "A file that is named twice counts twice."
+        },
+    )
+    character_path: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Text whose every character becomes an entry, however rare, so none is spelled from bytes."},
+    )
+    eval_path: list[str] = field(
+        default_factory=list, metadata={"help": "Text, not trained on, to measure the compression with."}
+    )
+    output_dir: str = field(
+        default=str(ROOT / "out/tokenizer"), metadata={"help": "Folder for tokenizer.json and tokenizer_config.json."}
+    )
+    overwrite: bool = field(default=False, metadata={"help": "Replace a tokenizer that is already in that folder."})
+    vocab_size: int = field(
+        default=6400, metadata={"help": f"Entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes."}
+    )
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    """Options from the command line; a wrong use ends the process with code 2."""
+    parser = HfArgumentParser(Options, description=__doc__.split("\n")[0], allow_abbrev=False)
+    options, unknown = parser.parse_args_into_dataclasses(
+        arguments, return_remaining_strings=True, look_for_args_file=False
+    )
+    if unknown:
+        nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, 1)
+        parser.error(f"unknown option {unknown[0]}: {f'did you mean {nearest[0]}?' if nearest else 'see --help'}")
+    if options.vocab_size < SMALLEST_VOCAB:
+        parser.error(
+            f"--vocab_size {options.vocab_size} is too small: "
+            f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
+        )
+    return options
+
+
+# ---------------------------------------------------------------- reading
+
+REASONS = {
+    json.JSONDecodeError: "this is not valid JSON (plain text goes into a file named .txt)",
+    RecursionError: "the JSON is nested too deeply",
+    UnicodeDecodeError: "this is not UTF-8",
+    UnicodeEncodeError: "the text holds half a character (a lone \\ud800-\\udfff)",
+}
+
+
+def texts_of(record) -> list[str]:
+    """The texts of one JSON record; of a conversation also the role lines, as the chat renderer writes them."""
+    if not isinstance(record, dict):
+        raise ValueError(f"a line must hold a JSON object, this is {type(record).__name__}")
+    if "text" in record:
+        if not isinstance(record["text"], str):
+            raise ValueError(f'"text" must be a string, it is {type(record["text"]).__name__}')
+        if not record["text"].strip():
+            raise ValueError('"text" is empty')
+        return [record["text"]]
+    conversations = [record[key] for key in ("conversations", "chosen", "rejected") if key in record]
+    if not conversations:
+        raise ValueError('there is no "text", "conversations" or "chosen"/"rejected" in it')
+    for messages in conversations:
+        check_messages(messages)
+    return [text for messages in conversations for m in messages for text in (m["role"] + "\n", m["content"])]
+
+
+def read_texts(path: str) -> Iterator[str]:
+    """Every text of a file, a line (.txt: 64 KiB of lines) at a time. InputError: `file:line: what: what to do`."""
+    plain, number, found = path.endswith(".txt"), 1, False
+    try:
+        with open(path, "rb") as file:
+            while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                    texts = [line] if plain else texts_of(json.loads(line)) if line.strip() else []
+                    for text in texts:
+                        text.encode()
+                except (ValueError, RecursionError) as error:
+                    if isinstance(error, UnicodeDecodeError):
+                        number += raw[: error.start].count(b"\n")
+                    what = REASONS.get(type(error), error)
+                    raise InputError(f"{path}:{number}: {what}: correct the line") from None
+                number += raw.count(b"\n")
+                found = found or any(text.strip() for text in texts)
+                yield from texts
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}: give a file that can be read") from None
+    if not found:
+        raise InputError(f"{path}: there is no text in it: give another file")
+
+
+def read_characters(paths: Iterable[str], vocab_size: int) -> list[str]:
+    """Every character of the files that is more than a byte; InputError if they fill over half of the merges."""
+    found = sorted({c for path in paths for text in read_texts(path) for c in text if not c.isascii()})
+    if len(found) > (vocab_size - SMALLEST_VOCAB) // 2:
+        raise InputError(f"--character_path: {len(found)} characters leave no room for words: raise --vocab_size")
+    return found
+
+
+def read_corpus(
+    paths: Iterable[str], vocab_size: int, whole: list[str], sample: list[str]
+) -> Iterator[str | list[str]]:
+    """The texts of all files without control strings, then what shall be `whole`, as often as that needs.
+
+    Fills `sample` with some of the texts, evenly drawn.
+    """
+    draw, seen, size = random.Random(0), 0, 0
+    for path in paths:
+        for text in read_texts(path):
+            seen, size = seen + 1, size + len(text)
+            if len(sample) < SAMPLE_TEXTS:
+                sample.append(text[:SAMPLE_CHARACTERS])
+            elif (place := draw.randrange(seen)) < SAMPLE_TEXTS:
+                sample[place] = text[:SAMPLE_CHARACTERS]
+            yield from _CONTROL_PATTERN.split(text)
+    for word in whole:
+        yield [word] * (size // (2 * vocab_size) + 2)  # some three times as often as the last merge occurs
+
+
+# ---------------------------------------------------------------- training and writing
+
+
+def train(texts: Iterable[str | list[str]], vocab_size: int) -> Tokenizer:
+    """Byte-level BPE of at most `vocab_size` entries: control tokens, then bytes, then merges in order of frequency."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORD_PATTERN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        max_token_length=TOKEN_BYTES,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=sys.stderr.isatty(),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def write(tokenizer: Tokenizer, folder: Path) -> None:
+    """The two files that `AutoTokenizer.from_pretrained(folder)` reads."""
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",  # known to transformers 4 and 5
+        "bos_token": BOS,
+        "eos_token": EOS,
+        "pad_token": PAD,
+        "unk_token": PAD,
+        "model_max_length": MODEL_MAX_LENGTH,
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True) + "\n", "utf-8")
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def encoded(tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
+    texts = iter(texts)
+    while some := list(islice(texts, 256)):
+        yield from zip(some, encode_texts(tokenizer, some), strict=True)
+
+
+def bytes_per_token(tokenizer, texts: Iterable[str]) -> float:
+    sizes = [(len(text.encode()), len(ids)) for text, ids in encoded(tokenizer, texts)]
+    return sum(size for size, _ in sizes) / sum(tokens for _, tokens in sizes)
+
+
+def tokens_per_unit(tokenizer, texts: Iterable[str], pattern: str, unit: str) -> float | None:
+    """Tokens of everything `pattern` finds in the texts per match of `unit` there; None when there is nothing."""
+    parts = [part for text in texts for part in re.findall(pattern, text)]
+    units = sum(len(re.findall(unit, part)) for part in parts)
+    return sum(len(ids) for _, ids in encoded(tokenizer, parts)) / units if units else None
+
+
+def round_trip(tokenizer) -> tuple[int, str | None]:
+    """Encode and decode every code point and random mixtures, control strings among them, as plain text.
+
+    Returns the number of texts tried and the first that came back changed or gave a control token, None when none did.
+    """
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF]
+    texts = ["".join(points[start : start + 256]) for start in range(0, len(points), 256)]
+    draw = random.Random(0)
+    alphabets = [points, points[:128], points[0x4E00:0x9FA5], " \t\n\r\u3000\u0301\u200d", SPECIAL_TOKENS]
+    texts += ["".join(draw.choice(draw.choice(alphabets)) for _ in range(draw.randrange(1, 64))) for _ in range(4000)]
+    for text, ids in encoded(tokenizer, texts):
+        if min(ids) < len(SPECIAL_TOKENS) or tokenizer.decode(ids) != text:
+            return len(texts), text
+    return len(texts), None
+
+
+def report(tokenizer, sample: list[str], eval_path: list[str]) -> None:
+    print(f"bytes per token: {bytes_per_token(tokenizer, sample):.3f} on a sample of the training text")
+    for path in eval_path:
+        print(f"bytes per token: {bytes_per_token(tokenizer, read_texts(path)):.3f} on {path}")
+    if figure := tokens_per_unit(tokenizer, sample, "[\u4e00-\u9fff]+", "."):
+        print(f"tokens per Chinese character: {figure:.3f}")
+    if figure := tokens_per_unit(tokenizer, sample, "(?: [A-Za-z]+)+", " "):
+        print(f"tokens per English word: {figure:.3f}")
+
+
+# ---------------------------------------------------------------- the run
+
+
+def run(options: Options) -> None:
+    folder = Path(options.output_dir)
+    if (folder / "tokenizer.json").exists() and not options.overwrite:
+        raise InputError(f"{folder}: there is a tokenizer already: give another --output_dir, or pass --overwrite")
+    for path in options.data_path:
+        next(read_texts(path))  # a missing or empty file ends the run before a folder is made
+    for path in options.eval_path:
+        for _ in read_texts(path):
+            pass  # and so does a bad line here, not after the training
+    whole = [*ROLES, *read_characters(options.character_path, options.vocab_size)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = tempfile.TemporaryDirectory(prefix=".new-", dir=folder)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}: give a folder that can be written as --output_dir") from None
+
+    with staging as name:
+        print(f"training {options.vocab_size:,} entries on {', '.join(options.data_path)}", flush=True)
+        sample: list[str] = []
+        start = time.perf_counter()
+        trained = train(read_corpus(options.data_path, options.vocab_size, whole, sample), options.vocab_size)
+        seconds = time.perf_counter() - start
+        size = trained.get_vocab_size()
+        if size < options.vocab_size:
+            raise InputError(
+                f"{', '.join(options.data_path)}: the text repeats too little for {options.vocab_size} entries: "
+                f"give more text, or --vocab_size {size}"
+            )
+        write(trained, Path(name))
+        tokenizer = AutoTokenizer.from_pretrained(name)  # what users load is what is measured
+        print(f"{size:,} entries after {seconds:.1f} s")
+        report(tokenizer, sample, options.eval_path)
+        tried, failed = round_trip(tokenizer)
+        if failed is not None:
+            raise InputError(f"round trip: {failed!r} does not come back as it was: nothing is written")
+        print(f"round trip: {tried:,} texts with every Unicode character come back as they were")
+        for file in ("tokenizer_config.json", "tokenizer.json"):
+            os.replace(Path(name, file), folder / file)
+    print(f"written: {folder / 'tokenizer.json'} and tokenizer_config.json")
+
+
+if __name__ == "__main__":
+    try:
+        run(parse())
+    except (InputError, OSError) as error:
+        sys.exit(f"train_tokenizer: {error}")

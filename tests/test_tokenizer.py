@@ -1,0 +1,262 @@
+"""The shipped vocabulary keeps every text and every control token, and the script that makes one says what is wrong."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, SPECIAL_TOKENS, encode_texts
+from scripts import train_tokenizer
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "scripts" / "train_tokenizer.py"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(ROOT / "model")
+
+
+# ---------------------------------------------------------------- the shipped vocabulary
+
+
+def test_entries_and_named_tokens(tokenizer):
+    assert tokenizer.is_fast
+    assert len(tokenizer) == tokenizer.vocab_size == 6400
+    assert sorted(tokenizer.get_vocab().values()) == list(range(6400))
+    assert (tokenizer.pad_token, tokenizer.unk_token) == (PAD, PAD) == ("<|endoftext|>", "<|endoftext|>")
+    assert (tokenizer.bos_token, tokenizer.eos_token) == (BOS, EOS) == ("<|im_start|>", "<|im_end|>")
+    assert (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1, 2)
+    assert tokenizer.chat_template == CHAT_TEMPLATE
+    assert tokenizer.model_max_length == 32_768
+    assert tokenizer.clean_up_tokenization_spaces is False
+
+
+def test_every_control_token_is_one_id_in_the_listed_order(tokenizer):
+    for number, token in enumerate(SPECIAL_TOKENS):
+        assert tokenizer.convert_tokens_to_ids(token) == number
+        assert tokenizer(f"你好{token}hello", add_special_tokens=False)["input_ids"].count(number) == 1
+        assert tokenizer.decode([number]) == token
+
+
+def test_nothing_is_added_to_a_text(tokenizer):
+    assert tokenizer("")["input_ids"] == []
+    assert tokenizer("你好")["input_ids"] == tokenizer("你好", add_special_tokens=False)["input_ids"]
+
+
+def test_words_are_cut_as_qwen2_cuts_them_and_no_normaliser_changes_the_text():
+    backend = json.loads((ROOT / "model/tokenizer.json").read_text("utf-8"))
+    split, byte_level = backend["pre_tokenizer"]["pretokenizers"]
+    assert split["pattern"]["Regex"] == PRETOKENIZE_REGEX
+    assert split["behavior"] == "Isolated"
+    assert (byte_level["add_prefix_space"], byte_level["use_regex"]) == (False, False)
+    assert backend["normalizer"] is None
+
+
+def test_every_digit_stands_alone(tokenizer):
+    parts = [tokenizer.decode([i]) for i in tokenizer("2024-10-31 3.14 九12月")["input_ids"]]
+    assert [part for part in parts if re.search(r"\d", part)] == list("2024103131412")
+    entries = [tokenizer.decode([i]) for i in range(len(SPECIAL_TOKENS), 6400)]
+    assert {entry for entry in entries if re.search("[0-9]", entry)} == set("0123456789")
+
+
+def test_decode_undoes_encode_on_every_code_point(tokenizer):
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF]
+    blocks = ["".join(points[start : start + 512]) for start in range(0, len(points), 512)]
+    assert sum(map(len, blocks)) == 1_112_064
+    for block, ids in zip(blocks, encode_texts(tokenizer, blocks), strict=True):
+        assert tokenizer.decode(ids) == block
+        assert tokenizer.decode(tokenizer(block)["input_ids"]) == block
+
+
+def test_decode_undoes_encode_on_random_mixtures(tokenizer):
+    draw = random.Random(2)
+    pieces = list(
+        "aZ0中龘한ไß٣½🙂!\n\t\0\x7f\x85\u3000\ufeff\u200d\u202e\u212b\ufb01\u0301"
+    )  # some change under NFC, NFKC
+    pieces += [" ", "  ", "\r\n", " ,", ". ", "'s", "e\u0301", "👩\u200d👧", *SPECIAL_TOKENS]
+    texts = ["".join(draw.choices(pieces, k=draw.randrange(1, 40))) for _ in range(2000)]
+    for text, ids in zip(texts, encode_texts(tokenizer, texts), strict=True):
+        assert tokenizer.decode(ids) == text
+        assert min(ids) >= len(SPECIAL_TOKENS)
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_control_strings_that_a_user_writes_are_text(tokenizer):
+    for token in SPECIAL_TOKENS:
+        for text in (token, f"a{token}b", f" {token}\n", token * 3, f"<{token}>", token[:-1] + token):
+            ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            assert min(ids) >= len(SPECIAL_TOKENS)
+            assert tokenizer.decode(ids) == text
+            assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert tokenizer(EOS)["input_ids"] == [2]  # the switch lasts for one call
+
+
+# ---------------------------------------------------------------- the script
+
+
+def run_script(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """A folder with a small corpus of every accepted kind."""
+    folder = tmp_path_factory.mktemp("texts")
+    draw = random.Random(0)
+    words = ["天空", "大海", "你好", "我们", "学习", " river", " mountain", " learning", " the", "，", "。", "\n", "12"]
+
+    def text():
+        return "".join(draw.choices(words, k=30))
+
+    def turns():
+        return [{"role": "user", "content": text()}, {"role": "assistant", "content": text()}]
+
+    def write(name, records):
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        (folder / name).write_text("".join(lines), "utf-8")
+
+    write("text.jsonl", [{"text": text()} for _ in range(50)])
+    write("chat.jsonl", [{"conversations": turns()} for _ in range(20)])
+    write("pairs.jsonl", [{"chosen": turns(), "rejected": turns()} for _ in range(20)])
+    (folder / "plain.txt").write_text("".join(text() for _ in range(50)), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(texts):
+    """The script's run on that corpus, with paths relative to the folder it is called from."""
+    files = ["text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"]
+    arguments = ["--data_path", *files, "--vocab_size", 320, "--output_dir", "new", "--eval_path", "plain.txt"]
+    return run_script(*arguments, cwd=texts)
+
+
+def test_script_trains_a_vocabulary_that_loads(texts, trained):
+    assert trained.returncode == 0, trained.stderr
+    assert "320 entries" in trained.stdout
+    assert re.search(r"bytes per token: \d\.\d+ on plain.txt", trained.stdout)
+    assert "tokens per Chinese character" in trained.stdout
+    assert "tokens per English word" in trained.stdout
+    assert "come back as they were" in trained.stdout
+    assert sorted(path.name for path in (texts / "new").iterdir()) == ["tokenizer.json", "tokenizer_config.json"]
+    tokenizer = AutoTokenizer.from_pretrained(texts / "new")
+    assert len(tokenizer) == 320
+    assert tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == list(range(len(SPECIAL_TOKENS)))
+    assert len(tokenizer("天空大海")["input_ids"]) < 12
+
+
+def test_same_text_gives_the_same_files_and_overwrite_must_be_said(texts, trained):
+    before = {path.name: path.read_bytes() for path in (texts / "new").iterdir()}
+    arguments = ["--data_path", *(texts / name for name in ("text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"))]
+    arguments += ["--vocab_size", 320, "--output_dir", texts / "new"]
+    refused = run_script(*arguments, cwd="/")
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert "--overwrite" in refused.stderr
+    assert refused.stdout == ""
+    (texts / "new" / "tokenizer.json").write_text("{}")
+    again = run_script(*arguments, "--overwrite", cwd="/")
+    assert again.returncode == 0, again.stderr
+    assert {path.name: path.read_bytes() for path in (texts / "new").iterdir()} == before
+
+
+def test_script_reports_a_bad_line_in_one_sentence(texts):
+    (texts / "bad.jsonl").write_text('{"text": "a a a"}\n\n{"text": "a", }\n')
+    ended = run_script("--data_path", "bad.jsonl", "--output_dir", "out_bad", cwd=texts)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"train_tokenizer: bad\.jsonl:3: this is not valid JSON.*: correct the line\n", ended.stderr)
+    assert list((texts / "out_bad").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--vocabsize", "300"], "did you mean --vocab_size"),
+        (["--vocab_size", "271"], "take 272"),
+        (["--vocab_size", "many"], "--vocab_size"),
+        (["--overwrite", "maybe"], "--overwrite"),
+        (["--over"], "unknown option --over"),
+        (["more.jsonl"], "unknown option more.jsonl"),
+    ],
+)
+def test_usage_errors_exit_with_2(arguments, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        train_tokenizer.parse(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "there is no text in it"),
+        (b"\n \n", "there is no text in it"),
+        (b'{"text": "ok"}\n[1]\n', ":2: a line must hold a JSON object, this is list"),
+        (b'{"text": "ok"}\n{"txt": "a"}\n', ':2: there is no "text", "conversations" or "chosen"/"rejected"'),
+        (b'{"text": 3}\n', ':1: "text" must be a string, it is int'),
+        (b'{"text": " "}\n', ':1: "text" is empty'),
+        (b'{"text": "\xff"}\n', ":1: this is not UTF-8"),
+        (b'{"text": "\\ud800"}\n', ":1: the text holds half a character"),
+        (b'{"conversations": [{"role": "user"}]}\n', ":1: message 1 must look like"),
+        (b'{"chosen": [{"role": "bot", "content": "a"}]}\n', ":1: message 1 has role 'bot'"),
+        (b"[" * 100_000, ":1: the JSON is nested too deeply"),
+    ],
+)
+def test_bad_files_are_named_with_their_line(content, said, tmp_path):
+    (tmp_path / "data.jsonl").write_bytes(content)
+    options = train_tokenizer.Options(data_path=[str(tmp_path / "data.jsonl")], output_dir=str(tmp_path / "out"))
+    with pytest.raises(train_tokenizer.InputError, match=re.escape(f"{tmp_path / 'data.jsonl'}")) as error:
+        train_tokenizer.run(options)
+    assert said in str(error.value)
+    assert not (tmp_path / "out" / "tokenizer.json").exists()
+
+
+def test_plain_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.txt").write_bytes("第一行\n第二行\n".encode() + b"\xc4\xe3\n")
+    with pytest.raises(train_tokenizer.InputError, match=r"a\.txt:3: this is not UTF-8"):
+        list(train_tokenizer.read_texts(str(tmp_path / "a.txt")))
+
+
+def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
+    def run(**changes):
+        train_tokenizer.run(train_tokenizer.Options(**{"data_path": [str(texts / "text.jsonl")], **changes}))
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(train_tokenizer.InputError, match="No such file"):
+        run(data_path=[str(tmp_path / "none.jsonl")], output_dir=str(tmp_path / "out"))
+    with pytest.raises(train_tokenizer.InputError, match="Is a directory"):
+        run(data_path=[str(tmp_path)], output_dir=str(tmp_path / "out"))
+    with pytest.raises(train_tokenizer.InputError, match="No such file"):
+        run(eval_path=[str(tmp_path / "none.jsonl")], output_dir=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(train_tokenizer.InputError, match="give a folder that can be written"):
+        run(output_dir=str(tmp_path / "file" / "out"))
+    with pytest.raises(train_tokenizer.InputError, match=r"give more text, or --vocab_size \d+"):
+        run(output_dir=str(tmp_path / "out"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_vocabulary_that_changes_text_is_not_written(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_tokenizer, "round_trip", lambda tokenizer: (1, "é"))
+    options = train_tokenizer.Options([str(texts / "text.jsonl")], output_dir=str(tmp_path), vocab_size=300)
+    with pytest.raises(train_tokenizer.InputError, match="round trip: 'é' does not come back"):
+        train_tokenizer.run(options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_round_trip_check_finds_a_normaliser(texts):
+    from tokenizers import normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = train_tokenizer.train(train_tokenizer.read_texts(str(texts / "text.jsonl")), 300)
+    assert train_tokenizer.round_trip(PreTrainedTokenizerFast(tokenizer_object=backend))[1] is None
+    backend.normalizer = normalizers.NFC()
+    assert train_tokenizer.round_trip(PreTrainedTokenizerFast(tokenizer_object=backend))[1] is not None
