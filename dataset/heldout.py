@@ -28,11 +28,11 @@ def read_questions(path: str | Path) -> list[dict]:
 
 
 def normalise(text: str) -> str:
-    """Lower case without spaces and punctuation, so that only words and numbers are compared.
+    """Without spaces and punctuation, so that only words and numbers are compared.
 
     Signs that carry meaning in a sum (+ - = < >) stay, and a separator between two numbers stays as a comma.
     """
-    text = unicodedata.normalize("NFKC", text).lower()
+    text = unicodedata.normalize("NFKC", text)
     text = re.sub(r"(?<=\d)[\s,、，;；]+(?=\d)", "\x00", text)
     kept = (c for c in text if c == "\x00" or c in "+-=<>" or unicodedata.category(c)[0] in "LNM")
     return "".join(kept).replace("\x00", ",")

@@ -1,0 +1,111 @@
+"""Write the miniature world: documents, conversations and held-out questions.
+
+    python dataset/sample/make_sample.py                    # beside this file
+    python dataset/sample/make_sample.py --output_dir DIR
+
+The facts are in `facts.py`, their wordings in `wording.py` and `relations.py`, small talk in `talk.py` and sums,
+comparisons, sorting and dates in `skills.py`. `free_questions.jsonl`, written by hand, joins the held-out questions.
+The files are the same to the byte on every run and machine.
+"""
+
+import argparse
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import relations
+import skills
+import talk
+
+HERE = Path(__file__).resolve().parent
+MODULES = (relations, talk, skills)
+SEED = 20240
+
+
+def collect(function: str) -> list:
+    """What all modules offer under one name, each with a random generator of its own, without exact duplicates."""
+    records = {}
+    for module in MODULES:
+        for record in getattr(module, function)(random.Random(f"{SEED} {module.__name__} {function}")):
+            records.setdefault(json.dumps(record, ensure_ascii=False, sort_keys=True), record)
+    records = list(records.values())
+    random.Random(f"{SEED} {function}").shuffle(records)
+    return records
+
+
+def surface(text: str) -> str:
+    """A message without its spaces, its end marks and its case."""
+    return re.sub(r"\s", "", text).strip("。？！.?!").lower()
+
+
+def skeleton(text: str) -> str:
+    """A question without its numbers, spaces, punctuation and case: what is left is how it is asked."""
+    return re.sub(r"[\W_]+", "", re.sub(r"\d+", "0", text)).lower()
+
+
+def free_questions() -> list[dict]:
+    """The questions written by hand; their accepted replies are joined by the full sentences that training teaches."""
+    with open(HERE / "free_questions.jsonl", encoding="utf-8") as lines:
+        questions = [json.loads(line) for line in lines]
+    for question in questions:
+        replies = relations.free_answers(question["messages"][-1]["content"], question["answers"][0])
+        question["answers"] = list(dict.fromkeys(replies + question["answers"]))
+        del question["fact"]  # a note of where the answer stands in facts.py
+    return questions
+
+
+def without(dialogues: list[list[dict]], questions: list[dict]) -> list[list[dict]]:
+    """The dialogues in which none of the questions is asked: those written by hand came first."""
+    taken = {surface(question["messages"][-1]["content"]) for question in questions}
+    return [d for d in dialogues if not any(m["role"] == "user" and surface(m["content"]) in taken for m in d)]
+
+
+def check_held_out(dialogues: list[list[dict]], questions: list[dict]) -> None:
+    """Raise ValueError if a held-out question, or its wording, occurs in the training conversations."""
+    users = [message["content"] for dialogue in dialogues for message in dialogue if message["role"] == "user"]
+    surfaces, skeletons = set(map(surface, users)), {skeleton(user) for user in users if re.search(r"\d", user)}
+    openings = set()
+    for dialogue in dialogues:
+        turns = [surface(message["content"]) for message in dialogue if message["role"] != "system"]
+        openings.update(tuple(turns[:end]) for end in range(1, len(turns), 2))
+    for question in questions:
+        turns = [message["content"] for message in question["messages"] if message["role"] != "system"]
+        if tuple(map(surface, turns)) in openings or surface(turns[-1]) in surfaces:
+            raise ValueError(f"a held-out question is asked in training: {turns}")
+        if re.search(r"\d", turns[-1]) and skeleton(turns[-1]) in skeletons:
+            raise ValueError(f"a held-out question is worded as in training: {turns[-1]}")
+    asked = "\n".join(users)
+    for core in relations.heldout_cores():
+        if found := re.search(core, asked, flags=re.IGNORECASE):
+            raise ValueError(f"the held-out core {core!r} occurs in training: {found[0]}")
+
+
+def write(path: Path, records: list) -> None:
+    lines = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records]
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    print(f"{path.name}: {len(records):,} records, {path.stat().st_size:,} bytes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
+    output_dir = parser.parse_args().output_dir
+    output_dir.mkdir(parents=True, exist_ok=True)
+
+    texts = collect("pretrain_texts")
+    by_hand = free_questions()
+    dialogues = without(collect("train_dialogues"), by_hand)
+    questions = collect("heldout_questions") + by_hand
+    check_held_out(dialogues, questions)
+
+    write(output_dir / "pretrain.jsonl", [{"text": text} for text in texts])
+    write(output_dir / "sft.jsonl", [{"conversations": dialogue} for dialogue in dialogues])
+    write(output_dir / "heldout.jsonl", questions)
+    for category, count in sorted(Counter(question["category"] for question in questions).items()):
+        print(f"    {category}: {count}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Talk to a trained weight, or score it.
+
+    python eval_model.py --model_mode 1                  # chat with the newest SFT weight
+    python eval_model.py --prompt "法国的首都是哪里？"       # one answer
+    python eval_model.py --auto 1                        # a few sample questions
+    python eval_model.py --score                         # the held-out questions of the miniature world
+"""
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+sys.path[0] = str(ROOT)
+
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}
+PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
+CHAT_PROMPTS = (
+    "你好！",
+    "你是谁？",
+    "法国的首都是哪里？",
+    "《红楼梦》是谁写的？",
+    "23 加 45 等于多少？",
+    "把 31、7、58 从小到大排一排。",
+    "星期三的两天后是星期几？",
+    "What is the chemical symbol of oxygen?",
+)
+
+
+@dataclass
+class EvalOptions:
+    model_mode: int = flag(1, "whose weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning", choices=[0, 1, 2, 3])
+    weight: str | None = flag(None, "a weight file by path, instead of the stage's newest in out_dir")
+    load: int = flag(0, "0: a MiniMind weight; 1: the Hugging Face folder that --weight names", choices=[0, 1])
+    lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
+    hidden_size: int | None = flag(None, "width of the network; needed only without a .json beside the weight")
+    num_hidden_layers: int | None = flag(None, "depth of the network; needed only without a .json beside the weight")
+    use_moe: bool | None = flag(None, "mixture of experts; needed only without a .json beside the weight")
+    tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
+    out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
+    prompt: str | None = flag(None, "answer this one prompt and exit")
+    auto: bool = flag(False, "answer a few sample prompts and exit")
+    system: str | None = flag(None, "a system message before the conversation")
+    temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
+    top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together")
+    history_cnt: int = flag(-1, "earlier messages that a chat keeps in mind; -1: as many as fit")
+    stream: bool = flag(True, "show the answer as it is made")
+    seed: int = flag(42, "seed of sampling")
+    device: str = flag("auto", "cuda, mps, cpu or auto")
+    score: bool = flag(False, "score the held-out questions and print a table by category")
+    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
+    score_json: str | None = flag(None, "write the table to this file too")
+    untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
+
+    def __post_init__(self):
+        require(self.temperature >= 0, f"--temperature {self.temperature}: it must not be negative")
+        require(0 < self.top_p <= 1, f"--top_p {self.top_p}: it must lie in (0, 1]")
+        require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
+        require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
+        require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
+
+
+# ---------------------------------------------------------------- loading
+
+
+def load(options: EvalOptions):
+    """(model in eval mode on its device, tokenizer, one line that says which)."""
+    from model.weights import find_weight, load_weights
+    from trainer.distributed import choose_device
+    from trainer.stage import load_tokenizer, quiet_transformers
+
+    quiet_transformers()
+    device = choose_device(options.device)
+    if options.load:
+        folder = Path(options.weight).absolute()
+        tokenizer = load_tokenizer(options.tokenizer or str(folder))
+        model, source = load_folder(folder), folder
+    else:
+        tokenizer = load_tokenizer(options.tokenizer or str(ROOT / "model"))
+        name = options.weight or STAGES[options.model_mode]
+        source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
+        sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
+        model, _ = load_weights(source, tokenizer, sizes)
+    if options.untrained:
+        import torch
+
+        torch.manual_seed(options.seed)
+        model, source = type(model)(model.config), f"{source}, untrained"
+    if options.lora_name:
+        from model.model_lora import find_lora, load_lora
+
+        adapter = find_lora(options.lora_name, options.out_dir, model.config)
+        load_lora(model, adapter)
+        source = f"{source} + {adapter.name}"
+    n_params = sum(p.numel() for p in model.parameters())
+    return model.eval().to(device), tokenizer, f"{source} ({n_params / 1e6:.2f}M parameters, on {device})"
+
+
+def load_folder(folder: Path):
+    """A Hugging Face folder, through MiniMind's own classes or transformers' stock ones; its code is never run."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+
+    require((folder / "config.json").is_file(), f"--weight {folder}: there is no config.json in it")
+    AutoConfig.register("minimind", MiniMindConfig)
+    AutoModelForCausalLM.register(MiniMindConfig, MiniMindForCausalLM)
+    return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, trust_remote_code=False, dtype="float32")
+
+
+# ---------------------------------------------------------------- talking
+
+
+def generate(model, tokenizer, prompt_ids: list[int], options: EvalOptions) -> Iterator[str]:
+    """The answer to a prompt, in pieces that never split a character."""
+    import torch
+    from transformers import TextIteratorStreamer
+
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    sampling = {"do_sample": False}
+    if options.temperature > 0:
+        sampling = {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p}
+    ids = torch.tensor([prompt_ids], device=model.device)
+    arguments = {
+        "input_ids": ids, "attention_mask": torch.ones_like(ids), "streamer": streamer,
+        "max_length": options.max_seq_len, "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id, **sampling,
+    }  # fmt: skip
+    thread = threading.Thread(target=model.generate, kwargs=arguments, daemon=True)
+    thread.start()
+    yield from streamer
+    thread.join()
+
+
+def answer(model, tokenizer, messages: list[dict], options: EvalOptions) -> str:
+    """Print the answer to the last message, piece by piece or at once, and return it."""
+    from dataset.chat import keep_recent
+
+    if options.model_mode == 0 and not options.load:
+        prompt_ids = [tokenizer.bos_token_id] + tokenizer(messages[-1]["content"], split_special_tokens=True).input_ids
+        prompt_ids = prompt_ids[: options.max_seq_len - 8]
+    else:
+        prompt_ids = keep_recent(tokenizer, messages, options.max_seq_len - 8)
+    pieces = []
+    for piece in generate(model, tokenizer, prompt_ids, options):
+        pieces.append(piece)
+        if options.stream:
+            print(piece, end="", flush=True)
+    text = "".join(pieces)
+    print("" if options.stream else text, flush=True)
+    return text
+
+
+def typed_messages() -> Iterator[str]:
+    """What the user types, or pipes in, line by line."""
+    while True:
+        try:
+            line = input("\n> " if sys.stdin.isatty() else "").strip()
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if line in ("/exit", "/quit"):
+            return
+        if line:
+            yield line
+
+
+def talk(model, tokenizer, title: str, options: EvalOptions) -> None:
+    import torch
+
+    torch.manual_seed(options.seed)
+    system = [{"role": "system", "content": options.system}] if options.system else []
+    if options.prompt is not None:
+        require(options.prompt.strip() != "", "--prompt is empty: write a question")
+        answer(model, tokenizer, [*system, {"role": "user", "content": options.prompt}], options)
+        return
+    print(title)
+    if options.auto:
+        for prompt in CHAT_PROMPTS if options.model_mode else PRETRAIN_PROMPTS:
+            print(f"\n> {prompt}")
+            answer(model, tokenizer, [*system, {"role": "user", "content": prompt}], options)
+        return
+    if sys.stdin.isatty():
+        print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
+    history: list[dict] = []
+    for message in typed_messages():
+        if message == "/clear":
+            history = []
+            continue
+        if options.history_cnt >= 0:
+            history = history[len(history) - options.history_cnt :] if options.history_cnt else []
+        history.append({"role": "user", "content": message})
+        try:
+            reply = answer(model, tokenizer, system + history, options)
+        except ValueError as error:  # too long a message: say so, keep talking
+            print(f"error: {error}", file=sys.stderr)
+            history.pop()
+            continue
+        history.append({"role": "assistant", "content": reply})
+
+
+# ---------------------------------------------------------------- scoring
+
+
+def answer_all(model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128):
+    """The likeliest reply to each conversation. Batches hold prompts of like length, padded on the left."""
+    from tqdm import tqdm
+
+    from dataset.chat import render_batch
+
+    prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    replies = [""] * len(prompts)
+    for start in tqdm(range(0, len(order), batch_size), desc="answering", unit="batch", leave=False):
+        chosen = order[start : start + batch_size]
+        padded = tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, padding_side="left", return_tensors="pt")
+        made = model.generate(
+            **padded.to(model.device), max_new_tokens=max_new_tokens, do_sample=False,
+            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+        )  # fmt: skip
+        texts = tokenizer.batch_decode(made[:, padded["input_ids"].shape[1] :], skip_special_tokens=True)
+        for i, text in zip(chosen, texts, strict=True):
+            replies[i] = text
+    return replies
+
+
+def score(model, tokenizer, title: str, options: EvalOptions) -> None:
+    from dataset.heldout import print_table, read_questions, score_table
+    from model.weights import write_json
+
+    questions = read_questions(options.score_data)
+    replies = answer_all(model, tokenizer, [question["messages"] for question in questions])
+    table = score_table(questions, replies)
+    print(title)
+    print_table(table)
+    if options.score_json:
+        write_json(Path(options.score_json).absolute(), {"weight": title} | table)
+        print(f"written to {options.score_json}")
+
+
+def main() -> None:
+    options = parse_options(EvalOptions, "Talk to a trained MiniMind weight, or score it.")
+    model, tokenizer, title = load(options)
+    (score if options.score else talk)(model, tokenizer, title, options)
+
+
+if __name__ == "__main__":
+    run(main)
