@@ -2,14 +2,16 @@
 # MiniMind's one command. It sets itself up where needed, then does what its word says; `./run.sh help` lists the words.
 set -euo pipefail
 
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+
 # ---- The quick start: every training flag of `./run.sh` without a word ------------------------------------------
-QUICK_SIZE=(--hidden_size 192 --num_hidden_layers 4)
-QUICK_PRETRAIN=("${QUICK_SIZE[@]}")
-QUICK_SFT=("${QUICK_SIZE[@]}")
+QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 192 --num_hidden_layers 4
+    --max_seq_len 256 --batch_size 4 --learning_rate 1e-2)
+QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
+    --max_seq_len 256 --batch_size 32 --learning_rate 1e-2 --epochs 2 --max_steps 1750)
 QUICK_MINUTES=12 # pretrain + SFT + score on 2 CPU cores
 # -----------------------------------------------------------------------------------------------------------------
 
-ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 VENV=$ROOT/.venv
 PYTHON=$VENV/bin/python
 LOG=$VENV/setup.log # what the last step of the set-up printed

@@ -98,7 +98,23 @@ def test_control_strings_that_a_user_writes_are_text(tokenizer):
     assert tokenizer(EOS)["input_ids"] == [2]  # the switch lasts for one call
 
 
+def test_the_sample_is_not_spelled_from_bytes(tokenizer):
+    with open(ROOT / "dataset/sample/pretrain.jsonl", encoding="utf-8") as lines:
+        text = "".join(json.loads(line)["text"] for line in lines)
+    ids = encode_texts(tokenizer, [*set(text)])
+    spelled = {character for character, parts in zip(set(text), ids, strict=True) if len(parts) > 1}
+    assert sum(map(text.count, spelled)) <= len(text) / 1000, spelled
+
+
 # ---------------------------------------------------------------- the script
+
+
+def test_defaults_do_not_depend_on_the_working_directory_and_spare_the_shipped_files():
+    options = train_tokenizer.parse([])
+    assert options.data_path == [str(ROOT / "dataset/sample" / name) for name in ("pretrain.jsonl", "sft.jsonl")]
+    assert options.output_dir == str(ROOT / "out/tokenizer")
+    assert options.vocab_size == 6400
+    assert options.overwrite is False
 
 
 def run_script(*arguments, cwd):
@@ -128,6 +144,7 @@ def texts(tmp_path_factory):
     write("chat.jsonl", [{"conversations": turns()} for _ in range(20)])
     write("pairs.jsonl", [{"chosen": turns(), "rejected": turns()} for _ in range(20)])
     (folder / "plain.txt").write_text("".join(text() for _ in range(50)), "utf-8")
+    (folder / "rare.txt").write_text("氢氦, 锂\n", "utf-8")
     return folder
 
 
@@ -136,6 +153,7 @@ def trained(texts):
     """The script's run on that corpus, with paths relative to the folder it is called from."""
     files = ["text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"]
     arguments = ["--data_path", *files, "--vocab_size", 320, "--output_dir", "new", "--eval_path", "plain.txt"]
+    arguments += ["--character_path", "rare.txt"]
     return run_script(*arguments, cwd=texts)
 
 
@@ -151,12 +169,15 @@ def test_script_trains_a_vocabulary_that_loads(texts, trained):
     assert len(tokenizer) == 320
     assert tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == list(range(len(SPECIAL_TOKENS)))
     assert len(tokenizer("天空大海")["input_ids"]) < 12
+    for whole in ("氢", "氦", "锂", "user", "assistant"):
+        assert len(tokenizer(whole)["input_ids"]) == 1
+    assert len(tokenizer("铍")["input_ids"]) == 3
 
 
 def test_same_text_gives_the_same_files_and_overwrite_must_be_said(texts, trained):
     before = {path.name: path.read_bytes() for path in (texts / "new").iterdir()}
     arguments = ["--data_path", *(texts / name for name in ("text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"))]
-    arguments += ["--vocab_size", 320, "--output_dir", texts / "new"]
+    arguments += ["--vocab_size", 320, "--output_dir", texts / "new", "--character_path", texts / "rare.txt"]
     refused = run_script(*arguments, cwd="/")
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
@@ -236,6 +257,8 @@ def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
         run(data_path=[str(tmp_path)], output_dir=str(tmp_path / "out"))
     with pytest.raises(train_tokenizer.InputError, match="No such file"):
         run(eval_path=[str(tmp_path / "none.jsonl")], output_dir=str(tmp_path / "out"))
+    with pytest.raises(train_tokenizer.InputError, match="12 characters leave no room"):
+        run(character_path=[str(texts / "text.jsonl")], vocab_size=291, output_dir=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     with pytest.raises(train_tokenizer.InputError, match="give a folder that can be written"):
         run(output_dir=str(tmp_path / "file" / "out"))

@@ -1,0 +1,463 @@
+"""Measure MiniMind: one JSON line per figure, then a table of them all.
+
+    python scripts/benchmark.py                                   # a training step of the 26M model (--step)
+    python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
+    python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
+
+Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
+through the whole run, so that neither owns a better minute of the machine and each has its memory to itself. Figures
+are medians, the ratio is the median over pairs. The *floor* is what the hardware allows, measured in the same run.
+"""
+
+import dataclasses
+import json
+import math
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.tables import format_table  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+VOCAB_SIZE = 6400
+
+
+@dataclass
+class BenchmarkOptions:
+    step: bool = flag(False, "a training step against transformers; what is measured when nothing else is asked for")
+    text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
+    hidden_size: int = flag(512, "width of the network")
+    num_hidden_layers: int = flag(8, "depth of the network")
+    use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
+    batch_size: int = flag(8, "sequences per step, and per batch of a data set")
+    max_seq_len: int = flag(512, "tokens per sequence")
+    repeats: int = flag(10, "how often each side is measured")
+    dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
+    device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text")
+    skip_bad_lines: bool = flag(False, "leave out lines of --text that cannot be used, rather than stop")
+
+    def __post_init__(self):
+        for name in ("hidden_size", "num_hidden_layers", "batch_size", "repeats"):
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
+        require(self.max_seq_len >= 2, f"--max_seq_len {self.max_seq_len}: it must be at least 2")
+
+
+@dataclass
+class Figure:
+    """One measured number, ours, beside the reference's and the floor's where there are such; `note` says what these
+    are."""
+
+    job: str
+    figure: str
+    unit: str
+    ours: float
+    reference: float | None = None
+    ratio: float | None = None  # ours / reference
+    floor: float | None = None
+    share_of_floor: float | None = None  # floor / ours: 1 would be all that the hardware allows
+    note: str | None = None
+    details: dict = dataclasses.field(default_factory=dict)
+
+    def json_line(self, **more) -> str:
+        record = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return json.dumps(record | record.pop("details") | more, ensure_ascii=False)
+
+    def row(self) -> list[str]:
+        numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
+        return [self.figure, self.unit, *("" if n is None else f"{n:,.{digits(n)}f}" for n in numbers)]
+
+
+def digits(number: float) -> int:
+    """Decimals that leave about four figures; none for a whole number."""
+    return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
+
+
+# ---------------------------------------------------------------- sides: what takes turns, each in its own process
+
+
+class Side:
+    """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed.
+
+    The thing returns the seconds of one turn. `build` imports all it needs before it calls `imports_done`.
+    """
+
+    def __init__(self, build: Callable, options: BenchmarkOptions):
+        context = multiprocessing.get_context("spawn")
+        self.name = build.__name__.removeprefix("build_")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=live, args=(theirs, build, options), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, question: str):
+        """The side's answer to "turn" (seconds) or "peak" (MiB). ValueError with its own words if it failed."""
+        try:
+            self.pipe.send(question)
+            answer = self.pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise ValueError(f"the process of {self.name} ended before its time: out of memory, or see above") from None
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        return answer
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.kill()  # it may be in the middle of its imports, and has nothing to save
+        self.process.join()
+
+
+def live(pipe, build: Callable, options: BenchmarkOptions) -> None:
+    """The life of a side's process: build, then answer until the other end hangs up."""
+    try:
+        memory = Memory(options.device)
+        turn = build(options, memory.imports_done)
+        while True:
+            pipe.send(turn() if pipe.recv() == "turn" else memory.peak_mib())
+    except ValueError as error:
+        pipe.send(str(error))
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+
+
+class Memory:
+    """Peak memory of this process beyond what its imports take; on a GPU, the most that was allocated there."""
+
+    def __init__(self, device: str):
+        self.on_gpu = device.startswith("cuda")
+        self.before = 0.0
+
+    def imports_done(self) -> None:
+        if Path("/proc/self/clear_refs").exists():
+            Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now on
+        self.before = self.now_mib("VmRSS:")
+
+    def peak_mib(self) -> float:
+        return self.now_mib("VmHWM:") - self.before
+
+    def now_mib(self, field: str) -> float:
+        from trainer.monitor import peak_memory_mib
+
+        status = Path("/proc/self/status")
+        if self.on_gpu or not status.exists():  # no resident size to be had: the peak so far stands for it
+            import torch
+
+            return peak_memory_mib(torch.device("cuda" if self.on_gpu else "cpu"))
+        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+        return int(line.split()[1]) / 1024
+
+
+# ---------------------------------------------------------------- job: a training step
+
+
+def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
+    """Forward, backward, clip and update: the engine, transformers, and the matrix products alone, in turns."""
+    from tqdm import tqdm
+
+    from model.model_minimind import MiniMindConfig
+    from trainer.distributed import choose_device
+
+    MiniMindConfig(hidden_size=options.hidden_size)  # says so now if no network can have this size
+    options = dataclasses.replace(options, device=str(choose_device(options.device)))
+    sides = [Side(build, options) for build in (build_minimind, build_transformers, build_matmuls)]
+    try:
+        for side in sides:  # warm up: the optimizer's state is made in the first step
+            side.ask("turn")
+        rounds = tqdm(range(options.repeats), desc="step", unit="round", leave=False)
+        ours, reference, floor = zip(*([side.ask("turn") for side in sides] for _ in rounds), strict=True)
+        our_peak, reference_peak, _ = (side.ask("peak") for side in sides)
+    finally:
+        for side in sides:
+            side.end()
+    keys = ("hidden_size", "num_hidden_layers", "use_moe", "batch_size", "max_seq_len", "dtype", "device", "repeats")
+    details = {key: getattr(options, key) for key in keys}
+    kind = "GraniteMoeShared" if options.use_moe else "Llama"
+    reference_is = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
+    yield Figure(
+        "step", "training step", "s", statistics.median(ours), statistics.median(reference), paired(ours, reference),
+        statistics.median(floor), paired(floor, ours),
+        f"{reference_is}; floor: the network's own matrix products alone, forward x 3", details,
+    )  # fmt: skip
+    yield Figure(
+        "step", "peak memory less imports", "MiB", our_peak, reference_peak, our_peak / reference_peak,
+        note=reference_is, details=details,
+    )  # fmt: skip
+
+
+def paired(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def random_rows(options: BenchmarkOptions):
+    """Token ids (batch_size, max_seq_len + 1), the same on both sides."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(3, VOCAB_SIZE, (options.batch_size, options.max_seq_len + 1), generator=generator)
+
+
+def timed(step: Callable[[], object], device) -> Callable[[], float]:
+    """`step` as a turn: its seconds, the device's work included."""
+    import torch
+
+    def wait() -> None:
+        if device.type in ("cuda", "mps"):
+            getattr(torch, device.type).synchronize()
+
+    def turn() -> float:
+        wait()
+        started = time.perf_counter()
+        step()
+        wait()
+        return time.perf_counter() - started
+
+    return turn
+
+
+def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """A step of the engine itself: the Trainer that every stage uses, given one packed batch again and again."""
+    import torch
+
+    from dataset.batching import Collate
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from trainer.distributed import World, choose_device
+    from trainer.engine import Trainer
+    from trainer.losses import LanguageModelObjective
+    from trainer.options import TrainOptions
+
+    class Rows(list):
+        """All that the Trainer wants to know of a data set."""
+
+        @property
+        def lengths(self):
+            import numpy as np
+
+            return np.array([len(row) - 1 for row in self])
+
+    class PadToken:
+        pad_token_id = 0
+
+    imports_done()
+    sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
+    train_options = TrainOptions(
+        batch_size=options.batch_size, max_seq_len=options.max_seq_len, dtype=options.dtype, **sizes
+    )
+    torch.manual_seed(0)
+    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
+    rows = Rows(random_rows(options))
+    world = World(0, 1, choose_device(options.device))
+    trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), PadToken, rows, rows)
+    trainer.objective.train()
+    trainer.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
+    batch = Collate(0)([(row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows])
+    return timed(lambda: trainer.train_step([batch]), world.device)
+
+
+def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The same shape in transformers at its best: sdpa, no cache, its own loss, fused AdamW, the same clipping."""
+    import torch
+    from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    from model.model_minimind import MiniMindConfig
+    from trainer.distributed import choose_device
+
+    imports_done()
+    ours = MiniMindConfig(
+        vocab_size=VOCAB_SIZE, hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers
+    )
+    shape = {
+        key: getattr(ours, key)
+        for key in (
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings",
+        )
+    } | {"rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta}, "use_cache": False}  # fmt: skip
+    if options.use_moe:
+        config = GraniteMoeSharedConfig(
+            **shape, num_local_experts=ours.n_routed_experts, num_experts_per_tok=ours.num_experts_per_tok,
+            shared_intermediate_size=ours.n_shared_experts * ours.intermediate_size, output_router_logits=True,
+            attention_multiplier=(ours.hidden_size // ours.num_attention_heads) ** -0.5,
+            router_aux_loss_coef=ours.aux_loss_alpha,
+        )  # fmt: skip
+    else:
+        config = LlamaConfig(**shape)
+    config._attn_implementation = "sdpa"
+    device = choose_device(options.device)
+    torch.manual_seed(0)
+    model = (GraniteMoeSharedForCausalLM if options.use_moe else LlamaForCausalLM)(config).to(device).train()
+    fused = device.type in ("cuda", "cpu")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=fused)
+    dtype = getattr(torch, options.dtype)
+    input_ids = random_rows(options)[:, :-1].to(device)
+
+    def step() -> None:
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            loss = model(input_ids=input_ids, labels=input_ids).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return timed(step, device)
+
+
+def build_matmuls(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The floor of a step: the network's matrix products alone. Backward multiplies twice for each product of the
+    forward pass, so a step's floor is three times the forward products."""
+    import torch
+
+    from model.model_minimind import MiniMindConfig
+    from trainer.distributed import choose_device
+
+    imports_done()
+    device, dtype = choose_device(options.device), getattr(torch, options.dtype)
+    config = MiniMindConfig(hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers)
+    tensors = [
+        (torch.randn(*a, device=device, dtype=dtype), torch.randn(*b, device=device, dtype=dtype))
+        for a, b in forward_products(config, options)
+    ]
+
+    def forward() -> None:
+        for a, b in tensors:
+            a @ b
+
+    turn = timed(forward, device)
+    return lambda: 3 * turn()
+
+
+def forward_products(config, options: BenchmarkOptions) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Shapes (of a, of b) of every product a @ b in one forward pass."""
+    n_tokens, hidden, heads = options.batch_size * options.max_seq_len, config.hidden_size, config.num_attention_heads
+    head_dim, ffn = hidden // heads, config.intermediate_size
+    seen = -(-options.max_seq_len // 2)  # causal: a token meets half of the row on average
+    for _ in range(config.num_hidden_layers):
+        for out in (hidden, config.num_key_value_heads * head_dim, config.num_key_value_heads * head_dim, hidden):
+            yield (n_tokens, hidden), (hidden, out)  # q, k, v, o
+        scores = (options.batch_size * heads, options.max_seq_len)
+        yield (*scores, head_dim), (scores[0], head_dim, seen)
+        yield (*scores, seen), (scores[0], seen, head_dim)
+        rows = [n_tokens]
+        if options.use_moe:
+            yield (n_tokens, hidden), (hidden, config.n_routed_experts)
+            share = n_tokens * config.num_experts_per_tok // config.n_routed_experts
+            rows = [n_tokens] * config.n_shared_experts + [share] * config.n_routed_experts
+        for n in rows:
+            yield from [((n, hidden), (hidden, ffn)), ((n, hidden), (hidden, ffn)), ((n, ffn), (ffn, hidden))]
+    yield (n_tokens, hidden), (hidden, VOCAB_SIZE)
+
+
+# ---------------------------------------------------------------- job: what a data set wastes
+
+
+def text_figures(options: BenchmarkOptions) -> Iterator[Figure]:
+    """Tokens, and the share of an epoch's positions that hold text, in the batches that the engine would form."""
+    from trainer.stage import load_tokenizer, quiet_transformers
+
+    quiet_transformers()
+    tokenizer = load_tokenizer(options.tokenizer)
+    for path in options.text or []:
+        with tempfile.TemporaryDirectory() as cache_dir:
+            yield from file_figures(path, tokenizer, cache_dir, options)
+
+
+def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions) -> Iterator[Figure]:
+    import numpy as np
+    from datasets.utils.logging import disable_progress_bar
+
+    from dataset.batching import Collate, StepSampler, make_loader
+    from dataset.lm_dataset import PretrainDataset, SFTDataset
+
+    disable_progress_bar()
+    packed = first_keys(path) == "text"
+    data = (PretrainDataset if packed else SFTDataset)(
+        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir,
+        num_proc=os.cpu_count() or 1,
+    )  # fmt: skip
+    n_samples, n_tokens = len(data.kept), int(data.lengths.sum())
+    if packed:
+        data.set_order(np.random.default_rng(0))
+    sampler = StepSampler(len(data), options.batch_size, lengths=None if packed else data.lengths)
+    positions = text = 0
+    for batch in make_loader(data, sampler, Collate(tokenizer.pad_token_id)):
+        positions += batch["input_ids"].numel()
+        text += int((batch["loss_mask"] if packed else batch["attention_mask"]).sum())
+
+    keys = ("max_seq_len", "batch_size")
+    details = {"file": str(path)} | {key: getattr(options, key) for key in keys}
+    name = Path(path).name
+    kind = "documents" if packed else "conversations"
+    yield Figure("text", f"{name}: {kind}", "", n_samples, details=details)
+    yield Figure("text", f"{name}: tokens", "", n_tokens, details=details)
+    if packed:
+        n_control = 2 * n_samples  # every document opens and closes with one, which stand for no byte
+        yield Figure("text", f"{name}: text per token", "bytes", data.n_bytes / (n_tokens - n_control), details=details)
+    padded = np.minimum(data.lengths, options.max_seq_len).sum() / (n_samples * options.max_seq_len)
+    yield Figure(
+        "text", f"{name}: positions that are text", "share", text / positions, float(padded),
+        text / positions / float(padded), 1.0, text / positions,
+        f"reference: every sample padded to {options.max_seq_len} tokens; floor: no padding at all", details,
+    )  # fmt: skip
+
+
+def first_keys(path: str) -> str:
+    """Which kind of data a JSONL file holds: "text" or "conversations"."""
+    from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+
+    file = check_file(path)
+    for offset, line in read_lines(file, 0, file.stat().st_size):
+        try:
+            record = parse_line(line)
+        except ValueError as error:
+            raise bad_line(file, offset, str(error)) from None
+        for key in ("text", "conversations"):
+            if key in record:
+                return key
+        raise bad_line(file, offset, 'neither "text" nor "conversations" is in it')
+    raise ValueError(f"{file}: there are only blank lines in it: it needs one JSON object per line")
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def machine() -> dict:
+    """What the figures were taken on."""
+    import torch
+    import transformers
+
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        cpu = next((x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")), cpu)
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    return {"machine": cpu, "threads": torch.get_num_threads(), **gpu, **versions}
+
+
+def main() -> None:
+    options = parse_options(BenchmarkOptions, "Measure MiniMind: one JSON line per figure, then a table.")
+    jobs = [text_figures] if options.text else []
+    if options.step or not jobs:
+        jobs.append(training_step)
+    on, figures = machine(), []
+    for job in jobs:
+        for figure in job(options):
+            print(figure.json_line(**on), flush=True)
+            figures.append(figure)
+    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
+    print("\n" + format_table(header, [figure.row() for figure in figures], left=2))
+    notes = dict.fromkeys(f"{figure.figure}: {figure.note}" for figure in figures if figure.note)
+    print("\n".join(["", *notes, ", ".join(f"{key} {value}" for key, value in on.items())]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,169 @@
+"""What the quick start shows at its end: how good the trained model is, stage by stage, and what to do with it.
+
+    python scripts/quickstart_report.py                      # the newest pretrain and full_sft weights in out/
+
+Scores three networks on the held-out questions (before any training, pretrained, fine-tuned), prints the table by
+category, a line per stage and a few dialogues, and writes out/score.json and out/loss_curve.png.
+"""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.tables import format_table  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
+
+# An untrained network never ends its turn. No accepted answer is hidden by cutting it short: it says noise.
+UNTRAINED_TOKENS = 8
+
+
+@dataclass
+class ReportOptions:
+    out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; score.json and loss_curve.png go there")
+    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+    device: str = flag("auto", "cuda, mps, cpu or auto")
+
+
+def main() -> None:
+    options = parse_options(ReportOptions, "Score what the quick start trained, and say what to do with it.")
+
+    from dataset.heldout import read_questions, score_table
+    from eval_model import CHAT_PROMPTS, EvalOptions, answer_all, load
+    from model.weights import find_weight, write_json
+    from scripts.plot_training import draw
+
+    questions = read_questions(options.score_data)
+    sft = find_weight("full_sft", options.out_dir)
+    sft_info = describe(sft)
+    config = sft_info["config"]  # the network that this SFT began with has its size
+    pretrain = find_weight("pretrain", options.out_dir, config["hidden_size"], config["use_moe"])
+    pretrain_info = describe(pretrain)
+
+    tables, dialogues = {}, []
+    for name, weight, max_new_tokens in (
+        ("untrained", pretrain, UNTRAINED_TOKENS), ("pretrained", pretrain, 48), ("SFT", sft, 48),
+    ):  # fmt: skip
+        places = {"weight": str(weight), "tokenizer": options.tokenizer, "device": options.device}
+        model, tokenizer, title = load(EvalOptions(untrained=name == "untrained", **places))
+        print(f"{name}: {len(questions):,} questions for {title}", flush=True)
+        replies = answer_all(model, tokenizer, [question["messages"] for question in questions], max_new_tokens)
+        tables[name] = score_table(questions, replies)
+        if name == "SFT":
+            said = answer_all(model, tokenizer, [[{"role": "user", "content": prompt}] for prompt in CHAT_PROMPTS])
+            dialogues = list(zip(CHAT_PROMPTS, said, strict=True))
+
+    stages = [
+        stage_figures("pretrain", pretrain_info, tables["untrained"], tables["pretrained"]),
+        stage_figures("SFT", sft_info, tables["pretrained"], tables["SFT"]),
+    ]
+    out_dir = Path(options.out_dir).absolute()
+    print("\n" + category_table(tables))
+    print("\n" + stage_table(stages))
+    print("\nA few dialogues with the SFT model:\n\n" + dialogue_table(dialogues))
+    for name in ("untrained", "pretrained"):
+        del tables[name]["wrong"]  # nobody learns from noise
+    scores = {"weight": str(sft), "score": tables["SFT"]["score"], "stages": stages, "tables": tables}
+    write_json(out_dir / "score.json", scores)
+    picture = draw([out_dir / "metrics" / f"{w.stem}.jsonl" for w in (pretrain, sft)], out_dir / "loss_curve.png")
+    print(f"\nLoss curves: {picture}\nScores, with every wrong answer of the SFT model: {out_dir / 'score.json'}")
+    print("\n" + what_next(out_dir))
+
+
+def describe(weight: Path) -> dict:
+    """The `.json` beside a weight; ValueError when there is none, as the report is made of what it says."""
+    from model.weights import read_info
+
+    info = read_info(weight)
+    if info is None:
+        raise ValueError(f"{weight}: no {weight.with_suffix('.json').name} beside it: train it again with ./run.sh")
+    return info
+
+
+def stage_figures(name: str, info: dict, before: dict, after: dict) -> dict:
+    """One stage as numbers: what it cost, what it changed, and the 95 percent interval of the paired difference."""
+    from dataset.heldout import paired_difference
+
+    difference, half_width = paired_difference(before["right"], after["right"])
+    return {
+        "stage": name, "tokens": info["tokens"], "seconds": info["seconds"],
+        "val_bits_per_byte": info["validation"]["val_bits_per_byte"],
+        "score_before": before["score"], "score_after": after["score"],
+        "difference": difference, "difference_interval": [difference - half_width, difference + half_width],
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def category_table(tables: dict[str, dict]) -> str:
+    """Scores by category of every network, beside what the category's most frequent answer would score."""
+    first = next(iter(tables.values()))
+    rows = []
+    for category, row in sorted(first["categories"].items()):
+        scores = [table["categories"][category]["score"] for table in tables.values()]
+        rows.append([category, f"{row['n']:,}", *map(percent, scores), percent(row["constant"])])
+    constant = sum(row["n"] * row["constant"] for row in first["categories"].values()) / first["n"]
+    rows.append(["all", f"{first['n']:,}", *(percent(table["score"]) for table in tables.values()), percent(constant)])
+    header = ["held-out questions", "number", *tables, "most frequent answer"]
+    low, high = tables["SFT"]["interval"]
+    rows.insert(-1, [""] * len(header))
+    return (
+        f"{format_table(header, rows)}\n95 % interval of the SFT model's score: {low:.1f} to {high:.1f} %. "
+        "The pretrained one has never met the chat format."
+    )
+
+
+def stage_table(stages: list[dict]) -> str:
+    """One line per stage."""
+    header = [
+        "stage", "tokens", "seconds", "validation bits per byte", "held-out score", "difference in points (95 %)",
+    ]  # fmt: skip
+    rows = []
+    for stage in stages:
+        low, high = stage["difference_interval"]
+        rows.append([
+            stage["stage"], f"{stage['tokens']:,}", f"{stage['seconds']:.0f}", f"{stage['val_bits_per_byte']:.3f}",
+            f"{percent(stage['score_before'])} → {percent(stage['score_after'])}",
+            f"{stage['difference']:+.1f} ({low:+.1f} to {high:+.1f})",
+        ])  # fmt: skip
+    return format_table(header, rows)
+
+
+def dialogue_table(dialogues: list[tuple[str, str]]) -> str:
+    return format_table(["you", "MiniMind"], [[one_line(prompt), one_line(reply)] for prompt, reply in dialogues], 2)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def percent(score: float) -> str:
+    return f"{score:.1f} %"
+
+
+def what_next(out_dir: Path) -> str:
+    """Commands to type now, aligned, in the words of this machine."""
+    python = ".venv/bin/python" if ROOT / ".venv" in Path(sys.executable).parents else "python"
+    folder = "" if out_dir == ROOT / "out" else f" --out_dir {shlex.quote(str(out_dir))}"
+    commands = [
+        (f"./run.sh chat{folder}", "talk to it"),
+        (f'{python} eval_model.py{folder} --prompt "法国的首都是哪里？"', "one answer"),
+        (f"./run.sh eval{folder}", "the held-out score by category"),
+        ("./run.sh pretrain && ./run.sh sft", "MiniMind2-Small, 26M; put the full data into dataset/ first *"),
+        ("./run.sh pretrain --hidden_size 768 --num_hidden_layers 16", "MiniMind2, 104M; then ./run.sh sft"),
+        ("./run.sh pretrain --hidden_size 640 --use_moe 1", "MiniMind2-MoE, 145M; then ./run.sh sft"),
+    ]
+    return (
+        format_table(["what to type next", ""], commands, 2)
+        + "\n* pretrain_hq.jsonl and sft_mini_512.jsonl, from ModelScope gongjy/minimind_dataset or Hugging Face\n"
+        "  jingyaogong/minimind_dataset; without them the sample is used. The real sizes want a GPU."
+    )
+
+
+if __name__ == "__main__":
+    run(main)

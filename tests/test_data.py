@@ -1,0 +1,503 @@
+"""Data: every token once and in its place, hardly any padding, batches that change no logits, and bad lines named."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from dataset import lm_dataset
+from dataset.batching import Collate, StepSampler, make_loader
+from dataset.chat import encode_texts, render
+from dataset.lm_dataset import DataError, PretrainDataset, SFTDataset, fingerprint_file
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "dataset" / "sample"
+BOS, EOS = 1, 2
+
+
+def write_jsonl(path: Path, records: list) -> Path:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
+    return path
+
+
+def say(*contents: str, system: str | None = None) -> dict:
+    """A conversation in which user and assistant take turns."""
+    head = [{"role": "system", "content": system}] if system else []
+    turns = [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
+    return {"conversations": head + turns}
+
+
+def content_of(data) -> list:
+    """Everything that a data set hands out."""
+    return [[tensor.tolist() for tensor in data[i]] for i in range(len(data))]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def pretrain_sample(tokenizer, cache) -> PretrainDataset:
+    return PretrainDataset(SAMPLE / "pretrain.jsonl", tokenizer, 512, cache_dir=cache)
+
+
+@pytest.fixture(scope="module")
+def sft_sample(tokenizer, cache) -> SFTDataset:
+    return SFTDataset(SAMPLE / "sft.jsonl", tokenizer, 512, cache_dir=cache)
+
+
+# ---------------------------------------------------------------- packing
+
+
+def stream_of(data: PretrainDataset) -> list[int]:
+    """All tokens of an epoch in order: the first, then every target that is learned."""
+    rows = [data[i] for i in range(len(data))]
+    return rows[0][0][:1].tolist() + [token for _, targets, mask, *_ in rows for token in targets[mask > 0].tolist()]
+
+
+def documents_in(stream: list[int]) -> list[tuple[int, ...]]:
+    """The stream cut before each BOS (which stands nowhere else: text is encoded without control tokens)."""
+    starts = [i for i, token in enumerate(stream) if token == BOS]
+    return [tuple(stream[a:b]) for a, b in zip(starts, [*starts[1:], None], strict=True)]
+
+
+@pytest.fixture(scope="module")
+def expected_documents(tokenizer) -> list[tuple[int, ...]]:
+    lines = (SAMPLE / "pretrain.jsonl").read_text("utf-8").split("\n")
+    texts = [json.loads(line)["text"] for line in lines if line]
+    return [(BOS, *ids, EOS) for ids in encode_texts(tokenizer, texts)]
+
+
+def test_packing_holds_every_document_once_in_the_order_of_the_file(pretrain_sample, expected_documents):
+    assert documents_in(stream_of(pretrain_sample)) == expected_documents
+
+
+def test_shuffled_packing_holds_every_document_once(tokenizer, cache, expected_documents):
+    data = PretrainDataset(SAMPLE / "pretrain.jsonl", tokenizer, 200, cache_dir=cache)
+    orders = []
+    for seed in (1, 2, 1):
+        data.set_order(np.random.default_rng(seed))
+        orders.append(documents_in(stream_of(data)))
+        assert Counter(orders[-1]) == Counter(expected_documents)
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_packing_of_the_training_share_leaves_validation_out(pretrain_sample, expected_documents):
+    train, val = pretrain_sample.split_validation()
+    train.set_order(np.random.default_rng(0))
+    parts = documents_in(stream_of(train)), documents_in(stream_of(val))
+    assert Counter(parts[0]) + Counter(parts[1]) == Counter(expected_documents)
+    assert len(parts[1]) == round(0.01 * len(expected_documents))
+
+
+@pytest.mark.parametrize("max_length", [128, 256, 512])
+def test_packed_positions_are_text(tokenizer, cache, max_length):
+    train, _ = PretrainDataset(SAMPLE / "pretrain.jsonl", tokenizer, max_length, cache_dir=cache).split_validation()
+    learned = sum(int((train[i][2] > 0).sum()) for i in range(len(train)))
+    assert learned == train.lengths.sum() - 1
+    assert learned / (len(train) * max_length) >= 0.99
+
+
+def test_targets_are_the_next_tokens_across_rows(pretrain_sample):
+    rows = [pretrain_sample[i] for i in range(len(pretrain_sample))]
+    for number, (ids, targets, mask) in enumerate(rows):
+        assert ids.dtype == targets.dtype == torch.int64 and mask.dtype == torch.float32
+        n = int(mask.sum())
+        assert mask.tolist() == [1.0] * n + [0.0] * (len(mask) - n)
+        assert ids[1:n].tolist() == targets[: n - 1].tolist()
+        if number + 1 < len(rows):
+            assert n == 512 and targets[-1] == rows[number + 1][0][0]
+
+
+def test_positions_restart_in_each_document(tokenizer, cache, expected_documents):
+    data = PretrainDataset(SAMPLE / "pretrain.jsonl", tokenizer, 100, mask_documents=True, cache_dir=cache)
+    data.set_order(np.random.default_rng(5))
+    since_bos = -1
+    for i in range(len(data)):
+        ids, _, mask, positions = data[i]
+        for token, learned, position in zip(ids.tolist(), mask.tolist(), positions.tolist(), strict=True):
+            if not learned:
+                break
+            since_bos = 0 if token == BOS else since_bos + 1
+            assert position == since_bos
+
+
+def test_padding_of_the_last_packed_row_counts_as_padding(tokenizer, tmp_path, make_model):
+    """A mixture of experts balances text; the blank end of the last row is none."""
+    path = write_jsonl(tmp_path / "short.jsonl", [{"text": "床前明月光"}, {"text": "疑是地上霜"}])
+    data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path)
+    batch = Collate(tokenizer.pad_token_id)([data[0]])
+    n_text = int(data.lengths.sum()) - 1
+    assert batch["attention_mask"].sum() == n_text
+    model = make_model(vocab_size=6400, use_moe=True)
+    padded = model.model(batch["input_ids"], attention_mask=batch["attention_mask"]).aux_loss
+    assert abs(padded - model.model(batch["input_ids"][:, :n_text]).aux_loss) < 1e-6
+
+
+# ---------------------------------------------------------------- conversations
+
+
+def test_few_positions_of_conversations_are_padding(sft_sample, tokenizer):
+    """Batches of 16 as the engine makes them, over a whole epoch."""
+    train, _ = sft_sample.split_validation()
+    sampler, collate = StepSampler(len(train), 16, seed=42, lengths=train.lengths), Collate(tokenizer.pad_token_id)
+    batches = list(sampler)
+    text = sum(int(train.lengths[batch].sum()) for batch in batches)
+    assert text / sum(len(batch) * int(train.lengths[batch].max()) for batch in batches) >= 0.90
+    for indices in batches[:: len(batches) // 20]:  # what is handed out is as long as `lengths` says
+        batch = collate([train[i] for i in indices])
+        assert batch["attention_mask"].sum(1).tolist() == train.lengths[indices].tolist()
+        assert batch["input_ids"].shape == (len(indices), train.lengths[indices].max())
+
+
+@pytest.mark.parametrize("use_moe", [False, True])
+def test_logits_of_a_conversation_in_its_batch_are_its_own(sft_sample, tokenizer, make_model, use_moe):
+    model = make_model(vocab_size=len(tokenizer), use_moe=use_moe, max_position_embeddings=1024)
+    mixed = [int(sft_sample.lengths.argmax()), int(sft_sample.lengths.argmin())]  # as unlike as can be
+    sampled = next(iter(StepSampler(len(sft_sample), 16, seed=42, lengths=sft_sample.lengths)))
+    for indices in (sampled, mixed):
+        samples = [sft_sample[i] for i in indices]
+        batch = Collate(tokenizer.pad_token_id)(samples)
+        with torch.no_grad():
+            together = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            for row, (ids, *_) in enumerate(samples):
+                alone = model(ids[None]).logits[0]
+                assert (together[row, : len(ids)] - alone).abs().max() <= 1e-5
+
+
+def test_collate_pads_on_the_right_and_teaches_no_padding(tokenizer):
+    samples = [
+        (torch.tensor([5, 6, 7]), torch.tensor([6, 7, 8]), torch.tensor([0.0, 1.0, 10.0])),
+        (torch.tensor([9]), torch.tensor([3]), torch.tensor([1.0])),
+    ]
+    batch = Collate(0)(samples)
+    assert {name: tensor.tolist() for name, tensor in batch.items()} == {
+        "input_ids": [[5, 6, 7], [9, 0, 0]],
+        "targets": [[6, 7, 8], [3, 0, 0]],
+        "loss_mask": [[0, 1, 10], [1, 0, 0]],
+        "attention_mask": [[1, 1, 1], [1, 0, 0]],
+    }
+    blank = Collate(0)([])  # for a rank without samples
+    assert blank.keys() == batch.keys()
+    assert blank["loss_mask"].sum() == blank["attention_mask"].sum() == 0
+
+
+def test_a_cut_conversation_learns_what_is_left_of_its_answers(tokenizer, tmp_path, cache):
+    """For every length to cut at: the tokens and weights are the beginning of the whole, or it is left out."""
+    conversation = say("问：1+1？", "答：2。", "And 2+2?", "<|im_end|> is 4.", system="你是一个助手。")
+    ids, weights = render(tokenizer, conversation["conversations"])
+    short = say("a", "b")
+    path = write_jsonl(tmp_path / "one.jsonl", [conversation, short])
+    for max_length in range(len(render(tokenizer, short["conversations"])[0]), len(ids) + 3):
+        data = SFTDataset(path, tokenizer, max_length, cache_dir=cache)
+        learnable = any(weights[1 : max_length + 1])
+        assert (len(data), data.n_too_long) == ((2, 0) if learnable else (1, 1))
+        if learnable:
+            inputs, targets, mask = (tensor.tolist() for tensor in data[0])
+            n = min(max_length, len(ids) - 1)
+            assert (inputs, targets, mask) == (ids[:n], ids[1 : n + 1], weights[1 : n + 1])
+            assert data.lengths[0] == n
+        else:
+            assert "1 with no answer within" in data.summary()
+    learned = [token for token, weight in zip(ids, weights, strict=True) if weight]
+    assert tokenizer.decode(learned) == "答：2。<|im_end|><|im_end|> is 4.<|im_end|>"
+
+
+def test_when_every_answer_lies_beyond_the_cut(tokenizer, tmp_path, cache):
+    path = write_jsonl(tmp_path / "long.jsonl", [say("很长的问题" * 50, "答")] * 3)
+    with pytest.raises(DataError, match="--max_seq_len"):
+        SFTDataset(path, tokenizer, 32, cache_dir=cache)
+
+
+def test_weight_of_markup(tokenizer, tmp_path, cache):
+    path = write_jsonl(tmp_path / "think.jsonl", [say("1+1", "<think>一加一</think>2")])
+    plain, stressed = (SFTDataset(path, tokenizer, 64, markup_weight=w, cache_dir=cache)[0] for w in (1, 10))
+    tags = torch.isin(plain[1], torch.tensor(tokenizer.convert_tokens_to_ids(["<think>", "</think>"])))
+    assert tags.sum() == 2
+    assert torch.equal(stressed[2], torch.where(tags, 10.0, plain[2]))
+
+
+# ---------------------------------------------------------------- which samples when
+
+
+LENGTHS = np.random.default_rng(0).integers(5, 400, 1003)
+FORMS = [(8, 1, 1), (2, 4, 1), (1, 8, 1), (4, 1, 2), (2, 2, 2), (1, 2, 4)]  # batch, accumulation, ranks: 8 a step
+
+
+def steps_of(form: tuple, n_samples=1003, lengths=None, epoch=0, start=0) -> list[list[list[int]]]:
+    """Per step, the micro-batches of all ranks."""
+    batch_size, accumulation, world = form
+    per_rank = []
+    for rank in range(world):
+        sampler = StepSampler(n_samples, batch_size, accumulation, rank, world, seed=3, lengths=lengths)
+        sampler.set_position(epoch, start)
+        per_rank.append(list(sampler))
+        assert len(per_rank[-1]) == len(sampler) == (sampler.steps_per_epoch - start) * accumulation
+    assert all(len(micro) <= batch_size for micros in per_rank for micro in micros)
+    n_steps = len(per_rank[0]) // accumulation
+    return [
+        [micro for micros in per_rank for micro in micros[step * accumulation : (step + 1) * accumulation]]
+        for step in range(n_steps)
+    ]
+
+
+def samples_of(steps: list) -> list[list[int]]:
+    return [sorted(i for micro in step for i in micro) for step in steps]
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["shuffled", "by length"])
+@pytest.mark.parametrize("n_samples", [1, 7, 8, 9, 512, 1003])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_sample_once_per_epoch_in_the_same_steps(form, n_samples, lengths):
+    lengths = lengths if lengths is None else lengths[:n_samples]
+    steps = samples_of(steps_of(form, n_samples, lengths))
+    assert sorted(i for step in steps for i in step) == list(range(n_samples))
+    assert [len(step) for step in steps[:-1]] == [8] * (len(steps) - 1)  # only the last may be smaller
+    assert steps == samples_of(steps_of(FORMS[0], n_samples, lengths))
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["shuffled", "by length"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_later_start_continues_where_it_would_be(form, lengths):
+    whole = steps_of(form, lengths=lengths, epoch=2)
+    for start in (1, 60, 125, 126):
+        assert steps_of(form, lengths=lengths, epoch=2, start=start) == whole[start:]
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["shuffled", "by length"])
+def test_epochs_differ_and_repeat(lengths):
+    first, second = (steps_of((8, 1, 1), lengths=lengths, epoch=epoch) for epoch in (0, 1))
+    assert first != second
+    assert first == steps_of((8, 1, 1), lengths=lengths, epoch=0)
+
+
+def test_a_step_of_a_length_bucket_mixes_lengths_little_but_comes_at_any_time():
+    steps = steps_of((8, 1, 1), lengths=LENGTHS)[:-1]
+    spreads = [int(np.ptp(LENGTHS[step[0]])) for step in steps]
+    assert np.mean(spreads) < 30  # of 395
+    means = [LENGTHS[step[0]].mean() for step in steps]
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+
+def test_worker_processes_hand_out_the_same_batches(sft_sample, tokenizer):
+    small, collate = sft_sample.subset(np.arange(100)), Collate(tokenizer.pad_token_id)
+    batches = []
+    for workers in (0, 2):
+        sampler = StepSampler(len(small), 8, lengths=small.lengths)
+        batches.append(list(make_loader(small, sampler, collate, workers)))
+    assert len(batches[0]) == len(batches[1]) == 13
+    for one, other in zip(*batches, strict=True):
+        assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_validation_is_a_fixed_share_that_training_never_sees(sft_sample, tokenizer, cache):
+    train, val = sft_sample.split_validation()
+    assert sorted([*train.kept, *val.kept]) == sft_sample.kept.tolist()
+    assert len(val) == min(1000, round(0.01 * len(sft_sample)))
+    again = SFTDataset(SAMPLE / "sft.jsonl", tokenizer, 512, cache_dir=cache).split_validation()[1]
+    assert again.kept.tolist() == val.kept.tolist()
+    assert [t.tolist() for t in val[0]] == [t.tolist() for t in again[0]]
+
+
+def test_validation_of_tiny_files(tokenizer, tmp_path, cache):
+    two = PretrainDataset(write_jsonl(tmp_path / "2.jsonl", [{"text": "a"}, {"text": "b"}]), tokenizer, cache_dir=cache)
+    assert [len(part.kept) for part in two.split_validation()] == [1, 1]
+    one = PretrainDataset(write_jsonl(tmp_path / "1.jsonl", [{"text": "a"}]), tokenizer, cache_dir=cache)
+    with pytest.raises(DataError, match="add samples"):
+        one.split_validation()
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def arrow_files(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.arrow")}
+
+
+def test_a_second_start_reads_the_cache(tokenizer, tmp_path):
+    """A new process, as a second start is; what it reads is what was written, and nothing is written again."""
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
+    data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    before = arrow_files(tmp_path / "cache")
+    code = (
+        "import sys; from transformers import AutoTokenizer; from dataset.lm_dataset import PretrainDataset\n"
+        "data = PretrainDataset(sys.argv[1], AutoTokenizer.from_pretrained('model'), 32, cache_dir=sys.argv[2])\n"
+        "print([[tensor.tolist() for tensor in data[i]] for i in range(len(data))])"
+    )
+    command = [sys.executable, "-c", code, path, tmp_path / "cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(content_of(data))
+    assert len(before) == 1 and arrow_files(tmp_path / "cache") == before
+    PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache")  # another row length is the same cache
+    assert arrow_files(tmp_path / "cache") == before
+
+
+def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "1 + 1 = 2"}, {"text": "two"}])
+    stat = path.stat()
+    before = content_of(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache"))
+    write_jsonl(path, [{"text": "1 + 2 = 3"}, {"text": "two"}])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    assert path.stat().st_size == stat.st_size and content_of(data) != before
+    assert "1 + 2 = 3" in tokenizer.decode(data[0][0])
+
+
+def test_a_changed_large_file_is_noticed(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(b" " * (70 << 20))
+    before = fingerprint_file(path)
+    assert fingerprint_file(path) == before
+    with open(path, "r+b") as file:
+        file.seek(34_567_890)
+        file.write(b"x")
+    assert fingerprint_file(path) != before
+
+
+def test_another_tokenizer_is_noticed(tokenizer, other_vocabulary, tmp_path, pretrain_sample):
+    text = tokenizer.decode([3000, 3001]) * 5
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": text}] * 2)
+    other = AutoTokenizer.from_pretrained(other_vocabulary)
+    for tok in (tokenizer, other):
+        data = PretrainDataset(path, tok, 64, cache_dir=tmp_path / "cache")
+        assert data.document(0).tolist() == [BOS, *tok(text, split_special_tokens=True)["input_ids"], EOS]
+
+
+def test_a_file_that_was_skipped_through_is_not_taken_for_a_good_one(tokenizer, tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}, {"no": "text"}])
+    assert PretrainDataset(path, tokenizer, 32, skip_bad_lines=True, cache_dir=tmp_path / "cache").n_skipped == 1
+    for _ in range(2):
+        with pytest.raises(DataError, match="a.jsonl:2: "):
+            PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    write_jsonl(path, [{"text": "a"}, {"text": "now good"}])
+    assert len(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache").kept) == 2
+
+
+def test_two_processes_tokenise_like_one(tokenizer, tmp_path, monkeypatch):
+    records = [say(f"第{i}问" * (i % 40 + 1), f"答{i}\u2028行" * (i % 7 + 1)) for i in range(600)]
+    path = write_jsonl(tmp_path / "a.jsonl", records)
+    serial = SFTDataset(path, tokenizer, 64, cache_dir=tmp_path / "serial")
+    monkeypatch.setattr(lm_dataset, "MIN_BYTES_PER_PROCESS", 1000)
+    parallel = SFTDataset(path, tokenizer, 64, cache_dir=tmp_path / "parallel", num_proc=2)
+    assert len(arrow_files(tmp_path / "parallel")) == 2 and len(serial) + serial.n_too_long == 600
+    assert content_of(parallel) == content_of(serial)
+    assert (parallel.n_bytes, parallel.n_too_long) == (serial.n_bytes, serial.n_too_long)
+
+
+def test_two_processes_name_and_skip_bad_lines_like_one(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(lm_dataset, "MIN_BYTES_PER_PROCESS", 1000)
+    records = [{"text": f"第{i}句话"} for i in range(400)]
+    records[333] = {"text": 5}
+    path = write_jsonl(tmp_path / "a.jsonl", records)
+    with pytest.raises(DataError, match='a.jsonl:334: "text" must be a string'):
+        PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache", num_proc=2)
+    data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache", num_proc=2, skip_bad_lines=True)
+    assert (len(data.kept), data.n_skipped) == (399, 1)
+    assert tokenizer.decode(data.document(333)[1:-1]) == "第334句话"
+
+
+# ---------------------------------------------------------------- good lines, bad lines
+
+
+def test_lines_as_editors_on_other_systems_write_them(tokenizer, tmp_path):
+    """A byte-order mark, CR LF, blank lines, no end of the last line: four texts as they are."""
+    texts = ["你好", "a\u2028b\x85c", "<|im_end|>", " leading space\n"]
+    lines = [json.dumps({"text": text, "more": 1}, ensure_ascii=i % 2 == 0) for i, text in enumerate(texts)]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(("\ufeff" + "\r\n\r\n  \n".join(lines)).encode())
+    data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path)
+    assert [tokenizer.decode(data.document(i)[1:-1]) for i in range(len(data.kept))] == texts
+    assert data.n_bytes == sum(len(text.encode()) for text in texts)
+
+
+def test_a_line_of_ten_megabytes_trains(run_script, tmp_path):
+    path = write_jsonl(tmp_path / "long.jsonl", [{"text": "白日依山尽，黄河入海流。Every word of it. " * 200_000}])
+    val = write_jsonl(tmp_path / "val.jsonl", [{"text": "欲穷千里目，更上一层楼。"}])
+    assert path.stat().st_size > 10_000_000
+    flags = ["--data_path", path, "--val_path", val, "--out_dir", tmp_path / "out", "--max_steps", 2]
+    size = ["--hidden_size", 32, "--num_hidden_layers", 1, "--max_seq_len", 64, "--batch_size", 2]
+    done = run_script("trainer/train_pretrain.py", *flags, *size)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "pretrain_32.pth").exists()
+
+
+GOOD = {PretrainDataset: {"text": "好"}, SFTDataset: say("问", "答")}
+BAD_LINES = {
+    "broken JSON": (PretrainDataset, b'{"text": "a"', "not valid JSON"),
+    "not JSON": (PretrainDataset, b"hello", "not valid JSON"),
+    "two objects": (PretrainDataset, b'{"text": "a"} {"text": "b"}', "not valid JSON"),
+    "a list": (PretrainDataset, b'["text"]', "must be a JSON object"),
+    "nested too deeply": (PretrainDataset, b"[" * 100_000, "nested too deeply"),
+    "an enormous number": (PretrainDataset, b'{"text": ' + b"1" * 5000 + b"}", ""),
+    "not UTF-8": (PretrainDataset, '{"text": "中文"}'.encode("gbk"), "not UTF-8"),
+    "missing key": (PretrainDataset, b'{"txt": "a"}', 'the key "text" is missing'),
+    "a number": (PretrainDataset, b'{"text": 3}', "must be a string"),
+    "null": (PretrainDataset, b'{"text": null}', "must be a string"),
+    "a list of texts": (PretrainDataset, b'{"text": ["a"]}', "must be a string"),
+    "empty text": (PretrainDataset, b'{"text": ""}', "is empty"),
+    "blank text": (PretrainDataset, b'{"text": " \\n\\u3000"}', "is empty"),
+    "half a character": (PretrainDataset, b'{"text": "a\\ud800"}', "lone surrogate"),
+    "missing conversations": (SFTDataset, b'{"text": "a"}', 'the key "conversations" is missing'),
+    "no list": (SFTDataset, b'{"conversations": "a"}', "must be a list"),
+    "no messages": (SFTDataset, b'{"conversations": []}', "no answer"),
+    "no answer": (SFTDataset, b'{"conversations": [{"role": "user", "content": "a"}]}', "no answer"),
+    "a text as message": (SFTDataset, b'{"conversations": ["a"]}', "message 1 must look like"),
+    "no content": (SFTDataset, b'{"conversations": [{"role": "assistant"}]}', "message 1 must look like"),
+    "no role": (SFTDataset, b'{"conversations": [{"content": "a"}]}', "message 1 must look like"),
+    "unknown role": (SFTDataset, b'{"conversations": [{"role": "gpt", "content": "a"}]}', "'gpt'"),
+    "a list as role": (SFTDataset, b'{"conversations": [{"role": [], "content": "a"}]}', "role"),
+    "content of another type": (
+        SFTDataset,
+        b'{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": {}}]}',
+        "message 2 must be text",
+    ),
+    "empty answer": (
+        SFTDataset,
+        b'{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}',
+        "is empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_a_bad_line_is_named(tokenizer, tmp_path, name):
+    kind, line, what = BAD_LINES[name]
+    good = json.dumps(GOOD[kind], ensure_ascii=False).encode()
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(good + b"\r\n\n" + good + b"\n" + line + b"\n" + good + b"\n" + line)
+    with pytest.raises(DataError) as refused:
+        kind(path, tokenizer, 64, cache_dir=tmp_path / "cache")
+    message = str(refused.value)
+    assert message.startswith(f"{path}:4: ") and what in message and "--skip_bad_lines" in message
+    assert "\n" not in message
+    data = kind(path, tokenizer, 64, cache_dir=tmp_path / "cache", skip_bad_lines=True)
+    assert (len(data.kept), data.n_skipped) == (3, 2)
+    assert "2 bad lines skipped" in data.summary()
+
+
+@pytest.mark.parametrize("kind", [PretrainDataset, SFTDataset])
+def test_a_file_that_is_none(tokenizer, tmp_path, kind):
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder.jsonl").mkdir()
+    for name, what in (("none.jsonl", "no such file"), ("folder.jsonl", "a folder"), ("empty.jsonl", "empty")):
+        with pytest.raises(DataError) as refused:
+            kind(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
+        assert str(refused.value).startswith(f"{tmp_path / name}: ") and what in str(refused.value)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("kind", [PretrainDataset, SFTDataset])
+@pytest.mark.parametrize(("content", "skip"), [(b"\n \n", False), (b"{}\n[]\n", True)], ids=["blank", "all skipped"])
+def test_a_file_in_which_nothing_is_left(tokenizer, tmp_path, kind, content, skip):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="a.jsonl: no line of it can be learned from"):
+        kind(path, tokenizer, 64, cache_dir=tmp_path / "cache", skip_bad_lines=skip)

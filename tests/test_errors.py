@@ -1,0 +1,169 @@
+"""A user's mistakes, made with the real commands: each ends before the first step, with one sentence and its exit code.
+
+Code 2 means that the flags make no sense by themselves, 1 that what they name cannot be used. Nothing half-written is
+left, and what was there stays as it was.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from preloaded import run_preloaded
+
+ROOT = Path(__file__).resolve().parents[1]
+PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py"
+USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
+SIZE = ["--hidden_size", "32", "--num_hidden_layers", "1"]
+FAST = ["--max_seq_len", "32", "--batch_size", "2", "--max_steps", "2"]
+
+LINES = {
+    "good": [{"text": f"第{i}句话。"} for i in range(40)],
+    "good_sft": [{"conversations": [USER, ANSWER]}] * 40,
+    "empty": [],
+    "no_key": [{"text": "a"}, {"txt": "b"}],
+    "wrong_type": [{"text": "a"}, {"text": ["b"]}],
+    "empty_text": [{"text": "a"}, {"text": ""}],
+    "no_answer": [{"conversations": [USER]}],
+    "unknown_role": [{"conversations": [USER, ANSWER | {"role": "gpt"}]}],
+    "question": [{"category": "a", "messages": [USER], "answers": ["答"]}],
+    "question_no_key": [{"category": "a", "messages": [USER]}],
+    "question_wrong_type": [{"category": "a", "messages": [USER], "answers": [3]}],
+}
+FILES = {f"{name}.jsonl": "".join(json.dumps(line) + "\n" for line in lines) for name, lines in LINES.items()}
+FILES |= {"blank.jsonl": "\n\n", "broken.jsonl": '{"text": "a"}\n\n{"text": "b"\n{"text": "c"}\n'}
+
+# name: (script, flags that are wrong, exit code, what the sentence names).  {dir} holds FILES, {out} is a new folder,
+# {weights} holds what a pretraining and an SFT run wrote.
+USAGE_MISTAKES = {
+    "an unknown flag": (PRETRAIN, ["--hiden_size", "64"], ["--hiden_size", "--hidden_size"]),
+    "a stray word": (PRETRAIN, ["data.jsonl"], ["data.jsonl"]),
+    "use_moe maybe": (PRETRAIN, ["--use_moe", "maybe"], ["--use_moe", "maybe"]),
+    "a word for a number": (SFT, ["--learning_rate", "fast"], ["--learning_rate", "fast"]),
+    "a flag without its value": (SFT, ["--epochs"], ["--epochs"]),
+    "a batch of none": (PRETRAIN, ["--batch_size", "0"], ["--batch_size 0"]),
+    "an unknown dtype": (PRETRAIN, ["--dtype", "int3"], ["--dtype", "int3"]),
+    "an unknown device": (PRETRAIN, ["--device", "toaster"], ["--device toaster"]),
+    "a folder without tokenizer": (PRETRAIN, ["--tokenizer", "{dir}"], ["--tokenizer", "{dir}"]),
+    "heads that do not fit": (PRETRAIN, ["--hidden_size", "33"], ["hidden_size 33"]),
+    "rows beyond the last position": (PRETRAIN, ["--max_seq_len", "40000"], ["--max_seq_len 40000"]),
+    "eval: an unknown flag": (EVAL, ["--temprature", "1"], ["--temprature", "--temperature"]),
+    "eval: use_moe maybe": (EVAL, ["--use_moe", "maybe"], ["--use_moe", "maybe"]),
+    "eval: an unknown stage": (EVAL, ["--model_mode", "9"], ["--model_mode", "9"]),
+    "eval: load 1 without a folder": (EVAL, ["--load", "1"], ["--load 1", "--weight"]),
+    "eval: below zero": (EVAL, ["--temperature", "-1"], ["--temperature -1"]),
+}
+if not torch.cuda.is_available():
+    USAGE_MISTAKES["a GPU that is not there"] = (PRETRAIN, ["--device", "cuda"], ["--device cuda"])
+
+OTHER_MISTAKES = {
+    "no such file": (PRETRAIN, ["--data_path", "{dir}/none.jsonl"], ["{dir}/none.jsonl", "no such file"]),
+    "a folder as data": (PRETRAIN, ["--data_path", "{dir}"], ["{dir}: a folder"]),
+    "an empty file": (PRETRAIN, ["--data_path", "{dir}/empty.jsonl"], ["{dir}/empty.jsonl", "empty"]),
+    "blank lines alone": (PRETRAIN, ["--data_path", "{dir}/blank.jsonl"], ["{dir}/blank.jsonl"]),
+    "broken JSON": (PRETRAIN, ["--data_path", "{dir}/broken.jsonl"], ["{dir}/broken.jsonl:3:", "JSON"]),
+    "a missing key": (PRETRAIN, ["--data_path", "{dir}/no_key.jsonl"], ["no_key.jsonl:2:", '"text" is missing']),
+    "a wrong type": (PRETRAIN, ["--data_path", "{dir}/wrong_type.jsonl"], ["wrong_type.jsonl:2:", "string"]),
+    "an empty text": (PRETRAIN, ["--data_path", "{dir}/empty_text.jsonl"], ["empty_text.jsonl:2:", "empty"]),
+    "no validation file": (PRETRAIN, ["--val_path", "{dir}/none.jsonl"], ["{dir}/none.jsonl", "no such file"]),
+    "documents for conversations": (SFT, ["--data_path", "{dir}/good.jsonl"], ["good.jsonl:1:", '"conversations"']),
+    "no answer": (SFT, ["--data_path", "{dir}/no_answer.jsonl"], ["no_answer.jsonl:1:", "no answer"]),
+    "an unknown role": (SFT, ["--data_path", "{dir}/unknown_role.jsonl"], ["unknown_role.jsonl:1:", "gpt"]),
+    "a file where out should be": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "a file"]),
+    "a file above out": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl/out"], ["{dir}/good.jsonl/out", "a file"]),
+    "a read-only place": (PRETRAIN, ["--out_dir", "{readonly}/out"], ["{readonly}/out", "--out_dir"]),
+    "nothing to start from": (SFT, ["--from_weight", "pretrain"], ["{out}", "no pretrain_"]),
+    "nothing to resume": (PRETRAIN, ["--from_resume", "1"], ["{out}", "--from_resume"]),
+    "a weight of another width": (SFT, ["--hidden_size", "64"], ["pretrain_32.pth", "hidden_size", "32", "64"]),
+    "a weight of another depth": (SFT, ["--num_hidden_layers", "3"], ["pretrain_32.pth", "num_hidden_layers"]),
+    "a weight of another kind": (SFT, ["--use_moe", "1"], ["pretrain_32.pth", "use_moe"]),
+    "a weight of another vocabulary": (SFT, ["--tokenizer", "{other}"], ["another vocabulary", "--tokenizer"]),
+    "half a weight": (SFT, ["--from_weight", "{dir}/half.pth"], ["{dir}/half.pth", "truncated"]),
+    "eval: no weight yet": (EVAL, ["--out_dir", "{out}"], ["no full_sft_", "no weight at all"]),
+    "eval: no such weight": (EVAL, ["--weight", "{dir}/none.pth"], ["{dir}/none.pth"]),
+    "eval: half a weight": (EVAL, ["--weight", "{dir}/half.pth"], ["{dir}/half.pth", "truncated"]),
+    "eval: a text as weight": (EVAL, ["--weight", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "no weight file"]),
+    "eval: a training state": (EVAL, ["--weight", "{weights}/checkpoints/full_sft_32.pt"], ["training state"]),
+    "eval: another width": (EVAL, ["--weight", "{weights}/full_sft_32.pth", "--hidden_size", "64"], ["hidden_size"]),
+    "eval: sizes not given": (EVAL, ["--weight", "{dir}/bare.pth"], ["{dir}/bare.pth", "--hidden_size"]),
+    "eval: another shape": (
+        EVAL,
+        ["--weight", "{dir}/bare.pth", "--hidden_size", "64", "--num_hidden_layers", "1"],
+        ["{dir}/bare.pth", "shape"],
+    ),
+    "eval: another vocabulary": (EVAL, ["--tokenizer", "{other}"], ["full_sft_32.pth", "vocabulary", "--tokenizer"]),
+    "eval: no adapter": (EVAL, ["--lora_name", "none"], ["none"]),
+    "score: no questions": (EVAL, ["--score_data", "{dir}/none.jsonl"], ["{dir}/none.jsonl"]),
+    "score: blank lines": (EVAL, ["--score_data", "{dir}/blank.jsonl"], ["{dir}/blank.jsonl"]),
+    "score: broken": (EVAL, ["--score_data", "{dir}/broken.jsonl"], ["broken.jsonl:1:", "category"]),
+    "score: no key": (EVAL, ["--score_data", "{dir}/question_no_key.jsonl"], ["no_key.jsonl:1:", "answers"]),
+    "score: wrong type": (EVAL, ["--score_data", "{dir}/question_wrong_type.jsonl"], ["type.jsonl:1:", "answers"]),
+    "score: nowhere to write": (EVAL, ["--score_json", "{dir}/good.jsonl/a.json"], ["{dir}/good.jsonl"]),
+}  # fmt: skip
+
+MISTAKES = {name: (*mistake, 2) for name, mistake in USAGE_MISTAKES.items()}
+MISTAKES |= {name: (*mistake, 1) for name, mistake in OTHER_MISTAKES.items()}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory, run_script, other_vocabulary) -> dict[str, Path]:
+    """Data good and bad, and weights: the same commands without a mistake work."""
+    folder, weights = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("weights")
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for script, data in ((PRETRAIN, "good.jsonl"), (SFT, "good_sft.jsonl")):
+        done = run_script(script, *SIZE, *FAST, "--data_path", folder / data, "--out_dir", weights)
+        assert done.returncode == 0, done.stderr
+    content = (weights / "full_sft_32.pth").read_bytes()
+    (folder / "bare.pth").write_bytes(content)
+    (folder / "half.pth").write_bytes(content[: len(content) // 2])
+    shutil.copy(weights / "full_sft_32.json", folder / "half.json")
+    readonly = tmp_path_factory.mktemp("readonly")
+    readonly.chmod(0o555)
+    if os.access(readonly, os.W_OK):  # root writes anywhere, but not there
+        readonly = Path("/proc/minimind")
+    return {"dir": folder, "weights": weights, "other": other_vocabulary, "readonly": readonly}
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def left_behind(out_dir: Path) -> list[str]:
+    """Files in an output folder, but for locks and for a token cache that is whole."""
+    paths = [str(path.relative_to(out_dir)) for path in out_dir.rglob("*") if path.is_file()]
+    return [path for path in paths if not path.endswith(".lock") and (path[:6] != "cache/" or "incomplete" in path)]
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake(name, places, tmp_path):
+    script, wrong, named, code = MISTAKES[name]
+    here = places | {"out": tmp_path / "out"}
+    right = {
+        PRETRAIN: [*SIZE, *FAST, "--data_path", "{dir}/good.jsonl", "--out_dir", "{out}"],
+        SFT: [*FAST, "--data_path", "{dir}/good_sft.jsonl", "--out_dir", "{out}"]
+        + ["--from_weight", "{weights}/pretrain_32.pth"],
+        EVAL: ["--out_dir", "{weights}"] + ["--score"] * name.startswith("score"),
+    }
+    before = snapshot(places["weights"])
+    done = run_preloaded(ROOT / script, *(flag.format(**here) for flag in [*right[script], *wrong]))
+    assert "Traceback" not in done.stderr, done.stderr
+    lines = [line for line in re.split(r"[\r\n]+", done.stderr) if line and not line.startswith("Generating train")]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    for words in named:
+        assert words.format(**here) in lines[0]
+    assert done.returncode == code
+    assert left_behind(here["out"]) == []
+    assert snapshot(places["weights"]) == before
+
+
+def test_the_same_commands_work_without_a_mistake(places, run_script):
+    """The weights that the mistakes were made with answer and are scored."""
+    table = places["dir"] / "new" / "table.json"
+    flags = ["--weight", places["dir"] / "bare.pth", *SIZE, "--score_data", places["dir"] / "question.jsonl"]
+    done = run_script(EVAL, *flags, "--score", "--score_json", table)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(table.read_text())["n"] == 1

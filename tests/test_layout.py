@@ -1,0 +1,72 @@
+"""The house: imports run one way, and every command says what it takes and refuses what it does not know."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("model", "dataset", "trainer", "scripts", "eval_model")
+FILES = [path for name in PACKAGES for path in sorted([*ROOT.glob(f"{name}.py"), *(ROOT / name).rglob("*.py")])]
+COMMANDS = [path for path in FILES if "__main__" in path.read_text("utf-8") and "sample" not in path.parts]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def project_imports(path: Path) -> set[str]:
+    """Modules of the house that a file imports, at its top or inside a function, as `trainer.options`."""
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            modules = {f"{node.module}.{name.name}" for name in node.names}  # from trainer import train_dpo
+            imported |= {module for module in modules if file_of(module)} or {node.module}
+    return {name for name in imported if name.split(".")[0] in PACKAGES}
+
+
+def file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    found = path.with_suffix(".py")
+    return found if found.is_file() else None
+
+
+def test_the_rules_have_something_to_hold():
+    assert {"model", "trainer"} <= {relative(path).split("/")[0] for path in FILES}
+    assert project_imports(ROOT / "trainer" / "engine.py") >= {"dataset.batching", "model.weights", "trainer.monitor"}
+    assert "trainer.stage" in project_imports(ROOT / "trainer" / "train_pretrain.py")  # imported inside main
+    assert {"trainer/train_pretrain.py", "eval_model.py", "scripts/train_tokenizer.py"} <= set(map(relative, COMMANDS))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_run_one_way(path):
+    package = relative(path).split("/")[0].removesuffix(".py")
+    allowed = {
+        "model": {"model"},
+        "dataset": {"dataset"},
+        "trainer": {"model", "dataset", "trainer"},
+        "scripts": {"model", "dataset", "trainer", "scripts", "eval_model"},
+        "eval_model": {"model", "dataset", "trainer"},
+    }[package]
+    for module in project_imports(path):
+        assert module.split(".")[0] in allowed, f"{relative(path)} must not import {module}"
+        assert not module.startswith("trainer.train_"), f"{relative(path)} imports a stage, {module}"
+        assert file_of(module), f"{relative(path)} imports {module}, which is not there"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=relative)
+def test_every_command_answers_help_and_names_the_nearest_flag(run_script, tmp_path, path):
+    """Called by its path from elsewhere, and from its own folder."""
+    asked = run_script(path, "--help", cwd=tmp_path)
+    assert asked.returncode == 0 and asked.stdout.startswith("usage:") and not asked.stderr
+    meant = max(re.findall(r"^  (--\w+)", asked.stdout, re.MULTILINE), key=len)
+    slip = meant[:-2] + meant[-1]  # a letter is left out
+    refused = run_script(f"./{path.name}", slip, "1", cwd=path.parent)
+    assert refused.returncode == 2 and not refused.stdout
+    last_line = refused.stderr.strip().splitlines()[-1]
+    assert f"{slip}: did you mean {meant}?" in last_line
+    assert not list(tmp_path.iterdir())

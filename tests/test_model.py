@@ -1,0 +1,537 @@
+"""The network: Llama's logits when dense, a slow reference's when a mixture of experts, however a text is fed to it."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from model.fused import RMSNormFunction, SwiGLULinearFunction
+from model.model_minimind import (
+    FeedForward,
+    MiniMindConfig,
+    MiniMindForCausalLM,
+    MOEFeedForward,
+    RMSNorm,
+    apply_rotary_pos_emb,
+    precompute_freqs_cis,
+    repeat_kv,
+)
+
+KINDS = {"dense": {}, "moe": {"use_moe": True}}
+both_kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def assert_near(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-5) -> None:
+    assert one.shape == other.shape
+    assert (one - other).abs().max() <= tolerance
+
+
+def tokens(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(3, 97, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def gradients(model) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+# ---------------------------------------------------------------- sizes and initial weights
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parameters"),
+    [
+        ({}, 25_829_888),
+        ({"hidden_size": 768, "num_hidden_layers": 16}, 104_030_976),
+        ({"hidden_size": 640, "use_moe": True}, 145_029_760),
+    ],
+)
+def test_parameter_counts(sizes, parameters):
+    with torch.device("meta"):
+        model = MiniMindForCausalLM(MiniMindConfig(**sizes))
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+@both_kinds
+def test_initial_weights_are_as_stated(kind):
+    layers = 3
+    config = MiniMindConfig(vocab_size=512, hidden_size=128, num_hidden_layers=layers, **KINDS[kind])
+    torch.manual_seed(0)
+    model = MiniMindForCausalLM(config)
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    for name, weight in model.named_parameters():
+        if "norm" in name:
+            assert (weight == 1).all(), name
+            continue
+        residual = name.endswith(("o_proj.weight", "down_proj.weight"))
+        std = 0.02 / math.sqrt(2 * layers) if residual else 0.02
+        error = 5 / math.sqrt(2 * weight.numel())  # five standard errors of a standard deviation
+        assert math.isclose(weight.std().item(), std, rel_tol=error), name
+        assert abs(weight.mean().item()) < 5 * std / math.sqrt(weight.numel()), name
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("vocab_size", {"vocab_size": 0}),
+        ("hidden_size", {"hidden_size": 0}),
+        ("hidden_size", {"hidden_size": 500}),
+        ("hidden_size", {"hidden_size": 24, "num_attention_heads": 8}),  # heads of odd size cannot turn
+        ("num_hidden_layers", {"num_hidden_layers": -1}),
+        ("num_attention_heads", {"num_attention_heads": 0}),
+        ("num_key_value_heads", {"num_key_value_heads": 0}),
+        ("num_key_value_heads", {"num_key_value_heads": 3}),
+        ("intermediate_size", {"intermediate_size": 0}),
+        ("max_position_embeddings", {"max_position_embeddings": 0}),
+        ("hidden_act", {"hidden_act": "relu"}),
+        ("num_experts_per_tok", {"use_moe": True, "num_experts_per_tok": 5}),
+        ("num_experts_per_tok", {"use_moe": True, "num_experts_per_tok": 0}),
+        ("n_routed_experts", {"use_moe": True, "n_routed_experts": 0}),
+        ("scoring_func", {"use_moe": True, "scoring_func": "sigmoid"}),
+    ],
+)
+def test_sizes_that_make_no_network_are_named(field, bad):
+    with pytest.raises(ValueError, match=field):
+        MiniMindConfig(**bad)
+
+
+# ---------------------------------------------------------------- the parts, against their formulas
+
+
+def test_rms_norm_is_its_formula():
+    torch.manual_seed(0)
+    norm, x = RMSNorm(16, eps=1e-5), 3 * torch.randn(2, 5, 16)
+    torch.nn.init.normal_(norm.weight)
+    rows = x.double().reshape(-1, 16)
+    expected = torch.stack([row / math.sqrt(sum(v * v for v in row.tolist()) / 16 + 1e-5) for row in rows])
+    assert_near(norm(x).double(), (expected * norm.weight).view_as(x), 1e-6)
+    assert norm(torch.zeros(1, 16)).abs().max() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rms_norm_stands_large_numbers_in_half_precision(dtype):
+    x = torch.full((1, 8), 1000.0, dtype=dtype)  # its square is beyond float16
+    assert_near(RMSNorm(8).to(dtype)(x), torch.ones(1, 8, dtype=dtype), 1e-2)
+
+
+def test_rotary_tables_are_their_formula():
+    cos, sin = precompute_freqs_cis(6, 50, theta=1e4)
+    assert cos.shape == sin.shape == (50, 6) and cos.dtype == sin.dtype == torch.float32
+    for position in (0, 1, 49):
+        for channel in range(6):
+            angle = position * 1e4 ** (-2 * (channel % 3) / 6)
+            assert math.isclose(cos[position, channel], math.cos(angle), abs_tol=1e-5)
+            assert math.isclose(sin[position, channel], math.sin(angle), abs_tol=1e-5)
+
+
+def test_rotary_turns_pairs_like_complex_numbers():
+    cos, sin = precompute_freqs_cis(8, 20)
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 20, 4, 8), torch.randn(2, 20, 2, 8)
+    turn = torch.complex(cos[:, :4], sin[:, :4])[None, :, None]
+    for x, turned in zip((q, k), apply_rotary_pos_emb(q, k, cos, sin), strict=True):
+        expected = torch.complex(x[..., :4], x[..., 4:]) * turn
+        assert_near(turned, torch.cat((expected.real, expected.imag), -1))
+
+
+def test_rotary_products_depend_on_distance_alone():
+    cos, sin = precompute_freqs_cis(16, 200)
+    torch.manual_seed(0)
+    q, k = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 16)
+    q, k = apply_rotary_pos_emb(q.expand(1, 200, 1, 16), k.expand(1, 200, 1, 16), cos, sin)
+    products = q[0, :, 0] @ k[0, :, 0].T  # (query position, key position)
+    for distance in (0, 1, 7, -30):
+        diagonal = products.diagonal(-distance)
+        assert_near(diagonal, diagonal[:1].expand_as(diagonal), 1e-4)
+    assert (products[:, 0] - products[0, 0]).abs().max() > 0.1
+
+
+def test_rotary_takes_heads_before_or_after_positions_and_a_table_per_row():
+    cos, sin = precompute_freqs_cis(8, 30)
+    q, k = torch.randn(2, 5, 4, 8), torch.randn(2, 5, 2, 8)
+    positions = torch.tensor([[0, 1, 2, 3, 4], [9, 10, 11, 12, 13]])
+    turned = apply_rotary_pos_emb(q, k, cos[positions], sin[positions])
+    assert turned[0].shape == q.shape and turned[1].shape == k.shape
+    for row in range(2):
+        alone = apply_rotary_pos_emb(q[row : row + 1], k[row : row + 1], cos[positions[row]], sin[positions[row]])
+        assert_near(turned[0][row : row + 1], alone[0])
+        assert_near(turned[1][row : row + 1], alone[1])
+    moved = apply_rotary_pos_emb(q.transpose(1, 2), k.transpose(1, 2), cos[positions], sin[positions], unsqueeze_dim=0)
+    assert_near(moved[0].transpose(1, 2), turned[0])
+    assert_near(moved[1].transpose(1, 2), turned[1])
+
+
+def test_repeat_kv_gives_neighbouring_query_heads_the_same_head():
+    x = torch.randn(2, 5, 3, 8)
+    assert torch.equal(repeat_kv(x, 4), x.repeat_interleave(4, dim=2))
+    assert torch.equal(repeat_kv(x, 1), x)
+
+
+def test_gradients_written_out_are_those_of_autograd():
+    """Against finite differences in float64, and against the plain formula in the dtype that training uses."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int, dtype=torch.float64) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=dtype).requires_grad_()
+
+    x, weight = random(2, 3, 8), random(8)
+    assert torch.autograd.gradcheck(lambda x, w: RMSNormFunction.apply(x, w, 1e-5), (x, weight))
+    gate, up, down = random(2, 3, 8), random(2, 3, 8), random(5, 8)
+    assert torch.autograd.gradcheck(SwiGLULinearFunction.apply, (gate, up, down))
+
+    x = random(2, 7, 48, dtype=torch.float32)
+    layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2))
+    layer(x).square().sum().backward()
+    found = [x.grad, *(parameter.grad for parameter in layer.parameters())]
+    x.grad = None
+    layer.zero_grad()
+    plain = F.silu(x @ layer.gate_proj.weight.T) * (x @ layer.up_proj.weight.T) @ layer.down_proj.weight.T
+    plain.square().sum().backward()
+    for one, other in zip(found, [x.grad, *(parameter.grad for parameter in layer.parameters())], strict=True):
+        assert_near(one, other, 1e-4 * other.abs().max().item())
+
+
+def test_what_is_hung_on_the_last_projection_takes_part():
+    """Adapters (here as a hook) must see the product and change the output in training too."""
+    layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2))
+    x = torch.randn(2, 7, 48)
+    before, seen = layer(x), []
+    layer.down_proj.register_forward_hook(lambda module, args, out: seen.append(args[0]) or out + 1)
+    assert_near(layer(x), before + 1)
+    assert_near(seen[0], F.silu(layer.gate_proj(x)) * layer.up_proj(x))
+    layer.requires_grad_(False)
+    layer(x.requires_grad_()).sum().backward()
+    assert x.grad.abs().max() > 0
+
+
+# ---------------------------------------------------------------- the whole network, against others
+
+
+@pytest.mark.parametrize("size", ["small network, large weights", "MiniMind2-Small as initialised"])
+def test_dense_logits_are_those_of_llama(make_model, size):
+    if size.startswith("small"):
+        model = make_model(num_hidden_layers=3)
+    else:
+        torch.manual_seed(0)
+        model = MiniMindForCausalLM(MiniMindConfig()).eval()
+    config = model.config
+    llama = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.num_hidden_layers,
+            num_attention_heads=config.num_attention_heads,
+            num_key_value_heads=config.num_key_value_heads,
+            max_position_embeddings=config.max_position_embeddings,
+            rms_norm_eps=config.rms_norm_eps,
+            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+            tie_word_embeddings=True,
+        )
+    ).eval()
+    llama.load_state_dict(model.state_dict(), strict=True)
+    ids = tokens(2, 40)
+    mask = torch.ones_like(ids)
+    mask[1, 30:] = 0
+    with torch.no_grad():
+        assert_near(model(ids).logits, llama(ids).logits)
+        ours, theirs = (network(ids, attention_mask=mask).logits for network in (model, llama))
+    assert_near(ours[mask.bool()], theirs[mask.bool()])
+
+
+@both_kinds
+def test_written_out_attention_is_the_fused_one(make_model, kind):
+    fused, written = (make_model(flash_attn=flash, **KINDS[kind]) for flash in (True, False))
+    ids = tokens(2, 20)
+    mask = torch.ones_like(ids)
+    mask[0, :6] = 0
+    assert_near(fused(ids).logits, written(ids).logits)
+    text = mask.bool()
+    assert_near(fused(ids, attention_mask=mask).logits[text], written(ids, attention_mask=mask).logits[text])
+    for model in (fused, written):
+        model(ids, labels=ids).loss.backward()
+    for name, gradient in gradients(fused).items():
+        assert_near(gradient, gradients(written)[name])
+
+
+@both_kinds
+def test_bfloat16_autocast_stays_near_float32(make_model, kind):
+    model, ids = make_model(**KINDS[kind]).train(), tokens(2, 20)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(ids, labels=ids)
+    half.loss.backward()
+    assert abs(half.loss - model(ids, labels=ids).loss) < 0.05
+    assert all(gradient.isfinite().all() for gradient in gradients(model).values())
+
+
+def test_decoder_compiles_to_one_graph(make_model):
+    """No graph break in the dense decoder, forward or backward, and the same numbers (no C++ compiler is needed)."""
+    model, ids = make_model(), tokens(2, 20)
+    plain = model.model(ids).last_hidden_state
+    plain.sum().backward()
+    expected = {name: gradient.clone() for name, gradient in gradients(model.model).items()}
+    model.zero_grad()
+    compiled = torch.compile(model.model, fullgraph=True, backend="aot_eager")(ids).last_hidden_state
+    compiled.sum().backward()
+    assert_near(compiled, plain)
+    for name, gradient in gradients(model.model).items():
+        assert_near(gradient, expected[name], 1e-4)
+
+
+# ---------------------------------------------------------------- mixture of experts
+
+
+class SlowExperts(MOEFeedForward):
+    """The reference: token by token, expert by expert, and the balance loss in plain arithmetic."""
+
+    def forward(self, x, token_mask=None):
+        config, out = self.gate.config, torch.zeros_like(x)
+        n_experts, k = config.n_routed_experts, config.num_experts_per_tok
+        sequences = {}  # number of the sequence -> (scores, chosen experts) of each of its text tokens
+        for b, t in product(range(x.shape[0]), range(x.shape[1])):
+            out[b, t] = sum(shared(x[b, t]) for shared in self.shared_experts)
+            if token_mask is not None and not token_mask[b, t]:
+                continue
+            scores = torch.softmax(self.gate.weight @ x[b, t], 0)
+            best = sorted(range(n_experts), key=scores.tolist().__getitem__)[-k:]
+            total = sum(scores[e] for e in best) if config.norm_topk_prob else 1.0
+            out[b, t] = out[b, t] + sum(scores[e] / total * self.experts[e](x[b, t]) for e in best)
+            sequences.setdefault(b if config.seq_aux else 0, []).append((scores, best))
+        losses = []
+        for tokens_of_it in sequences.values():
+            n, loss = len(tokens_of_it), 0.0
+            for e in range(n_experts):
+                f = sum(e in best for _, best in tokens_of_it) * n_experts / (k * n)
+                loss = loss + f * sum(scores[e] for scores, _ in tokens_of_it) / n
+            losses.append(loss)
+        return out, config.aux_loss_alpha * sum(losses) / len(losses)
+
+
+def slow_twin(model: MiniMindForCausalLM) -> MiniMindForCausalLM:
+    """The same network and weights with the slow experts."""
+    twin = MiniMindForCausalLM(model.config)
+    for layer in twin.model.layers:
+        layer.mlp = SlowExperts(model.config)
+    twin.load_state_dict(model.state_dict())
+    return twin.train(model.training)
+
+
+MIXTURES = {
+    "as shipped": {},
+    "whole batch balanced": {"seq_aux": False},
+    "weights as scored": {"norm_topk_prob": False, "num_experts_per_tok": 3, "n_routed_experts": 5},
+    "one expert each, none shared": {"num_experts_per_tok": 1, "n_shared_experts": 0},
+    "two shared": {"n_shared_experts": 2, "num_experts_per_tok": 4},
+}
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("padding", ["none", "left and right"])
+def test_moe_is_the_slow_reference(make_model, mixture, mode, padding):
+    model = make_model(use_moe=True, **MIXTURES[mixture]).train(mode == "train")
+    twin, ids, mask = slow_twin(model), tokens(3, 9), None
+    text = torch.ones(3, 9, dtype=torch.bool)
+    if padding != "none":
+        text[0, :4] = text[2, 7:] = False
+        mask = text.long()
+    ours, reference = (network(ids, attention_mask=mask) for network in (model, twin))
+    assert_near(ours.logits[text], reference.logits[text])
+    assert_near(ours.aux_loss, reference.aux_loss)
+    for out in (ours, reference):
+        (F.cross_entropy(out.logits[text], ids[text]) + out.aux_loss).backward()
+    for name, gradient in gradients(model).items():
+        assert_near(gradient, gradients(twin)[name])
+
+
+def test_balance_loss_written_out():
+    """Two tokens, three experts, one each: scores and choices by hand."""
+    config = MiniMindConfig(
+        hidden_size=16, use_moe=True, n_routed_experts=3, num_experts_per_tok=1, n_shared_experts=0, aux_loss_alpha=0.5
+    )
+    gate = MOEFeedForward(config).gate
+    scores = torch.tensor([[[0.5, 0.3, 0.2], [0.6, 0.1, 0.3], [0.0, 0.0, 1.0]]])
+    experts = torch.tensor([[[0], [0], [2]]])
+    # f = choices * 3 experts / 3 tokens = 2, 0, 1; P = 1.1/3, 0.4/3, 1.5/3
+    assert math.isclose(gate.balance_loss(scores, experts, None), 0.5 * (2 * 1.1 / 3 + 1.5 / 3), rel_tol=1e-6)
+    # without the last token: f = 2 * 3 / 2 = 3, 0, 0; P = 0.55, 0.2, 0.25
+    mask = torch.tensor([[True, True, False]])
+    assert math.isclose(gate.balance_loss(scores, experts, mask), 0.5 * 3 * 0.55, rel_tol=1e-6)
+    assert gate.balance_loss(scores, experts, torch.zeros(1, 3, dtype=torch.bool)) == 0
+
+
+def test_padding_reaches_no_expert_and_no_balance(make_model):
+    """What stands in the padding, and how much of it there is, changes neither experts' gradients nor aux_loss."""
+    results = []
+    for width, seed in ((6, 1), (6, 2), (11, 3)):
+        model = make_model(use_moe=True).train()
+        mlp = model.model.layers[0].mlp
+        x, text = torch.randn(2, width, 48, generator=torch.Generator().manual_seed(seed)), torch.zeros(2, width)
+        x[:, :5] = torch.randn(2, 5, 48, generator=torch.Generator().manual_seed(0))
+        text[:, :5] = 1
+        out, balance = mlp(x, text.bool())
+        (out[:, :5].sum() + balance).backward()
+        seen = torch.stack([expert.gate_proj.weight.grad for expert in mlp.experts])
+        results.append((out[:, :5], balance, seen, mlp.gate.weight.grad))
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            assert_near(one, two)
+
+
+def test_an_expert_without_tokens_has_a_gradient_of_zero(make_model):
+    """Under DDP a parameter without a gradient on one rank stops all of them."""
+    model = make_model(use_moe=True).train()
+    mlp = model.model.layers[0].mlp
+    with torch.no_grad():
+        mlp.gate.weight[3] = -100.0  # with positive inputs, never among the best two
+    x = torch.rand(2, 5, 48)
+    mlp(x)[0].sum().backward()
+    for parameter in mlp.experts[3].parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() == 0
+    assert mlp.experts[0].up_proj.weight.grad.abs().max() > 0
+
+
+# ---------------------------------------------------------------- however a text is fed
+
+
+@both_kinds
+@pytest.mark.parametrize("flash", [True, False])
+@pytest.mark.parametrize("chunks", [[1] * 12, [5, 1, 1, 5], [2, 7, 3], [12]])
+def test_cached_is_uncached(make_model, kind, flash, chunks):
+    model, ids = make_model(flash_attn=flash, **KINDS[kind]), tokens(2, 12)
+    with torch.no_grad():
+        whole, parts, cache = model(ids).logits, [], None
+        for part in ids.split(chunks, dim=1):
+            out = model(part, past_key_values=cache, use_cache=True)
+            parts.append(out.logits)
+            cache = out.past_key_values
+    assert cache.get_seq_length() == 12
+    assert_near(torch.cat(parts, 1), whole)
+
+
+@both_kinds
+def test_generation_is_the_same_cached_uncached_and_in_a_padded_batch(make_model, kind):
+    model = make_model(tie_word_embeddings=False, **KINDS[kind])  # tied, this one repeats a token for ever
+    settings = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None}
+    prompts = [tokens(1, n, seed=n) for n in (3, 8, 5)]
+    single = [model.generate(prompt, **settings)[0, prompt.shape[1] :] for prompt in prompts]
+    for prompt, made in zip(prompts, single, strict=True):
+        uncached = model.generate(prompt, use_cache=False, **settings)[0, prompt.shape[1] :]
+        assert uncached.tolist() == made.tolist()
+    assert all(len(set(made.tolist())) > 4 for made in single)
+    padded, mask = torch.zeros(3, 8, dtype=torch.long), torch.zeros(3, 8, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        padded[row, 8 - prompt.shape[1] :] = prompt[0]
+        mask[row, 8 - prompt.shape[1] :] = 1
+    batch = model.generate(padded, attention_mask=mask, **settings)[:, 8:]
+    assert batch.tolist() == [made.tolist() for made in single]
+
+
+@both_kinds
+@pytest.mark.parametrize("flash", [True, False])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_padded_row_equals_the_text_alone(make_model, kind, flash, side):
+    model, lengths = make_model(flash_attn=flash, **KINDS[kind]), (4, 15, 9)
+    texts = [tokens(1, n, seed=n) for n in lengths]
+    ids, mask = torch.zeros(3, 15, dtype=torch.long), torch.zeros(3, 15, dtype=torch.long)
+    places = [slice(15 - n, None) if side == "left" else slice(n) for n in lengths]
+    for row, (place, text) in enumerate(zip(places, texts, strict=True)):
+        ids[row, place], mask[row, place] = text[0], 1
+    logits = model(ids, attention_mask=mask).logits
+    for row, (place, text) in enumerate(zip(places, texts, strict=True)):
+        assert_near(logits[row, place], model(text).logits[0])
+
+
+@both_kinds
+@pytest.mark.parametrize("flash", [True, False])
+def test_a_row_of_padding_alone_does_no_harm(make_model, kind, flash):
+    """A rank that has run out of samples steps on such a row: nothing may become NaN."""
+    model = make_model(flash_attn=flash, **KINDS[kind]).train()
+    for mask in (torch.zeros(1, 4, dtype=torch.long), torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]])):
+        model.zero_grad()
+        out = model(tokens(len(mask), 4), attention_mask=mask)
+        loss = out.logits[mask.bool()].sum() + (out.aux_loss if kind == "moe" else 0.0)
+        loss.backward()
+        assert out.logits.isfinite().all()
+        assert all(gradient.isfinite().all() for gradient in gradients(model).values())
+
+
+@both_kinds
+@pytest.mark.parametrize("flash", [True, False])
+def test_packed_documents_do_not_see_each_other(make_model, kind, flash):
+    model, lengths = make_model(flash_attn=flash, **KINDS[kind]), (4, 1, 8)
+    documents = [tokens(1, n, seed=n) for n in lengths]
+    positions = torch.cat([torch.arange(n) for n in lengths])[None]
+    packed = model(torch.cat(documents, 1), position_ids=positions).logits[0]
+    for part, document in zip(packed.split(lengths), documents, strict=True):
+        assert_near(part, model(document).logits[0])
+
+
+@both_kinds
+def test_loss_is_the_cross_entropy_of_the_next_token(make_model, kind):
+    model, ids = make_model(**KINDS[kind]), tokens(2, 7)
+    labels = ids.clone()
+    labels[0, :4] = labels[1, 6:] = -100
+    out = model(ids, labels=labels)
+    losses = []
+    for row in range(2):
+        for place in range(6):
+            if labels[row, place + 1] != -100:
+                losses.append(-out.logits[row, place].double().log_softmax(0)[labels[row, place + 1]])
+    expected = sum(losses) / len(losses)
+    assert len(losses) == 3 + 5
+    if kind == "moe":
+        assert out.aux_loss > 0
+        expected = expected + out.aux_loss
+    else:
+        assert out.aux_loss is None
+    assert math.isclose(out.loss.item(), float(expected), rel_tol=1e-5)
+
+
+def test_logits_to_keep(make_model):
+    model, ids = make_model(), tokens(2, 10)
+    whole = model(ids).logits
+    assert_near(model(ids, logits_to_keep=1).logits, whole[:, -1:])
+    assert_near(model(ids, logits_to_keep=4).logits, whole[:, -4:])
+    assert_near(model(ids, logits_to_keep=torch.tensor([0, 7])).logits, whole[:, [0, 7]])
+
+
+def test_embeddings_instead_of_ids(make_model):
+    model, ids = make_model(), tokens(2, 10)
+    assert_near(model(inputs_embeds=model.model.embed_tokens(ids)).logits, model(ids).logits)
+    with pytest.raises(ValueError, match="exactly one of input_ids and inputs_embeds"):
+        model()
+
+
+@both_kinds
+def test_gradient_checkpointing_gives_the_same_gradients(make_model, kind):
+    ids, found = tokens(2, 12), []
+    for checkpointing in (False, True):
+        model = make_model(**KINDS[kind]).train()
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model(ids, labels=ids).loss.backward()
+        found.append(gradients(model))
+    for name, gradient in found[0].items():
+        assert_near(gradient, found[1][name], 1e-6)
+
+
+@both_kinds
+def test_save_pretrained_and_back(make_model, kind, tmp_path):
+    model, ids = make_model(rope_theta=1e4, **KINDS[kind]), tokens(2, 12)
+    model.save_pretrained(tmp_path)
+    back, report = MiniMindForCausalLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(report.values())
+    assert back.lm_head.weight is back.model.embed_tokens.weight
+    assert back.config.to_diff_dict() | {"_name_or_path": ""} == model.config.to_diff_dict() | {"_name_or_path": ""}
+    assert torch.equal(back.eval()(ids).logits, model(ids).logits)
+
+
+def test_dropout_is_for_training_only(make_model):
+    model, ids = make_model(dropout=0.5), tokens(2, 10)
+    assert torch.equal(model(ids).logits, model(ids).logits)
+    assert_near(model(ids).logits, make_model()(ids).logits, 0.0)
+    model.train()
+    assert not torch.equal(model(ids).logits, model(ids).logits)

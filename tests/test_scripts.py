@@ -1,0 +1,197 @@
+"""Benchmark, loss curves and the quick start's report, as users run them: real processes on tiny networks and files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib import image
+
+from scripts.tables import cells, format_table
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "dataset" / "sample"
+
+
+def run(script: str, *flags, cwd=ROOT, code: int = 0) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / script), *map(str, flags)]
+    done = subprocess.run(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    return done
+
+
+def first_lines(name: str, n: int, folder: Path) -> Path:
+    lines = (SAMPLE / name).read_text(encoding="utf-8").splitlines(keepends=True)[:n]
+    (folder / name).write_text("".join(lines), encoding="utf-8")
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    return {
+        name: first_lines(f"{name}.jsonl", n, folder) for name, n in (("pretrain", 300), ("sft", 200), ("heldout", 24))
+    }
+
+
+@pytest.fixture(scope="module")
+def out_dir(files, tmp_path_factory) -> Path:
+    """A quick start in small: a few steps of pretraining, a few of SFT on top, 32 x 2."""
+    folder = tmp_path_factory.mktemp("out")
+    common = ("--out_dir", folder, "--max_seq_len", 64, "--max_steps", 6, "--log_interval", 1, "--batch_size", 4)
+    sizes = ("--hidden_size", 32, "--num_hidden_layers", 2)
+    run("trainer/train_pretrain.py", *common, *sizes, "--data_path", files["pretrain"])
+    run("trainer/train_full_sft.py", *common, "--data_path", files["sft"])
+    return folder
+
+
+# ---------------------------------------------------------------- tables
+
+
+def test_columns_line_up_where_chinese_stands_in_them():
+    table = format_table(["question", "answer"], [["法国的首都", "巴黎"], ["the capital of France", "Paris"]])
+    lines = table.splitlines()
+    assert len({cells(line) for line in lines}) == 1
+    assert lines[2].startswith("法国的首都" + " " * 11) and lines[2].endswith("    巴黎".rjust(4))
+
+
+# ---------------------------------------------------------------- plot_training
+
+
+def assert_is_a_picture(path: Path, height: int, width: int) -> None:
+    pixels = image.imread(path)
+    assert pixels.shape[:2] == (height, width)
+    ink = (pixels[..., :3] < 0.9).any(axis=-1)
+    assert 0.005 < ink.mean() < 0.5
+    colored = pixels[..., :3].max(axis=-1) - pixels[..., :3].min(axis=-1) > 0.3
+    for half in (colored[:, : width // 2], colored[:, width // 2 :]):  # a curve in each panel
+        assert half.sum() > 300
+
+
+def test_two_stages_are_drawn_side_by_side(out_dir, tmp_path):
+    metrics = out_dir / "metrics"
+    output = tmp_path / "new" / "loss.png"
+    run("scripts/plot_training.py", metrics / "pretrain_32.jsonl", metrics / "full_sft_32.jsonl", "--output", output)
+    assert_is_a_picture(output, 600, 1680)
+
+
+def test_all_metrics_are_drawn_from_any_folder_and_runs_can_share_a_panel(out_dir, tmp_path):
+    flags = ("--metrics_dir", out_dir / "metrics", "--overlay", 1, "--x", "seconds", "--output", "loss.png")
+    run("scripts/plot_training.py", *flags, cwd=tmp_path)
+    assert_is_a_picture(tmp_path / "loss.png", 600, 1092)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        ("", "there is no loss in it"),
+        (
+            '{"step": 0, "tokens": 0, "seconds": 0.0, "val_loss": 8.7}\n{"step": 1, "tok',
+            "bad.jsonl:2: this is no record",
+        ),
+        ('{"text": "the wrong kind of file"}\n', "there is no loss in it"),
+        ('{"loss": 1.0}\n', "bad.jsonl:1: this is no record"),
+        ("5\n", "bad.jsonl:1: this is no record"),
+    ],
+)
+def test_a_broken_metrics_file_ends_with_one_sentence_and_no_picture(content, said, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    if content is not None:
+        path.write_text(content)
+    done = run("scripts/plot_training.py", path, "--output", tmp_path / "loss.png", code=1)
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "loss.png").exists()
+
+
+# ---------------------------------------------------------------- benchmark
+
+
+def figures(done: subprocess.CompletedProcess) -> dict[str, dict]:
+    """The JSON lines of a benchmark; what follows them is the table, with a row for each."""
+    lines = done.stdout.splitlines()
+    records = {r["figure"]: r for r in map(json.loads, (line for line in lines if line.startswith("{")))}
+    table = lines[len(records) :]
+    for figure in records:
+        assert any(line.startswith(figure) for line in table)
+    return records
+
+
+def test_text_figures_of_the_sample(files):
+    done = run("scripts/benchmark.py", "--text", files["pretrain"], files["sft"], "--max_seq_len", 64)
+    found = figures(done)
+    assert found["pretrain.jsonl: documents"]["ours"] == 300 and found["sft.jsonl: conversations"]["ours"] == 200
+    assert 2 < found["pretrain.jsonl: text per token"]["ours"] < 10
+    packed, padded = found["pretrain.jsonl: positions that are text"], found["sft.jsonl: positions that are text"]
+    for share in (packed, padded):
+        assert 0 < share["reference"] < share["ours"] <= 1
+    # 200 short conversations make a few steps only, yet buckets beat padding to 64 by far.
+    assert padded["ours"] > 0.8
+    # Packing loses nothing but the end of the last row: every token that has a successor takes one position.
+    tokens = found["pretrain.jsonl: tokens"]["ours"]
+    assert packed["ours"] == pytest.approx((tokens - 1) / (-(-(tokens - 1) // 64) * 64), abs=1e-12)
+    assert packed["ours"] > 0.99
+
+
+@pytest.mark.parametrize("use_moe", [0, 1])
+def test_a_training_step_against_transformers(use_moe):
+    small = ("--hidden_size", 32, "--num_hidden_layers", 1, "--batch_size", 2, "--max_seq_len", 32, "--repeats", 2)
+    found = figures(run("scripts/benchmark.py", "--step", *small, "--use_moe", use_moe))
+    step, memory = found["training step"], found["peak memory less imports"]
+    for figure in (step, memory):
+        assert figure["ours"] > 0 and figure["reference"] > 0 and figure["ratio"] > 0
+        assert figure["repeats"] == 2 and figure["threads"] >= 1 and "machine" in figure
+    assert memory["ratio"] == pytest.approx(memory["ours"] / memory["reference"])
+    assert step["floor"] > 0 and 0 < step["share_of_floor"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (("--text", "nowhere.jsonl"), 1, "there is no such file"),
+        (("--text", ROOT / "pyproject.toml"), 1, "pyproject.toml:1: this is not valid JSON"),
+        (("--hidden_size", "33", "--repeats", "1"), 1, "hidden_size 33 does not divide"),
+        (("--repeats", "0"), 2, "--repeats 0: it must be at least 1"),
+        (("--repeat", "3"), 2, "did you mean --repeats?"),
+    ],
+)
+def test_wrong_use_of_the_benchmark(flags, code, said):
+    done = run("scripts/benchmark.py", *flags, code=code)
+    assert said in done.stderr and not done.stdout
+
+
+# ---------------------------------------------------------------- quickstart_report
+
+
+def test_the_report_of_a_quick_start(out_dir, files):
+    done = run("scripts/quickstart_report.py", "--out_dir", out_dir, "--score_data", files["heldout"])
+    scores = json.loads((out_dir / "score.json").read_text(encoding="utf-8"))
+    assert_is_a_picture(out_dir / "loss_curve.png", 600, 1680)
+
+    assert list(scores["tables"]) == ["untrained", "pretrained", "SFT"]
+    assert scores["score"] == scores["tables"]["SFT"]["score"]
+    for table in scores["tables"].values():
+        assert table["n"] == 24 and 0 <= table["score"] <= 100
+    for stage, name in zip(scores["stages"], ("pretrain_32", "full_sft_32"), strict=True):
+        info = json.loads((out_dir / f"{name}.json").read_text())
+        assert stage["tokens"] == info["tokens"] > 0 and stage["seconds"] == info["seconds"]
+        assert stage["val_bits_per_byte"] == info["validation"]["val_bits_per_byte"]
+        low, high = stage["difference_interval"]
+        assert low <= stage["difference"] == stage["score_after"] - stage["score_before"] <= high
+
+    lines = done.stdout.splitlines()
+    for category in scores["tables"]["SFT"]["categories"]:
+        assert any(line.startswith(f"{category} ") and line.count("%") == 4 for line in lines)
+    assert any(line.startswith("all ") and " 24 " in line for line in lines)
+    assert any(line.startswith("pretrain ") and "→" in line for line in lines)
+    assert any(line.startswith("SFT ") and "→" in line for line in lines)
+    for wanted in ("你是谁？", "./run.sh chat", "eval_model.py", "./run.sh eval", "--hidden_size 768", str(out_dir)):
+        assert wanted in done.stdout
+
+
+def test_the_report_names_the_stage_that_is_missing(tmp_path):
+    done = run("scripts/quickstart_report.py", "--out_dir", tmp_path, code=1)
+    assert "there is no full_sft_*.pth" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,197 @@
+"""Training as users run it: real processes of the stage scripts, on a small network and a small file."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model.weights import load_weights
+from trainer.losses import token_cross_entropy
+from trainer.optim import get_lr, make_optimizer
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--hidden_size", "32", "--num_hidden_layers", "2", "--max_seq_len", "64", "--log_interval", "1"]
+# AdamW at 1e-4 is the optimizer whose runs are compared: rounding stays rounding.
+EXACT = ["--optimizer", "adamw", "--learning_rate", "1e-4", "--max_steps", "20", "--seed", "7"]
+
+
+def run(*command, cwd=ROOT, ok=True, env=None, **kwargs) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (env or {})
+    done = subprocess.run([str(c) for c in command], cwd=cwd, env=environment, capture_output=True, text=True, **kwargs)
+    assert not ok or done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def train(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedProcess:
+    return run(sys.executable, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
+
+
+def torchrun(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    launcher = [*launcher[:-2], "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]
+    return run(*launcher, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
+
+
+def records(out_dir: Path, name: str) -> list[dict]:
+    return [json.loads(line) for line in (out_dir / "metrics" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def losses(out_dir: Path, name: str, key: str = "loss") -> list[float]:
+    return [record[key] for record in records(out_dir, name) if key in record]
+
+
+def assert_close(one: list[float], other: list[float], tolerance: float) -> None:
+    assert len(one) == len(other) > 0
+    assert max(abs(a - b) for a, b in zip(one, other, strict=True)) <= tolerance
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> dict[str, Path]:
+    """The first lines of the sample, enough for a few dozen steps."""
+    folder = tmp_path_factory.mktemp("data")
+    for name, lines in (("pretrain", 400), ("sft", 200)):
+        text = (ROOT / "dataset" / "sample" / f"{name}.jsonl").read_text(encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text("".join(text.splitlines(keepends=True)[:lines]), encoding="utf-8")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def pretrained(data, tmp_path_factory) -> Path:
+    """A folder with 20 steps of pretraining, one process, batch 8."""
+    out_dir = tmp_path_factory.mktemp("pretrained")
+    train("train_pretrain.py", out_dir, *EXACT, "--data_path", data["pretrain"], "--batch_size", 8)
+    return out_dir
+
+
+def test_weights_and_metrics_describe_the_run(pretrained, data):
+    info = json.loads((pretrained / "pretrain_32.json").read_text())
+    assert info["stage"] == "pretrain" and info["step"] == 20 and info["config"]["hidden_size"] == 32
+    assert info["validation"]["val_loss"] == losses(pretrained, "pretrain_32", "val_loss")[-1]
+    model, _ = load_weights(pretrained / "pretrain_32.pth")
+    assert sum(p.numel() for p in model.parameters()) > 6400 * 32
+    training = [r for r in records(pretrained, "pretrain_32") if "loss" in r]
+    assert [r["step"] for r in training] == list(range(1, 21))
+    assert training[-1]["loss"] < training[0]["loss"]
+    assert all(r["tokens_per_second"] > 0 and 0 <= r["data_wait"] <= 1 and r["peak_memory_mib"] > 50 for r in training)
+    assert math.isclose(training[0]["loss"], math.log(6400), rel_tol=0.02)  # a new network knows nothing
+
+
+def test_two_ranks_equal_one_pretrain(pretrained, data, tmp_path):
+    torchrun("train_pretrain.py", tmp_path, *EXACT, "--data_path", data["pretrain"], "--batch_size", 4)
+    assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
+    assert_close(losses(tmp_path, "pretrain_32", "val_loss"), losses(pretrained, "pretrain_32", "val_loss"), 1e-4)
+
+
+def test_accumulation_equals_a_larger_batch(pretrained, data, tmp_path):
+    flags = ["--data_path", data["pretrain"], "--batch_size", 2, "--accumulation_steps", 4]
+    train("train_pretrain.py", tmp_path, *EXACT, *flags)
+    assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
+
+
+@pytest.mark.parametrize("moe", [0, 1])
+def test_two_ranks_equal_one_sft(data, tmp_path, moe):
+    """Conversations of unlike length: the ranks hold unlike numbers of targets, the loss is still the global one."""
+    flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--use_moe", moe]
+    train("train_full_sft.py", tmp_path / "one", *flags, "--batch_size", 8)
+    torchrun("train_full_sft.py", tmp_path / "two", *flags, "--batch_size", 4)
+    name = "full_sft_32_moe" if moe else "full_sft_32"
+    assert_close(losses(tmp_path / "two", name), losses(tmp_path / "one", name), 1e-4)
+    if moe:
+        assert_close(losses(tmp_path / "two", name, "aux_loss"), losses(tmp_path / "one", name, "aux_loss"), 1e-4)
+
+
+def test_resumed_equals_uninterrupted(data, tmp_path):
+    """Stopped in the middle of an epoch, with dropout and accumulation: the same losses and weights, bit for bit."""
+    flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--dropout", "0.1", "--batch_size", 4]
+    flags += ["--accumulation_steps", 2, "--save_interval", 5]
+    train("train_full_sft.py", tmp_path / "whole", *flags)
+    env = {"MINIMIND_STOP_AFTER_STEP": ""}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "trainer/train_full_sft.py"), *SMALL, "--out_dir", str(tmp_path / "cut")]
+        + [str(f) for f in flags],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | env, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = tmp_path / "cut" / "metrics" / "full_sft_32.jsonl"
+    while not metrics.exists() or '"step": 3,' not in metrics.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM and "--from_resume 1" in stderr
+    train("train_full_sft.py", tmp_path / "cut", *flags, "--from_resume", 1)
+    assert losses(tmp_path / "cut", "full_sft_32") == losses(tmp_path / "whole", "full_sft_32")
+    whole, _ = load_weights(tmp_path / "whole" / "full_sft_32.pth")
+    cut, _ = load_weights(tmp_path / "cut" / "full_sft_32.pth")
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), cut.state_dict().values(), strict=True))
+    changed = train("train_full_sft.py", tmp_path / "cut", *flags, "--from_resume", 1, "--dropout", "0.2", ok=False)
+    assert changed.returncode == 1 and "dropout 0.1" in changed.stderr and "Traceback" not in changed.stderr
+
+
+def test_variants_run(data, tmp_path):
+    """bfloat16 on the CPU, Muon, masked documents, checkpointing, several epochs, from inside trainer/."""
+    flags = ["--data_path", data["pretrain"], "--max_steps", 3, "--dtype", "bfloat16", "--optimizer", "muon"]
+    flags += ["--mask_documents", 1, "--gradient_checkpointing", 1, "--use_moe", 1, "--num_workers", 1]
+    command = [sys.executable, "train_pretrain.py", *SMALL, "--out_dir", tmp_path, *flags]
+    done = run(*command, cwd=ROOT / "trainer")
+    assert "pretrain_32_moe.pth" in done.stderr and len(losses(tmp_path, "pretrain_32_moe")) == 3
+
+
+def test_compile_gives_the_same_losses(pretrained, data, tmp_path):
+    flags = ["--data_path", data["pretrain"], "--batch_size", 8, "--compile", 1]
+    train("train_pretrain.py", tmp_path, *EXACT, *flags)
+    assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
+
+
+def test_a_rate_too_high_is_stopped_before_it_reaches_the_weights(data, tmp_path):
+    flags = ["--data_path", data["pretrain"], "--learning_rate", "1e30", "--warmup_steps", 0, "--grad_clip", 0]
+    done = train("train_pretrain.py", tmp_path, *flags, ok=False)
+    assert done.returncode == 1 and "not finite at step" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_schedule():
+    assert get_lr(0, 100, 1.0, warmup_steps=10) == pytest.approx(0.1)
+    assert get_lr(9, 100, 1.0, warmup_steps=10) == 1.0
+    assert get_lr(99, 100, 1.0, warmup_steps=10) == pytest.approx(0.1)
+    middle = get_lr(55, 101, 1.0, warmup_steps=10)
+    assert middle == pytest.approx(0.1 + 0.9 * 0.5)
+    rates = [get_lr(step, 100, 1.0, warmup_steps=10) for step in range(10, 100)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_decay_reaches_matrices_only():
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+
+    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, use_moe=True))
+    groups = make_optimizer(model, "adamw", 0.1, "cpu").param_groups
+    decayed = {id(p) for group in groups if group["weight_decay"] > 0 for p in group["params"]}
+    names = {name for name, p in model.named_parameters() if id(p) in decayed}
+    assert "model.embed_tokens.weight" not in names and not any("norm" in name for name in names)
+    assert "model.layers.0.self_attn.q_proj.weight" in names
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_token_cross_entropy_is_the_written_out_sum(weighted):
+    torch.manual_seed(0)
+    hidden = torch.randn(3, 5, 8, dtype=torch.float64, requires_grad=True)
+    head = torch.randn(11, 8, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(0, 11, (3, 5))
+    mask = torch.randint(0, 2, (3, 5)).float() * (torch.tensor(10.0) if weighted else 1.0)
+    loss = token_cross_entropy(hidden, head, targets, mask, weighted)
+    expected = torch.zeros((), dtype=torch.float64)
+    for b in range(3):
+        for t in range(5):
+            logits = head @ hidden[b, t]
+            expected = expected - mask[b, t] * (logits[targets[b, t]] - torch.logsumexp(logits, 0))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    grads = torch.autograd.grad(loss, (hidden, head), retain_graph=True)
+    wanted = torch.autograd.grad(expected, (hidden, head))
+    assert all(F.mse_loss(a, b) < 1e-12 for a, b in zip(grads, wanted, strict=True))
