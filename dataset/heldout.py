@@ -21,6 +21,8 @@ def read_questions(path: str | Path) -> list[dict]:
                 if not question.get(key):
                     raise ValueError(f'the key "{key}" is missing or empty')
             check_messages(question["messages"])
+            if not all(isinstance(answer, str) for answer in question["answers"]):
+                raise ValueError('"answers" must be a list of texts')
         except ValueError as error:
             raise bad_line(path, offset, str(error)) from None
         questions.append(question)

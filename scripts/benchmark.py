@@ -10,15 +10,11 @@ are medians, the ratio is the median over pairs. The *floor* is what the hardwar
 """
 
 import dataclasses
-import json
-import math
-import multiprocessing
 import os
 import platform
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from scripts.measure import Figure, Side, paired, timed  # noqa: E402
 from scripts.tables import format_table  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
@@ -42,6 +39,7 @@ class BenchmarkOptions:
     batch_size: int = flag(8, "sequences per step, and per batch of a data set")
     max_seq_len: int = flag(512, "tokens per sequence")
     repeats: int = flag(10, "how often each side is measured")
+    optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text")
@@ -51,110 +49,6 @@ class BenchmarkOptions:
         for name in ("hidden_size", "num_hidden_layers", "batch_size", "repeats"):
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
         require(self.max_seq_len >= 2, f"--max_seq_len {self.max_seq_len}: it must be at least 2")
-
-
-@dataclass
-class Figure:
-    """One measured number, ours, beside the reference's and the floor's where there are such; `note` says what these
-    are."""
-
-    job: str
-    figure: str
-    unit: str
-    ours: float
-    reference: float | None = None
-    ratio: float | None = None  # ours / reference
-    floor: float | None = None
-    share_of_floor: float | None = None  # floor / ours: 1 would be all that the hardware allows
-    note: str | None = None
-    details: dict = dataclasses.field(default_factory=dict)
-
-    def json_line(self, **more) -> str:
-        record = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return json.dumps(record | record.pop("details") | more, ensure_ascii=False)
-
-    def row(self) -> list[str]:
-        numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
-        return [self.figure, self.unit, *("" if n is None else f"{n:,.{digits(n)}f}" for n in numbers)]
-
-
-def digits(number: float) -> int:
-    """Decimals that leave about four figures; none for a whole number."""
-    return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
-
-
-# ---------------------------------------------------------------- sides: what takes turns, each in its own process
-
-
-class Side:
-    """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed.
-
-    The thing returns the seconds of one turn. `build` imports all it needs before it calls `imports_done`.
-    """
-
-    def __init__(self, build: Callable, options: BenchmarkOptions):
-        context = multiprocessing.get_context("spawn")
-        self.name = build.__name__.removeprefix("build_")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=live, args=(theirs, build, options), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def ask(self, question: str):
-        """The side's answer to "turn" (seconds) or "peak" (MiB). ValueError with its own words if it failed."""
-        try:
-            self.pipe.send(question)
-            answer = self.pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise ValueError(f"the process of {self.name} ended before its time: out of memory, or see above") from None
-        if isinstance(answer, str):
-            raise ValueError(answer)
-        return answer
-
-    def end(self) -> None:
-        self.pipe.close()
-        self.process.kill()  # it may be in the middle of its imports, and has nothing to save
-        self.process.join()
-
-
-def live(pipe, build: Callable, options: BenchmarkOptions) -> None:
-    """The life of a side's process: build, then answer until the other end hangs up."""
-    try:
-        memory = Memory(options.device)
-        turn = build(options, memory.imports_done)
-        while True:
-            pipe.send(turn() if pipe.recv() == "turn" else memory.peak_mib())
-    except ValueError as error:
-        pipe.send(str(error))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return
-
-
-class Memory:
-    """Peak memory of this process beyond what its imports take; on a GPU, the most that was allocated there."""
-
-    def __init__(self, device: str):
-        self.on_gpu = device.startswith("cuda")
-        self.before = 0.0
-
-    def imports_done(self) -> None:
-        if Path("/proc/self/clear_refs").exists():
-            Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now on
-        self.before = self.now_mib("VmRSS:")
-
-    def peak_mib(self) -> float:
-        return self.now_mib("VmHWM:") - self.before
-
-    def now_mib(self, field: str) -> float:
-        from trainer.monitor import peak_memory_mib
-
-        status = Path("/proc/self/status")
-        if self.on_gpu or not status.exists():  # no resident size to be had: the peak so far stands for it
-            import torch
-
-            return peak_memory_mib(torch.device("cuda" if self.on_gpu else "cpu"))
-        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
-        return int(line.split()[1]) / 1024
 
 
 # ---------------------------------------------------------------- job: a training step
@@ -179,8 +73,8 @@ def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
     finally:
         for side in sides:
             side.end()
-    keys = ("hidden_size", "num_hidden_layers", "use_moe", "batch_size", "max_seq_len", "dtype", "device", "repeats")
-    details = {key: getattr(options, key) for key in keys}
+    left_out = ("step", "text", "tokenizer", "skip_bad_lines")  # the flags of other jobs
+    details = {key: value for key, value in dataclasses.asdict(options).items() if key not in left_out}
     kind = "GraniteMoeShared" if options.use_moe else "Llama"
     reference_is = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
     yield Figure(
@@ -194,34 +88,12 @@ def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def paired(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    return statistics.median(x / y for x, y in zip(a, b, strict=True))
-
-
 def random_rows(options: BenchmarkOptions):
     """Token ids (batch_size, max_seq_len + 1), the same on both sides."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
     return torch.randint(3, VOCAB_SIZE, (options.batch_size, options.max_seq_len + 1), generator=generator)
-
-
-def timed(step: Callable[[], object], device) -> Callable[[], float]:
-    """`step` as a turn: its seconds, the device's work included."""
-    import torch
-
-    def wait() -> None:
-        if device.type in ("cuda", "mps"):
-            getattr(torch, device.type).synchronize()
-
-    def turn() -> float:
-        wait()
-        started = time.perf_counter()
-        step()
-        wait()
-        return time.perf_counter() - started
-
-    return turn
 
 
 def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
@@ -249,9 +121,8 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
 
     imports_done()
     sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
-    train_options = TrainOptions(
-        batch_size=options.batch_size, max_seq_len=options.max_seq_len, dtype=options.dtype, **sizes
-    )
+    settings = {key: getattr(options, key) for key in ("batch_size", "max_seq_len", "optimizer", "dtype")}
+    train_options = TrainOptions(**settings, **sizes)
     torch.manual_seed(0)
     model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
     rows = Rows(random_rows(options))

@@ -283,6 +283,11 @@ def test_decoder_compiles_to_one_graph(make_model):
 # ---------------------------------------------------------------- mixture of experts
 
 
+def swiglu(expert: FeedForward, x: torch.Tensor) -> torch.Tensor:
+    """One token (C,) through one expert."""
+    return expert.down_proj.weight @ (F.silu(expert.gate_proj.weight @ x) * (expert.up_proj.weight @ x))
+
+
 class SlowExperts(MOEFeedForward):
     """The reference: token by token, expert by expert, and the balance loss in plain arithmetic."""
 
@@ -291,13 +296,13 @@ class SlowExperts(MOEFeedForward):
         n_experts, k = config.n_routed_experts, config.num_experts_per_tok
         sequences = {}  # number of the sequence -> (scores, chosen experts) of each of its text tokens
         for b, t in product(range(x.shape[0]), range(x.shape[1])):
-            out[b, t] = sum(shared(x[b, t]) for shared in self.shared_experts)
+            out[b, t] = sum(swiglu(shared, x[b, t]) for shared in self.shared_experts)
             if token_mask is not None and not token_mask[b, t]:
                 continue
             scores = torch.softmax(self.gate.weight @ x[b, t], 0)
             best = sorted(range(n_experts), key=scores.tolist().__getitem__)[-k:]
             total = sum(scores[e] for e in best) if config.norm_topk_prob else 1.0
-            out[b, t] = out[b, t] + sum(scores[e] / total * self.experts[e](x[b, t]) for e in best)
+            out[b, t] = out[b, t] + sum(scores[e] / total * swiglu(self.experts[e], x[b, t]) for e in best)
             sequences.setdefault(b if config.seq_aux else 0, []).append((scores, best))
         losses = []
         for tokens_of_it in sequences.values():

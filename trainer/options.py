@@ -70,7 +70,7 @@ class TrainOptions(ModelOptions):
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulation_steps", "log_interval", "save_interval"):
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
-        require(self.max_seq_len >= 2, f"--max_seq_len {self.max_seq_len}: it must be at least 2")
+        require(2 <= self.max_seq_len <= 32768, f"--max_seq_len {self.max_seq_len}: it must lie between 2 and 32768")
         require(0 < self.learning_rate < float("inf"), f"--learning_rate {self.learning_rate}: it must be positive")
         require(0 <= self.dropout < 1, f"--dropout {self.dropout}: it must lie in [0, 1)")
         for name in ("max_steps", "num_workers", "grad_clip", "weight_decay", "eval_interval"):

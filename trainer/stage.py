@@ -13,7 +13,7 @@ from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights
 from trainer.distributed import World, join_world
 from trainer.engine import Trainer
-from trainer.options import TrainOptions, default_data, require
+from trainer.options import TrainOptions, UsageError, default_data, require
 
 
 def load_tokenizer(folder: str):
@@ -47,7 +47,11 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
     if options.from_weight == "none":
         given = {name: value for name, value in sizes.items() if value is not None}
         torch.manual_seed(options.seed)
-        model = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **given))
+        try:
+            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **given)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        model = MiniMindForCausalLM(config)
         origin = "new weights"
     else:
         path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)

@@ -1,0 +1,136 @@
+"""How scripts/benchmark.py measures: figures, and sides that take turns, each in a process of its own."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Figure:
+    """One measured number, ours, beside the reference and the floor where there are such; `note` says what they are."""
+
+    job: str
+    figure: str
+    unit: str
+    ours: float
+    reference: float | None = None
+    ratio: float | None = None  # ours / reference
+    floor: float | None = None
+    share_of_floor: float | None = None  # floor / ours: 1 would be all that the hardware allows
+    note: str | None = None
+    details: dict = dataclasses.field(default_factory=dict)
+
+    def json_line(self, **more) -> str:
+        record = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return json.dumps(record | record.pop("details") | more, ensure_ascii=False)
+
+    def row(self) -> list[str]:
+        numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
+        return [self.figure, self.unit, *("" if n is None else f"{n:,.{digits(n)}f}" for n in numbers)]
+
+
+def digits(number: float) -> int:
+    """Decimals that leave about four figures; none for a whole number."""
+    return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
+
+
+class Side:
+    """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed.
+
+    The thing returns the seconds of one turn. `build` imports all it needs before it calls `imports_done`.
+    """
+
+    def __init__(self, build: Callable, options):
+        context = multiprocessing.get_context("spawn")
+        self.name = build.__name__.removeprefix("build_")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=live, args=(theirs, build, options), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, question: str):
+        """The side's answer to "turn" (seconds) or "peak" (MiB). ValueError with its own words if it failed."""
+        try:
+            self.pipe.send(question)
+            answer = self.pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise ValueError(f"the process of {self.name} ended before its time: out of memory, or see above") from None
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        return answer
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.kill()  # it may be in the middle of its imports, and has nothing to save
+        self.process.join()
+
+
+def live(pipe, build: Callable, options) -> None:
+    """The life of a side's process: build, then answer until the other end hangs up."""
+    try:
+        memory = Memory(options.device)
+        turn = build(options, memory.imports_done)
+        while True:
+            pipe.send(turn() if pipe.recv() == "turn" else memory.peak_mib())
+    except ValueError as error:
+        pipe.send(str(error))
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+
+
+class Memory:
+    """Peak memory of this process beyond what its imports take; on a GPU, the most that was allocated there."""
+
+    def __init__(self, device: str):
+        self.on_gpu = device.startswith("cuda")
+        self.before = 0.0
+
+    def imports_done(self) -> None:
+        # From now on the peak counts; where that may not be said, a higher peak of the imports would count too.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        self.before = self.now_mib("VmRSS:")
+
+    def peak_mib(self) -> float:
+        return self.now_mib("VmHWM:") - self.before
+
+    def now_mib(self, field: str) -> float:
+        from trainer.monitor import peak_memory_mib
+
+        status = Path("/proc/self/status")
+        if self.on_gpu or not status.exists():  # no resident size to be had: the peak so far stands for it
+            import torch
+
+            return peak_memory_mib(torch.device("cuda" if self.on_gpu else "cpu"))
+        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+        return int(line.split()[1]) / 1024
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> float:
+    """Median ratio of what was measured side by side."""
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def timed(step: Callable[[], object], device) -> Callable[[], float]:
+    """`step` as a turn: its seconds, the device's work included."""
+    import torch
+
+    def wait() -> None:
+        if device.type in ("cuda", "mps"):
+            getattr(torch, device.type).synchronize()
+
+    def turn() -> float:
+        wait()
+        started = time.perf_counter()
+        step()
+        wait()
+        return time.perf_counter() - started
+
+    return turn
