@@ -232,8 +232,11 @@ def answer_all(model, tokenizer, conversations: list[list[dict]], max_new_tokens
 def score(model, tokenizer, title: str, options: EvalOptions) -> None:
     from dataset.heldout import print_table, read_questions, score_table
     from model.weights import write_json
+    from trainer.stage import check_out_dir
 
     questions = read_questions(options.score_data)
+    if options.score_json:
+        check_out_dir(Path(options.score_json).absolute().parent)
     replies = answer_all(model, tokenizer, [question["messages"] for question in questions])
     table = score_table(questions, replies)
     print(title)

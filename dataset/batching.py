@@ -109,4 +109,5 @@ def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_m
         pin_memory=pin_memory,
         worker_init_fn=_ignore_interrupt,
         prefetch_factor=4 if num_workers else None,
+        generator=torch.Generator(),  # else the loader draws from the noise that dropout uses, once per start
     )

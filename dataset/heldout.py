@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from dataset.chat import check_messages
-from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+from dataset.lm_dataset import DataError, bad_line, check_file, parse_line, read_lines
 
 
 def read_questions(path: str | Path) -> list[dict]:
@@ -26,6 +26,8 @@ def read_questions(path: str | Path) -> list[dict]:
         except ValueError as error:
             raise bad_line(path, offset, str(error)) from None
         questions.append(question)
+    if not questions:
+        raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
     return questions
 
 

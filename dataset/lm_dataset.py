@@ -12,6 +12,8 @@ given, 1 for text and answers, more for markup that a stage wants to stress.
 import hashlib
 import json
 import os
+import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,10 +212,17 @@ class JsonlDataset(torch.utils.data.Dataset):
                 },
             )
         except datasets.exceptions.DatasetGenerationError as error:
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, DataError | OSError):
-                cause = cause.__cause__ or cause.__context__
-            raise (cause or error) from None
+            # From another process an error arrives as its text alone.
+            report = "".join(traceback.format_exception(error))
+            if found := re.search(r"lm_dataset\.DataError: (.+)", report):
+                raise DataError(found[1]) from None
+            if isinstance(error.__cause__, OSError):  # a full disk, say
+                raise error.__cause__ from None
+            raise
+        except ValueError as error:
+            if "corresponds to no data" not in str(error):
+                raise
+            raise DataError(f"{self.path}: no line of it can be learned from: {self.nothing_left}") from None
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -260,7 +269,7 @@ class PretrainDataset(JsonlDataset):
     """{"text": …} lines, packed: documents (<|im_start|> … <|im_end|>) end to end in rows of `max_length` tokens.
 
     Sample i is row i of the current order of documents; `set_order` shuffles the documents anew. Only the last row
-    is padded. With `mask_documents` a sample has a fourth tensor, position_ids (T,), which start at 0 in each
+    is shorter. With `mask_documents` a sample has a fourth tensor, position_ids (T,), which start at 0 in each
     document, and by which the network keeps documents of one row from seeing each other.
     """
 
@@ -312,8 +321,8 @@ class PretrainDataset(JsonlDataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         start = index * self.max_length
         stop = min(start + self.max_length + 1, int(self.ends[-1]))  # one more: the last target
-        ids = torch.full((self.max_length + 1,), self.tokenizer.pad_token_id)
-        positions = torch.zeros(self.max_length + 1, dtype=torch.long)
+        ids = torch.empty(stop - start, dtype=torch.long)
+        positions = torch.empty(stop - start, dtype=torch.long)
         at, slot = start, int(np.searchsorted(self.ends, start, side="right"))
         while at < stop:
             document, end = self.document(self.order[slot]), int(self.ends[slot])
@@ -322,8 +331,7 @@ class PretrainDataset(JsonlDataset):
             ids[at - start : at - start + n] = torch.from_numpy(document[first : first + n].astype(np.int64))
             positions[at - start : at - start + n] = torch.arange(first, first + n)
             at, slot = at + n, slot + 1
-        mask = (torch.arange(1, self.max_length + 1) < stop - start).float()
-        sample = ids[:-1], ids[1:], mask
+        sample = ids[:-1], ids[1:], torch.ones(stop - start - 1)
         return (*sample, positions[:-1]) if self.mask_documents else sample
 
 

@@ -86,6 +86,9 @@ class MiniMindConfig(PreTrainedConfig):
             )
         if self.intermediate_size is None:
             self.intermediate_size = 64 * math.ceil(self.hidden_size * 8 / 3 / 64)
+        for name in ("intermediate_size", "max_position_embeddings"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
         super().__post_init__(**kwargs)
 
 

@@ -29,7 +29,7 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def check_out_dir(out_dir: str) -> None:
+def check_out_dir(out_dir: str | Path) -> None:
     """Make the output folder now and prove that it can be written, before any work is lost."""
     folder = Path(out_dir).absolute()
     try:

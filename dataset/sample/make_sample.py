@@ -40,9 +40,14 @@ def surface(text: str) -> str:
     return re.sub(r"\s", "", text).strip("。？！.?!").lower()
 
 
+def plain(text: str) -> str:
+    """A text without its spaces, punctuation and case."""
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
 def skeleton(text: str) -> str:
     """A question without its numbers, spaces, punctuation and case: what is left is how it is asked."""
-    return re.sub(r"[\W_]+", "", re.sub(r"\d+", "0", text)).lower()
+    return plain(re.sub(r"\d+", "0", text))
 
 
 def free_questions() -> list[dict]:
@@ -57,9 +62,11 @@ def free_questions() -> list[dict]:
 
 
 def without(dialogues: list[list[dict]], questions: list[dict]) -> list[list[dict]]:
-    """The dialogues in which none of the questions is asked: those written by hand came first."""
-    taken = {surface(question["messages"][-1]["content"]) for question in questions}
-    return [d for d in dialogues if not any(m["role"] == "user" and surface(m["content"]) in taken for m in d)]
+    """The dialogues in which none of the questions is asked, whatever stands around it: those written by hand came
+    first."""
+    taken = [plain(question["messages"][-1]["content"]) for question in questions]
+    asked = ["\n".join(plain(m["content"]) for m in d if m["role"] == "user") for d in dialogues]
+    return [d for d, text in zip(dialogues, asked, strict=True) if not any(question in text for question in taken)]
 
 
 def check_held_out(dialogues: list[list[dict]], questions: list[dict]) -> None:
