@@ -22,8 +22,11 @@ class Optimizers(torch.optim.Optimizer):
 
     def __init__(self, parts: list[torch.optim.Optimizer]):
         self.parts = parts
-        self.param_groups = [group for part in parts for group in part.param_groups]
-        self.defaults, self.state = {}, {}
+
+    @property
+    def param_groups(self) -> list[dict]:
+        # Asked for anew each time: loading a state gives the parts new groups.
+        return [group for part in self.parts for group in part.param_groups]
 
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
