@@ -24,7 +24,7 @@ def read_questions(path: str | Path) -> list[dict]:
             if not all(isinstance(answer, str) for answer in question["answers"]):
                 raise ValueError('"answers" must be a list of texts')
         except ValueError as error:
-            raise bad_line(path, offset, str(error)) from None
+            raise bad_line(path, offset, str(error), "correct the line") from None
         questions.append(question)
     if not questions:
         raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")

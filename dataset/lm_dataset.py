@@ -61,14 +61,14 @@ def fingerprint_file(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def bad_line(path: Path, offset: int, what: str) -> DataError:
+def bad_line(path: Path, offset: int, what: str, advice="correct the line, or pass --skip_bad_lines 1") -> DataError:
     """The error for the line that begins at byte `offset`; only now is it worth counting lines."""
     number, left = 1, offset
     with open(path, "rb") as file:
         while left > 0 and (block := file.read(min(left, 1 << 24))):
             number += block.count(b"\n")
             left -= len(block)
-    return DataError(f"{path}:{number}: {what}: correct the line, or pass --skip_bad_lines 1")
+    return DataError(f"{path}:{number}: {what}: {advice}")
 
 
 def read_lines(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
@@ -165,6 +165,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         self.path, self.tokenizer, self.max_length = check_file(path), tokenizer, max_length
         self.fingerprint = fingerprint_file(self.path)
         self.rows = self._load_rows(skip_bad_lines, cache_dir, num_proc, json.dumps(options, sort_keys=True))
+        self.arrays = self.rows.with_format("numpy")
         n_tokens = np.concatenate([np.diff(c.offsets.to_numpy()) for c in self._chunks("input_ids")])
         self.kept = np.flatnonzero(self._keep(n_tokens))  # row numbers in the cache
         self.n_skipped = int((n_tokens == 0).sum())
@@ -234,7 +235,7 @@ class JsonlDataset(torch.utils.data.Dataset):
 
     def row(self, index: int) -> dict[str, np.ndarray]:
         """Columns of sample `index` as arrays."""
-        return self.rows.with_format("numpy")[int(self.kept[index])]
+        return self.arrays[int(self.kept[index])]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         row = self.row(index)
