@@ -27,8 +27,9 @@ class RMSNormFunction(torch.autograd.Function):
         normed, grad = x * r, grad.to(r.dtype)
         grad_weight = (grad * normed).flatten(0, -2).sum(0).type_as(weight)
         grad = grad * weight
-        # d normed / d x = r (I - normed normed^T / C)
-        return (r * (grad - normed * (grad * normed).mean(-1, keepdim=True))).type_as(x), grad_weight, None
+        # d normed / d x = r (I - normed normed^T / C); in place, as both tensors are new here
+        along = (grad * normed).mean(-1, keepdim=True)
+        return grad.sub_(normed.mul_(along)).mul_(r).type_as(x), grad_weight, None
 
 
 class SwiGLULinearFunction(torch.autograd.Function):
