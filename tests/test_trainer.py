@@ -35,8 +35,8 @@ def train(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedP
 
 
 def torchrun(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedProcess:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
-    launcher = [*launcher[:-2], "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
     return run(*launcher, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
 
 
@@ -113,11 +113,10 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--dropout", "0.1", "--batch_size", 4]
     flags += ["--accumulation_steps", 2, "--save_interval", 5]
     train("train_full_sft.py", tmp_path / "whole", *flags)
-    env = {"MINIMIND_STOP_AFTER_STEP": ""}
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "trainer/train_full_sft.py"), *SMALL, "--out_dir", str(tmp_path / "cut")]
         + [str(f) for f in flags],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | env, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     metrics = tmp_path / "cut" / "metrics" / "full_sft_32.jsonl"
     while not metrics.exists() or '"step": 3,' not in metrics.read_text():

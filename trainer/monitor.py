@@ -100,4 +100,4 @@ def start_wandb(project: str, name: str, config: dict, folder: Path):
         import wandb
     except ImportError:
         raise ValueError("--use_wandb needs the package: pip install wandb") from None
-    return wandb.init(project=project, name=name, config=config, dir=folder, id=None)
+    return wandb.init(project=project, name=name, config=config, dir=folder)

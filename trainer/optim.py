@@ -18,7 +18,7 @@ def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0
 
 
 class Optimizers(torch.optim.Optimizer):
-    """Several optimizers that act as one, each group's rate a fixed multiple (`lr_scale`) of the schedule's."""
+    """Several optimizers that act as one, at one learning rate."""
 
     def __init__(self, parts: list[torch.optim.Optimizer]):
         self.parts = parts
@@ -30,7 +30,7 @@ class Optimizers(torch.optim.Optimizer):
 
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
-            group["lr"] = lr * group["lr_scale"]
+            group["lr"] = lr
 
     def step(self, closure=None) -> None:
         for part in self.parts:
@@ -61,13 +61,12 @@ def make_optimizer(module: nn.Module, name: str, weight_decay: float, device_typ
             is_matrix = parameter.dim() == 2 and "embed_tokens" not in key and "lm_head" not in key
             (matrices if is_matrix else rest).append(parameter)
     fused = device_type in ("cuda", "cpu")
-    adamw = [{"params": rest, "weight_decay": 0.0, "lr_scale": 1.0}]
+    adamw = [{"params": rest, "weight_decay": 0.0}]
     parts: list[torch.optim.Optimizer] = []
     if name == "muon" and matrices:
         parts.append(torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
-        parts[0].param_groups[0]["lr_scale"] = 1.0
     else:
-        adamw.append({"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0})
+        adamw.append({"params": matrices, "weight_decay": weight_decay})
     adamw = [group for group in adamw if group["params"]]
     if adamw:
         parts.append(torch.optim.AdamW(adamw, betas=(0.9, 0.95), fused=fused))
