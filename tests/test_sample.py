@@ -1,16 +1,21 @@
 """The miniature world: rebuilt to the byte, large enough, and examined with questions that training never asks."""
 
-import importlib.util
+import importlib
 import json
 import re
+import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from dataset.chat import split_thought
+
 SAMPLE = Path(__file__).resolve().parents[1] / "dataset" / "sample"
-BUILT = ("pretrain.jsonl", "sft.jsonl", "heldout.jsonl")
+STAGES = ("dpo", "lora_identity", "lora_teahouse", "reason")  # after SFT; each has held-out records of its own
+BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl"]
+BUILT += [f"{prefix}{stage}.jsonl" for stage in STAGES for prefix in ("", "heldout_")]
 
 
 def read_jsonl(name: str) -> list[dict]:
@@ -19,10 +24,11 @@ def read_jsonl(name: str) -> list[dict]:
 
 def source(name: str):
     """A module of the sample's sources, which lie beside the script and are no package."""
-    spec = importlib.util.spec_from_file_location(f"sample_{name}", SAMPLE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(SAMPLE))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(SAMPLE))
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +42,25 @@ def dialogues() -> list[list[dict]]:
 
 
 @pytest.fixture(scope="module")
-def training_texts(dialogues) -> list[str]:
+def later() -> dict[str, list[list[dict]]]:
+    """The conversations of every stage after SFT; of pairs the chosen ones."""
+    return {name: [r.get("conversations") or r["chosen"] for r in read_jsonl(f"{name}.jsonl")] for name in STAGES}
+
+
+@pytest.fixture(scope="module")
+def later_questions() -> dict[str, list[dict]]:
+    """The held-out questions of every stage after SFT; of pairs the prompts."""
+    made = {name: read_jsonl(f"heldout_{name}.jsonl") for name in STAGES if name != "dpo"}
+    return made | {"dpo": [{"messages": pair["chosen"][:-1]} for pair in read_jsonl("heldout_dpo.jsonl")]}
+
+
+@pytest.fixture(scope="module")
+def training_texts(dialogues, later) -> list[str]:
     """Every document and every message that a model is trained on."""
     texts = [record["text"] for record in read_jsonl("pretrain.jsonl")]
-    return texts + [message["content"] for dialogue in dialogues for message in dialogue]
+    texts += [pair["rejected"][-1]["content"] for pair in read_jsonl("dpo.jsonl")]
+    trained = [dialogues, *later.values()]
+    return texts + [message["content"] for each in trained for dialogue in each for message in dialogue]
 
 
 def plain(text: str) -> str:
@@ -75,9 +96,9 @@ def test_it_is_as_large_as_promised(questions):
     assert len(questions) >= 1000 and len(categories) >= 8 and categories["free"] >= 60
 
 
-def test_held_out_questions_are_questions(questions):
-    for question in questions:
-        assert question.keys() == {"category", "messages", "answers"}
+def test_held_out_questions_are_questions(questions, later_questions):
+    for question in questions + sum((made for name, made in later_questions.items() if name != "dpo"), []):
+        assert question.keys() - {"preferred"} == {"category", "messages", "answers"}
         roles = [message["role"] for message in question["messages"] if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
         assert question["answers"] and all(isinstance(answer, str) and plain(answer) for answer in question["answers"])
@@ -85,8 +106,8 @@ def test_held_out_questions_are_questions(questions):
     assert len(set(conversations)) == len(conversations)
 
 
-def test_the_world_is_chinese_first_and_english_too(dialogues, questions):
-    for turns in (dialogues, [question["messages"] for question in questions]):
+def test_the_world_is_chinese_first_and_english_too(dialogues, later, questions):
+    for turns in (dialogues, *later.values(), [question["messages"] for question in questions]):
         chinese = sum(bool(re.search("[\u4e00-\u9fff]", dialogue[-1]["content"])) for dialogue in turns)
         assert 0.5 <= chinese / len(turns) <= 0.8
 
@@ -102,9 +123,10 @@ def occurrences(needle: str, haystack: str):
             yield found
 
 
-def test_no_held_out_question_occurs_in_training(questions, training_texts):
+def test_no_held_out_question_occurs_in_training(questions, later_questions, training_texts):
     corpus = "\n".join({plain(text) for text in training_texts})
-    needles = {asked(question): plain(asked(question)) for question in questions}
+    every = questions + sum(later_questions.values(), [])
+    needles = {asked(question): plain(asked(question)) for question in every}
     found = [text for text, needle in needles.items() if needle in corpus and any(occurrences(needle, corpus))]
     assert not found
 
@@ -153,3 +175,128 @@ def test_answers_to_sums_are_right(questions):
             assert str(result) in question["answers"], asked(question)
             for answer in question["answers"]:
                 assert re.findall(r"\d+", answer)[-1] == str(result), answer
+
+
+# ---------------------------------------------------------------- the stages after SFT
+
+
+def test_the_files_of_the_stages_are_small():
+    for name in BUILT[2:]:
+        assert (SAMPLE / name).stat().st_size < 1_500_000, name
+
+
+def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dialogues):
+    advice = source("advice")
+    plain_forms, warm_forms = (
+        {manner(name, lang) for name in advice.SITUATIONS for lang in ("zh", "en")}
+        for manner in (advice.plain, advice.warm)
+    )
+    asked_for = [question for question in questions if "preferred" in question]
+    assert len(asked_for) >= 90 and {question["category"] for question in asked_for} == {"advice"}
+    for question in asked_for:
+        assert set(question["answers"]) - set(question["preferred"]) <= plain_forms
+        assert set(question["preferred"]) <= warm_forms & set(question["answers"])
+    manners = Counter(d[-1]["content"] in warm_forms for d in dialogues if d[-1]["content"] in plain_forms | warm_forms)
+    assert sum(manners.values()) >= 1000 and 0.3 <= manners[True] / sum(manners.values()) <= 0.4
+
+
+def test_pairs_share_their_prompt_and_differ_in_the_answer():
+    for name, share in (("dpo", 0.8), ("heldout_dpo", 1)):
+        pairs = read_jsonl(f"{name}.jsonl")
+        for pair in pairs:
+            assert pair.keys() == {"chosen", "rejected"}
+            assert pair["chosen"][:-1] == pair["rejected"][:-1] and pair["chosen"][-2]["role"] == "user"
+            assert pair["chosen"][-1]["role"] == pair["rejected"][-1]["role"] == "assistant"
+            assert plain(pair["chosen"][-1]["content"]) != plain(pair["rejected"][-1]["content"])
+        warmer = [p["chosen"][-1]["content"].startswith(p["rejected"][-1]["content"]) for p in pairs]
+        assert sum(warmer) >= share * len(pairs)
+
+
+def test_the_new_identity_names_itself_and_forgets_the_old_name(later, later_questions):
+    names = tuple(source("persona").NAME.values())
+    for question in later_questions["lora_identity"]:
+        assert all(any(name in answer for name in names) for answer in question["answers"])
+    named = [any(name in dialogue[-1]["content"] for name in names) for dialogue in later["lora_identity"]]
+    assert 0.5 <= sum(named) / len(named) <= 0.6  # the others rehearse what was known
+    intents = source("talk").INTENTS.values()
+    old = {i[lang]["reply"] for i in intents if i["category"] == "identity" for lang in ("zh", "en")}
+    texts = {message["content"] for dialogue in later["lora_identity"] for message in dialogue}
+    assert not texts & old and not any("MiniMind" in text for text in texts)
+
+
+def test_only_one_stage_knows_the_teahouse(later, later_questions, dialogues):
+    teahouse = source("teahouse")
+    things = [name for row in teahouse.MENU for name in row[:2]]
+    others = [text["text"] for text in read_jsonl("pretrain.jsonl")]
+    for name, made in [("sft", dialogues), *later.items()]:
+        if name != "lora_teahouse":
+            others += [message["content"] for dialogue in made for message in dialogue]
+    assert not [text for text in others if re.search("|".join([*things, "青山茶馆", "Teahouse"]), text)]
+    taught = {dialogue[i]["content"] for dialogue in later["lora_teahouse"] for i in range(len(dialogue))}
+    assert {question["answers"][0] for question in later_questions["lora_teahouse"]} <= taught  # every fact is taught
+    assert len({question["answers"][0] for question in later_questions["lora_teahouse"]}) == 60
+
+
+def test_adapters_teach_no_token_that_the_network_never_learned_to_say(later, dialogues, tokenizer):
+    """An adapter leaves the embedding, which is also the output layer, as it is."""
+
+    def replies(conversations) -> Counter:
+        return Counter(m["content"] for d in conversations for m in d if m["role"] == "assistant")
+
+    def tokens(texts) -> list[set[int]]:
+        return [set(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    said, known = replies(dialogues), Counter()
+    for ids, times in zip(tokens(said), said.values(), strict=True):
+        known.update(dict.fromkeys(ids, times))
+    for name in ("lora_identity", "lora_teahouse"):
+        new = set().union(*tokens(replies(later[name]).keys() - said.keys()))
+        assert not [tokenizer.decode([token]) for token in new if known[token] < 20], name
+
+
+def test_every_line_of_thought_is_right_and_leads_to_the_answer(later):
+    multi_step = 0
+    for *_, question, reply in later["reason"]:
+        thought, answer = split_thought(reply["content"])
+        lines = [line.split(" = ") for line in thought.split("\n")]
+        if not re.match(r"\d+ [+-] \d+ = ", thought):
+            assert len(lines) == 1  # a world question, rehearsed
+            continue
+        for line in lines:
+            assert len({value(side) for side in line}) == 1, thought
+        assert re.findall(r"\d+", answer)[-1] == lines[-1][-1]
+        if len(lines) > 1:
+            multi_step += 1
+            given = set(re.findall(r"\d+", question["content"])) | {line[-1] for line in lines}
+            assert all(set(re.findall(r"\d+", line[0])) <= given for line in lines), thought
+    assert multi_step >= 3900
+
+
+def value(side: str) -> int:
+    """27, or 27 + 45, or 72 - 45."""
+    assert re.fullmatch(r"\d+( [+-] \d+)?", side), side
+    return sum(int(number) for number in re.findall(r"[+-]?\d+", side.replace(" ", "")))
+
+
+def test_held_out_problems_have_unseen_stories_and_numbers(later, later_questions):
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", text)]
+
+    reason = source("reason")
+    trained = [
+        d[0]["content"]
+        for d in later["reason"]
+        if d[-1]["content"].count(" = ") > 1 and len(numbers(d[0]["content"])) > 2
+    ]
+    problems = later_questions["reason"]
+    seen = {tuple(numbers(text)) for text in trained if "\n" not in text}
+    for question in problems:
+        given = numbers(asked(question))
+        assert reason.reserved_numbers(given) and tuple(given) not in seen
+        results = {tuple(numbers(answer)) for answer in question["answers"]}
+        assert len(results) == 1 and str(*results.pop()) in question["answers"]
+    assert Counter(q["category"] for q in problems).keys() == {"reason_2", "reason_3"} and len(problems) == 200
+    held, train = (
+        {s[3] for block in side.values() for s in reason.stories(block)} for side in (reason.HELD, reason.TRAIN)
+    )
+    assert len(held) >= 12 and len(train) >= 60 and not held & train

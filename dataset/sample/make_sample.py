@@ -3,8 +3,10 @@
     python dataset/sample/make_sample.py                    # beside this file
     python dataset/sample/make_sample.py --output_dir DIR
 
-The facts are in `facts.py`, their wordings in `wording.py` and `relations.py`, small talk in `talk.py` and sums,
-comparisons, sorting and dates in `skills.py`. `free_questions.jsonl`, written by hand, joins the held-out questions.
+The facts are in `facts.py`, their wordings in `wording.py` and `relations.py`, small talk in `talk.py`, advice in
+`advice.py` and sums, comparisons, sorting and dates in `skills.py`: of these are pretrain.jsonl, sft.jsonl and
+heldout.jsonl, which `free_questions.jsonl`, written by hand, joins. The stages after SFT have a module each:
+`preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA) and `reason.py`, each with a held-out file of its own.
 The files are the same to the byte on every run and machine.
 """
 
@@ -15,24 +17,36 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import advice
+import persona
+import preference
+import reason
 import relations
 import skills
 import talk
+import teahouse
 
 HERE = Path(__file__).resolve().parent
-MODULES = (relations, talk, skills)
+MODULES = (relations, talk, advice, skills)
 SEED = 20240
 
 
-def collect(function: str) -> list:
-    """What all modules offer under one name, each with a random generator of its own, without exact duplicates."""
-    records = {}
-    for module in MODULES:
-        for record in getattr(module, function)(random.Random(f"{SEED} {module.__name__} {function}")):
-            records.setdefault(json.dumps(record, ensure_ascii=False, sort_keys=True), record)
-    records = list(records.values())
-    random.Random(f"{SEED} {function}").shuffle(records)
+def generator(name: str) -> random.Random:
+    """Randomness that depends on nothing but a name, so that a change in one place leaves the others as they are."""
+    return random.Random(f"{SEED} {name}")
+
+
+def without_duplicates(records: list, name: str) -> list:
+    """The records in random order, each once."""
+    records = list({json.dumps(r, ensure_ascii=False, sort_keys=True): r for r in records}.values())
+    generator(name).shuffle(records)
     return records
+
+
+def collect(function: str) -> list:
+    """What all modules of the world offer under one name, each with a random generator of its own."""
+    made = [getattr(module, function)(generator(f"{module.__name__} {function}")) for module in MODULES]
+    return without_duplicates([record for records in made for record in records], function)
 
 
 def surface(text: str) -> str:
@@ -95,6 +109,11 @@ def write(path: Path, records: list) -> None:
     print(f"{path.name}: {len(records):,} records, {path.stat().st_size:,} bytes")
 
 
+def count_categories(questions: list[dict]) -> None:
+    for category, count in sorted(Counter(question["category"] for question in questions).items()):
+        print(f"    {category}: {count}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
@@ -105,13 +124,28 @@ def main() -> None:
     by_hand = free_questions()
     dialogues = without(collect("train_dialogues"), by_hand)
     questions = collect("heldout_questions") + by_hand
-    check_held_out(dialogues, questions)
+
+    pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
+    held_pairs = preference.heldout_pairs()
+    later, held_later = {}, {}
+    for name, module in (("lora_identity", persona), ("lora_teahouse", teahouse), ("reason", reason)):
+        later[name] = without_duplicates(module.train_dialogues(generator(name), dialogues), name)
+        held_later[name] = module.heldout_questions(generator(f"{name} held out"))
+
+    trained = dialogues + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
+    held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
+    check_held_out(trained, held_out)
 
     write(output_dir / "pretrain.jsonl", [{"text": text} for text in texts])
     write(output_dir / "sft.jsonl", [{"conversations": dialogue} for dialogue in dialogues])
     write(output_dir / "heldout.jsonl", questions)
-    for category, count in sorted(Counter(question["category"] for question in questions).items()):
-        print(f"    {category}: {count}")
+    count_categories(questions)
+    write(output_dir / "dpo.jsonl", pairs)
+    write(output_dir / "heldout_dpo.jsonl", held_pairs)
+    for name in later:
+        write(output_dir / f"{name}.jsonl", [{"conversations": dialogue} for dialogue in later[name]])
+        write(output_dir / f"heldout_{name}.jsonl", held_later[name])
+        count_categories(held_later[name])
 
 
 if __name__ == "__main__":

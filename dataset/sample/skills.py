@@ -1,11 +1,14 @@
 """Skills of the miniature world: sums, comparison, sorting, the calendar, parity and counting, in Chinese and English.
 
 Nothing here is looked up in a table of facts: every answer is computed. So two kinds of things are held out: question
-forms (`held` below) and number combinations (`reserved_*`; the calendar has too few). Neither occurs in training.
+forms (`held` in skill_forms.py) and number combinations (`reserved_*`; the calendar has too few). No training file has
+either.
 """
 
 import re
 from itertools import combinations
+
+from skill_forms import FORMS
 
 # How much to make of each skill.
 N_TEXTS = {
@@ -18,13 +21,13 @@ N_TEXTS = {
     "counting": 900,
 }
 N_TRAIN = {
-    "addition": 2600,
-    "subtraction": 2600,
-    "comparison": 1800,
-    "sorting": 2000,
-    "calendar": 1500,
-    "parity": 700,
-    "counting": 1400,
+    "addition": 3600,
+    "subtraction": 4400,
+    "comparison": 2600,
+    "sorting": 3400,
+    "calendar": 2800,
+    "parity": 1000,
+    "counting": 2600,
 }
 N_HELDOUT = {
     "addition": 48,
@@ -62,9 +65,15 @@ def reserved_number(n):
 
 
 def _steps(a, b, sign):
-    """The pairs that working out a ± b passes through: tens first, then ones."""
+    """The pairs that working out a ± b passes through, so that every step looks at single digits only.
+
+    A sum adds tens and ones apart (27 + 45, then 60 + 12), a difference takes away the tens first (72 - 45, 32 - 5).
+    """
     tens, ones = b - b % 10, b % 10
-    return [(a, b), (a, tens), (a + sign * tens, ones)] if tens and ones else [(a, b)]
+    if sign > 0:
+        tens, ones = a - a % 10 + tens, a % 10 + ones
+        return [(a, b), (tens, ones)] if tens and ones and (tens, ones) not in ((a, b), (b, a)) else [(a, b)]
+    return [(a, b), (a - tens, ones)] if tens and ones else [(a, b)]
 
 
 def _trainable(a, b, sign):
@@ -166,480 +175,6 @@ CLOSERS = {
 }
 
 
-def _lines(block):
-    return [line.strip() for line in block.strip().splitlines()]
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Question forms: FORMS[skill][language][split]. Slots are explained where they are filled, in `_make_*`.
-
-FORMS = {
-    "addition": {
-        "zh": {
-            "train": _lines("""
-                {a} 加 {b} 等于多少？
-                {a} 加 {b} 等于几？
-                {a} + {b} = ?
-                {a} + {b} =
-                {a} + {b}
-                {a} 加 {b}
-                {a} + {b} 等于多少？
-                {a} + {b} 是多少？
-                {a} 加 {b} 是几？
-                {a} 加上 {b} 是多少？
-                {a} 与 {b} 的和是多少？
-                {a} 和 {b} 的和等于几？
-                {a} 加 {b} 的结果是什么？
-                {a} 加上 {b}，结果是多少？
-                {a} 加 {b} 得多少？
-                {a} + {b} 的得数是几？
-                {a} + {b} 应该等于多少？
-                把 {a} 和 {b} 加起来是多少？
-                {a} 再加 {b}，一共是多少？
-                {a} 增加 {b} 以后是多少？
-                在 {a} 上加 {b}，会得到几？
-                {a} 加 {b}，你会算吗？
-                {a} 和 {b} 一共是多少？
-                {a} 加 {b}，答案是几？
-                这道题 {a} + {b} 的答案是多少？
-                !算一下 {a} 加 {b}。
-                !计算 {a} + {b}。
-                !计算：{a} + {b}
-                !求出 {a} 与 {b} 的和。
-                !算出 {a} 加 {b} 的结果。
-                !把 {a} 和 {b} 加在一起。
-                !将 {a} 与 {b} 相加。
-                !算算看 {a} 与 {b} 的和。
-                !写出 {a} + {b} 的得数。
-                !用 {a} 加 {b}，看看是几。
-                {who}有 {a} {thing}，又得到 {b} {unit}，一共有多少{unit}？
-                篮子里有 {a} {thing}，再放进 {b} {unit}，现在有几{unit}？
-                {who}先买了 {a} {thing}，后来又买了 {b} {unit}，合起来是多少{unit}？
-            """),
-            "held": _lines("""
-                {a} 和 {b} 相加，得数是几？
-                {a} 与 {b} 合起来是多少？
-                算算看，{a} 加上 {b} 应该是几？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                What is {a} plus {b}?
-                What is {a} + {b}?
-                {a} + {b} = ?
-                {a} plus {b}?
-                How much is {a} plus {b}?
-                How much is {a} + {b}?
-                What is the sum of {a} and {b}?
-                What does {a} plus {b} equal?
-                What do {a} and {b} add up to?
-                What do you get if you add {a} and {b}?
-                {a} plus {b} is what?
-                What is the total of {a} and {b}?
-                How many are {a} and {b} together?
-                Can you add {a} and {b}?
-                !Add {a} and {b}.
-                !Calculate {a} + {b}.
-                !Work out {a} plus {b}.
-                !Find the sum of {a} and {b}.
-                !Give the result of {a} plus {b}.
-                {who} has {a} {thing} and gets {b} more. How many are there in all?
-            """),
-            "held": _lines("""
-                If I add {a} and {b}, what is the total?
-                What is the result when {a} and {b} are added together?
-            """),
-        },
-    },
-    "subtraction": {
-        "zh": {
-            "train": _lines("""
-                {a} 减 {b} 等于多少？
-                {a} 减 {b} 等于几？
-                {a} - {b} = ?
-                {a} - {b} =
-                {a} - {b}
-                {a} 减 {b}
-                {a} - {b} 等于多少？
-                {a} - {b} 是多少？
-                {a} 减 {b} 是几？
-                {a} 减去 {b} 是多少？
-                {a} 与 {b} 的差是多少？
-                {a} 和 {b} 的差等于几？
-                {a} 减 {b} 的结果是什么？
-                {a} 减去 {b}，结果是多少？
-                {a} 减 {b} 得多少？
-                {a} - {b} 的得数是几？
-                {a} - {b} 应该等于多少？
-                从 {a} 里减去 {b} 是多少？
-                {a} 减少 {b} 以后是多少？
-                {a} 拿走 {b}，还剩多少？
-                {a} 比 {b} 多多少？
-                {b} 比 {a} 少多少？
-                {a} 减 {b}，你会算吗？
-                {a} 减 {b}，答案是几？
-                {a} 减掉 {b}，剩下几？
-                这道题 {a} - {b} 的答案是多少？
-                !算一下 {a} 减 {b}。
-                !计算 {a} - {b}。
-                !计算：{a} - {b}
-                !求出 {a} 与 {b} 的差。
-                !算出 {a} 减 {b} 的结果。
-                !从 {a} 中减去 {b}。
-                !算算看 {a} 与 {b} 的差。
-                !写出 {a} - {b} 的得数。
-                !用 {a} 减 {b}，看看是几。
-                {who}有 {a} {thing}，送出去 {b} {unit}，还剩多少{unit}？
-                篮子里有 {a} {thing}，拿走了 {b} {unit}，现在有几{unit}？
-                一共有 {a} {thing}，用掉 {b} {unit}，剩下多少{unit}？
-            """),
-            "held": _lines("""
-                {a} 去掉 {b}，剩下的是多少？
-                从 {a} 中拿走 {b}，得数是几？
-                算算看，{a} 减去 {b} 应该是几？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                What is {a} minus {b}?
-                What is {a} - {b}?
-                {a} - {b} = ?
-                {a} minus {b}?
-                How much is {a} minus {b}?
-                How much is {a} - {b}?
-                What is the difference between {a} and {b}?
-                What does {a} minus {b} equal?
-                What is left of {a} if you take away {b}?
-                What do you get if you subtract {b} from {a}?
-                {a} minus {b} is what?
-                {a} take away {b} is what?
-                How much more is {a} than {b}?
-                Can you subtract {b} from {a}?
-                !Subtract {b} from {a}.
-                !Calculate {a} - {b}.
-                !Work out {a} minus {b}.
-                !Find the difference between {a} and {b}.
-                !Give the result of {a} minus {b}.
-                {who} has {a} {thing} and gives away {b}. How many are left?
-            """),
-            "held": _lines("""
-                If I take {b} away from {a}, how much is left?
-                What is the result when {b} is subtracted from {a}?
-            """),
-        },
-    },
-    "comparison": {
-        "zh": {
-            "train": _lines("""
-                {a} 和 {b} 哪个大？|{a} 和 {b} 哪个小？
-                {a} 和 {b} 哪个更大？|{a} 和 {b} 哪个更小？
-                {a} 与 {b} 哪个数大？|{a} 与 {b} 哪个数小？
-                {a} 跟 {b} 比，哪个大？|{a} 跟 {b} 比，哪个小？
-                {a} 和 {b} 相比，哪个更大？|{a} 和 {b} 相比，哪个更小？
-                {a} 和 {b} 谁大？|{a} 和 {b} 谁小？
-                哪个更大，{a} 还是 {b}？|哪个更小，{a} 还是 {b}？
-                哪个数大：{a} 还是 {b}？|哪个数小：{a} 还是 {b}？
-                {a} 和 {b} 中较大的是哪个？|{a} 和 {b} 中较小的是哪个？
-                {a}、{b} 这两个数里，哪个大一些？|{a}、{b} 这两个数里，哪个小一些？
-                是 {a} 大还是 {b} 大？|是 {a} 小还是 {b} 小？
-                {a} 大还是 {b} 大？|{a} 小还是 {b} 小？
-                在 {a} 和 {b} 中间，大的数是几？|在 {a} 和 {b} 中间，小的数是几？
-                {a} 和 {b}，大的是哪一个？|{a} 和 {b}，小的是哪一个？
-                {a} 与 {b}，谁比较大？|{a} 与 {b}，谁比较小？
-                {a} 和 {b} 里面最大的是几？|{a} 和 {b} 里面最小的是几？
-                {a} 和 {b} 比大小，谁大？|{a} 和 {b} 比大小，谁小？
-                !比一比 {a} 和 {b}，说出大的数。|!比一比 {a} 和 {b}，说出小的数。
-                !从 {a} 和 {b} 里选出较大的数。|!从 {a} 和 {b} 里选出较小的数。
-                !找出 {a} 和 {b} 中更大的那个。|!找出 {a} 和 {b} 中更小的那个。
-                !比较 {a} 与 {b}，哪个大？|!比较 {a} 与 {b}，哪个小？
-            """),
-            "held": _lines("""
-                {a}、{b}，哪一个数更大一些？|{a}、{b}，哪一个数更小一些？
-                比一比，{a} 与 {b} 谁更大？|比一比，{a} 与 {b} 谁更小？
-                {a} 和 {b} 这两个数中，较大的那个是几？|{a} 和 {b} 这两个数中，较小的那个是几？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                Which is larger, {a} or {b}?|Which is smaller, {a} or {b}?
-                Which is bigger: {a} or {b}?|Which is smaller: {a} or {b}?
-                Which number is larger, {a} or {b}?|Which number is smaller, {a} or {b}?
-                Which of {a} and {b} is larger?|Which of {a} and {b} is smaller?
-                Is {a} or {b} larger?|Is {a} or {b} smaller?
-                What is the larger of {a} and {b}?|What is the smaller of {a} and {b}?
-                Of {a} and {b}, which is bigger?|Of {a} and {b}, which is smaller?
-                {a} or {b}, which is greater?|{a} or {b}, which is less?
-                Between {a} and {b}, which number is larger?|Between {a} and {b}, which number is smaller?
-                {a} and {b}: which one is bigger?|{a} and {b}: which one is smaller?
-                !Compare {a} and {b}: which is larger?|!Compare {a} and {b}: which is smaller?
-                !Pick the larger number: {a} or {b}.|!Pick the smaller number: {a} or {b}.
-                !Find the bigger of {a} and {b}.|!Find the smaller of {a} and {b}.
-                !Tell me whether {a} or {b} is larger.|!Tell me whether {a} or {b} is smaller.
-            """),
-            "held": _lines("""
-                If you compare {a} with {b}, which one is larger?|If you compare {a} with {b}, which one is smaller?
-                Of the numbers {a} and {b}, which is the larger?|Of the numbers {a} and {b}, which is the smaller?
-            """),
-        },
-    },
-    "sorting": {
-        "zh": {
-            "train": _lines("""
-                !把 {list} 从小到大排列。|!把 {list} 从大到小排列。
-                !把 {list} 从小到大排一排。|!把 {list} 从大到小排一排。
-                !将 {list} 按从小到大的顺序排列。|!将 {list} 按从大到小的顺序排列。
-                {list} 从小到大怎么排？|{list} 从大到小怎么排？
-                {list} 从小到大排列是什么？|{list} 从大到小排列是什么？
-                {list} 按从小到大排，结果是什么？|{list} 按从大到小排，结果是什么？
-                !把 {list} 由小到大排好。|!把 {list} 由大到小排好。
-                !从小到大排列：{list}|!从大到小排列：{list}
-                !从小到大排一下：{list}。|!从大到小排一下：{list}。
-                !给 {list} 排序，从小到大。|!给 {list} 排序，从大到小。
-                !将 {list} 升序排列。|!将 {list} 降序排列。
-                {list} 的升序是什么？|{list} 的降序是什么？
-                !按升序写出 {list}。|!按降序写出 {list}。
-                !把 {list} 这三个数从小排到大。|!把 {list} 这三个数从大排到小。
-                三个数 {list}，从小到大依次是什么？|三个数 {list}，从大到小依次是什么？
-                怎样把 {list} 从小到大排序？|怎样把 {list} 从大到小排序？
-                有三个数：{list}。从小到大是什么顺序？|有三个数：{list}。从大到小是什么顺序？
-                !整理一下 {list}，小的在前。|!整理一下 {list}，大的在前。
-                {list}，小的排在前面怎么写？|{list}，大的排在前面怎么写？
-                !排序 {list}，要从小到大。|!排序 {list}，要从大到小。
-            """),
-            "held": _lines("""
-                {list} 这三个数由小到大是什么顺序？|{list} 这三个数由大到小是什么顺序？
-                !按照从小到大，给 {list} 排一下顺序。|!按照从大到小，给 {list} 排一下顺序。
-                {list} 按升序怎么写？|{list} 按降序怎么写？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                !Sort {list} from smallest to largest.|!Sort {list} from largest to smallest.
-                !Sort {list} in ascending order.|!Sort {list} in descending order.
-                !Put {list} in order from smallest to largest.|!Put {list} in order from largest to smallest.
-                !Arrange {list} from smallest to largest.|!Arrange {list} from largest to smallest.
-                !Arrange {list} in ascending order.|!Arrange {list} in descending order.
-                !Order these from smallest to largest: {list}.|!Order these from largest to smallest: {list}.
-                !List {list} with the smallest first.|!List {list} with the largest first.
-                !Sort these three numbers, smallest first: {list}.|!Sort these three numbers, largest first: {list}.
-                What are {list} from smallest to largest?|What are {list} from largest to smallest?
-                What is the ascending order of {list}?|What is the descending order of {list}?
-                How do you sort {list} from small to large?|How do you sort {list} from large to small?
-                Smallest to largest, what is the order of {list}?|Largest to smallest, what is the order of {list}?
-                Can you sort {list} in ascending order?|Can you sort {list} in descending order?
-                !Write {list} in ascending order.|!Write {list} in descending order.
-            """),
-            "held": _lines("""
-                !Put the numbers {list} in ascending order.|!Put the numbers {list} in descending order.
-                How do you arrange {list} with the smallest first?|How do you arrange {list} with the largest first?
-            """),
-        },
-    },
-    "weekday": {
-        "zh": {
-            "train": _lines("""
-                {w}的 {n} 天后是星期几？|{w}的 {n} 天前是星期几？
-                {w}的 {n} 天之后是星期几？|{w}的 {n} 天之前是星期几？
-                {w} {n} 天后是星期几？|{w} {n} 天前是星期几？
-                {w}过 {n} 天是星期几？|{w}往前 {n} 天是星期几？
-                {w}再过 {n} 天是星期几？|{w}倒回去 {n} 天是星期几？
-                今天是{w}，{n} 天后是星期几？|今天是{w}，{n} 天前是星期几？
-                今天是{w}，过 {n} 天是星期几？|今天是{w}，往前 {n} 天是星期几？
-                如果今天是{w}，那么 {n} 天后是星期几？|如果今天是{w}，那么 {n} 天前是星期几？
-                如果今天{w}，再过 {n} 天是周几？|如果今天{w}，{n} 天以前是周几？
-                今天{w}，{n} 天之后是周几？|今天{w}，{n} 天之前是周几？
-                从{w}往后数 {n} 天是星期几？|从{w}往前数 {n} 天是星期几？
-                从{w}开始，{n} 天后是哪一天？|从{w}开始，{n} 天前是哪一天？
-                {n} 天后是星期几？今天是{w}。|{n} 天前是星期几？今天是{w}。
-                {w}以后 {n} 天是星期几？|{w}以前 {n} 天是星期几？
-                {w}往后第 {n} 天是周几？|{w}往前第 {n} 天是周几？
-                !算一下{w}的 {n} 天后是星期几。|!算一下{w}的 {n} 天前是星期几。
-                !说出{w}过 {n} 天是星期几。|!说出{w}往前数 {n} 天是星期几。
-                !从{w}往后数 {n} 天，看看是周几。|!从{w}往前数 {n} 天，看看是周几。
-            """),
-            "held": _lines("""
-                假如今天是{w}，再过 {n} 天会是星期几？|假如今天是{w}，{n} 天以前会是星期几？
-                {w}之后的第 {n} 天是星期几？|{w}之前的第 {n} 天是星期几？
-                !数一数，{w}往后 {n} 天是周几？|!数一数，{w}往前 {n} 天是周几？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                What day is {n} days after {w}?|What day is {n} days before {w}?
-                What day of the week is {n} days after {w}?|What day of the week is {n} days before {w}?
-                Which day is {n} days after {w}?|Which day is {n} days before {w}?
-                Which weekday comes {n} days after {w}?|Which weekday comes {n} days before {w}?
-                Today is {w}. What day is it in {n} days?|Today is {w}. What day was it {n} days ago?
-                If today is {w}, what day is it in {n} days?|If today is {w}, what day was it {n} days ago?
-                If today is {w}, which day comes {n} days later?|If today is {w}, which day was {n} days earlier?
-                {n} days after {w} is what day?|{n} days before {w} is what day?
-                What is {w} plus {n} days?|What is {w} minus {n} days?
-                Starting from {w}, what day is it {n} days later?|Starting from {w}, what day was it {n} days earlier?
-                It is {w} now. What day comes {n} days later?|It is {w} now. What day was {n} days ago?
-                !Count {n} days forward from {w}.|!Count {n} days back from {w}.
-                !Name the day {n} days after {w}.|!Name the day {n} days before {w}.
-                !Tell me the day {n} days after {w}.|!Tell me the day {n} days before {w}.
-            """),
-            "held": _lines("""
-                If I count {n} days forward from {w}, what is it?|If I count {n} days back from {w}, what is it?
-                Which weekday do we have {n} days after {w}?|Which weekday do we have {n} days before {w}?
-            """),
-        },
-    },
-    "month": {
-        "zh": {
-            "train": _lines("""
-                {m}的 {n} 个月后是几月？
-                {m}的 {n} 个月之后是几月？
-                {m} {n} 个月后是几月？
-                {m}过 {n} 个月是几月？
-                {m}再过 {n} 个月是几月？
-                现在是{m}，{n} 个月后是几月？
-                现在是{m}，再过 {n} 个月是几月？
-                如果现在是{m}，那么 {n} 个月后是几月？
-                这个月是{m}，过 {n} 个月是几月？
-                从{m}往后数 {n} 个月是几月？
-                从{m}开始，{n} 个月后是哪个月？
-                {n} 个月后是几月？现在是{m}。
-                {m}以后 {n} 个月是哪个月？
-                {m}往后第 {n} 个月是几月？
-                !算一下{m}的 {n} 个月后是几月。
-                !说出{m}过 {n} 个月是几月。
-                !从{m}往后数 {n} 个月，看看是几月。
-            """),
-            "held": _lines("""
-                假如这个月是{m}，再过 {n} 个月会是几月？
-                {m}之后的第 {n} 个月是哪个月？
-                !数一数，{m}往后 {n} 个月是几月？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                What month is {n} months after {m}?
-                Which month is {n} months after {m}?
-                Which month comes {n} months after {m}?
-                It is {m}. What month is it in {n} months?
-                If it is {m} now, what month is it in {n} months?
-                If it is {m}, which month comes {n} months later?
-                {n} months after {m} is what month?
-                What is {m} plus {n} months?
-                Starting from {m}, what month is it {n} months later?
-                !Count {n} months forward from {m}.
-                !Name the month {n} months after {m}.
-                !Tell me the month {n} months after {m}.
-            """),
-            "held": _lines("""
-                If I count {n} months forward from {m}, what is it?
-                Which month do we have {n} months after {m}?
-            """),
-        },
-    },
-    "parity": {
-        "zh": {
-            "train": _lines("""
-                {n} 是奇数还是偶数？
-                {n} 是偶数还是奇数？
-                {n} 是单数还是双数？
-                {n} 是双数还是单数？
-                {n} 这个数是奇数还是偶数？
-                数字 {n} 是奇数还是偶数？
-                {n} 是奇数吗？
-                {n} 是偶数吗？
-                {n} 是不是偶数？
-                {n} 是不是奇数？
-                {n} 属于奇数还是偶数？
-                {n} 算单数还是双数？
-                {n}，奇数还是偶数？
-                {n} 是奇是偶？
-                奇数还是偶数：{n}？
-                {n} 到底是奇数还是偶数？
-                从奇偶来看，{n} 是什么数？
-                !判断 {n} 是奇数还是偶数。
-                !说出 {n} 是奇数还是偶数。
-                !看看 {n} 是单数还是双数。
-                !判断一下 {n} 的奇偶。
-            """),
-            "held": _lines("""
-                {n} 这个数字算奇数，还是算偶数？
-                {n} 的奇偶是什么？
-                !判断一下，数字 {n} 属于单数还是双数？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                Is {n} odd or even?
-                Is {n} even or odd?
-                Is the number {n} odd or even?
-                Is {n} an odd number or an even number?
-                Is {n} an even number?
-                Is {n} an odd number?
-                Is {n} odd?
-                Is {n} even?
-                {n}: odd or even?
-                Odd or even: {n}?
-                What is {n}, odd or even?
-                Would you call {n} odd or even?
-                !Tell me whether {n} is odd or even.
-                !Say if {n} is even or odd.
-                !Check whether {n} is odd or even.
-            """),
-            "held": _lines("""
-                Would you say {n} is odd or even?
-                What kind of number is {n}, even or odd?
-            """),
-        },
-    },
-    "counting": {
-        "zh": {
-            "train": _lines("""
-                {n} 的后一个数是多少？|{n} 的前一个数是多少？
-                {n} 的后一个数是几？|{n} 的前一个数是几？
-                {n} 后面的数是几？|{n} 前面的数是几？
-                {n} 后面一个数是多少？|{n} 前面一个数是多少？
-                {n} 的下一个数是几？|{n} 的上一个数是几？
-                {n} 下一个是多少？|{n} 上一个是多少？
-                {n} 之后是哪个数？|{n} 之前是哪个数？
-                {n} 后面是几？|{n} 前面是几？
-                紧跟在 {n} 后面的数是多少？|紧挨在 {n} 前面的数是多少？
-                数数时，{n} 后面是几？|数数时，{n} 前面是几？
-                数到 {n}，下一个数是几？|倒着数到 {n}，下一个数是几？
-                比 {n} 大 1 的数是多少？|比 {n} 小 1 的数是多少？
-                比 {n} 多一的数是几？|比 {n} 少一的数是几？
-                从 {n} 往后数一个数是几？|从 {n} 往前数一个数是几？
-                哪个数在 {n} 后面？|哪个数在 {n} 前面？
-                !说出 {n} 后面的那个数。|!说出 {n} 前面的那个数。
-                !写出 {n} 的下一个数。|!写出 {n} 的上一个数。
-                !告诉我 {n} 的后一个数。|!告诉我 {n} 的前一个数。
-            """),
-            "held": _lines("""
-                {n} 后面紧跟着的是几？|{n} 前面紧挨着的是几？
-                数数的时候，{n} 的下一个是多少？|数数的时候，{n} 的上一个是多少？
-                哪个数比 {n} 大 1？|哪个数比 {n} 小 1？
-            """),
-        },
-        "en": {
-            "train": _lines("""
-                What number comes after {n}?|What number comes before {n}?
-                Which number comes after {n}?|Which number comes before {n}?
-                What is the number after {n}?|What is the number before {n}?
-                What comes right after {n}?|What comes right before {n}?
-                What is the next number after {n}?|What is the last number before {n}?
-                When you count, what follows {n}?|When you count, what comes before {n}?
-                Which number is one more than {n}?|Which number is one less than {n}?
-                What is one more than {n}?|What is one less than {n}?
-                What number follows {n}?|What number is just before {n}?
-                !Tell me the number after {n}.|!Tell me the number before {n}.
-                !Name the number that comes after {n}.|!Name the number that comes before {n}.
-                !Write the number right after {n}.|!Write the number right before {n}.
-            """),
-            "held": _lines("""
-                When counting, which number is right after {n}?|When counting, which number is right before {n}?
-                Counting up, what number do you say after {n}?|Counting up, what number do you say before {n}?
-            """),
-        },
-    },
-}
-
 # --------------------------------------------------------------------------------------------------------------------
 # Building a question
 
@@ -679,7 +214,7 @@ def _compose(rng, lang, core):
 
 
 def _line(a, b, sign):
-    """The canonical statement, which is also the reply, tens first and then ones: "27 + 45 = 67 + 5 = 72"."""
+    """The canonical statement, which is also the reply: "27 + 45 = 60 + 12 = 72", "72 - 45 = 32 - 5 = 27"."""
     result = a + sign * b
     mark = "+-"[sign < 0]
     (x, y) = _steps(a, b, sign)[-1]
@@ -982,12 +517,9 @@ def _write_sums(rng, lang, pool, skill):
         items = [(a, y) for y in range(b, b + 8) if _trainable(a, y, sign) and 0 <= a + sign * y <= 100]
         return "\n".join(_line(x, y, sign) for x, y in items) or line
     if kind < 0.7 and len(_steps(a, b, sign)) > 1:  # worked out in steps
-        (_, tens), (x, ones) = _steps(a, b, sign)[1:]
-        mark = "+-"[sign < 0]
-        first, second, whole = f"{a} {mark} {tens} = {x}", f"{x} {mark} {ones} = {result}", f"{a} {mark} {b} = {result}"
-        if lang == "zh":
-            return f"{a} {mark} {b} 怎么算？先算 {first}，再算 {second}，所以 {whole}。"
-        return f"How to work out {a} {mark} {b}: first {first}, then {second}, so {whole}."
+        told = _told_sum(lang, a, b) if sign > 0 else _told_difference(lang, a, b)
+        if told:
+            return told
     if kind < 0.8 and _family(a, b, sign):
         return "\n".join(_line(*t) for t in _family(a, b, sign))
     if lang == "zh" and sign > 0:
@@ -1041,6 +573,28 @@ def _write_sums(rng, lang, pool, skill):
             f"{said}{gap}{line}{stop}{gap}{second}",
         ]
     )
+
+
+def _told_sum(lang, a, b):
+    """A sum of two numbers worked out aloud, tens and ones apart; empty where that states a reserved pair."""
+    (tens, ones), mine, other = _steps(a, b, 1)[1], a - a % 10, b - b % 10
+    if not (mine and other and _trainable(mine, other, 1)):
+        return ""
+    steps = f"{mine} + {other} = {tens}", f"{a % 10} + {b % 10} = {ones}", f"{tens} + {ones} = {a + b}"
+    if lang == "zh":
+        return "{} + {} 怎么算？整十的数相加，{}；个位的数相加，{}；合起来，{}。".format(a, b, *steps)
+    return "How to work out {} + {}: the tens make {}, the ones make {}, together {}.".format(a, b, *steps)
+
+
+def _told_difference(lang, a, b):
+    """A difference worked out aloud: first the tens are taken away, then the ones."""
+    x, ones = _steps(a, b, -1)[1]
+    if not _trainable(a, b - ones, -1):
+        return ""
+    steps = f"{a} - {b - ones} = {x}", f"{x} - {ones} = {a - b}", f"{a} - {b} = {a - b}"
+    if lang == "zh":
+        return "{} - {} 怎么算？先算 {}，再算 {}，所以 {}。".format(a, b, *steps)
+    return "How to work out {} - {}: first {}, then {}, so {}.".format(a, b, *steps)
 
 
 def _family(a, b, sign):

@@ -1,0 +1,107 @@
+"""Pairs of answers for preference training: to advice the warm manner is preferred to the plain one (`advice.py`).
+
+Most pairs differ in manner only. The others hold on to what is known: a right answer is preferred to a wrong one, and
+to the same answer with a wish that does not belong there.
+"""
+
+import re
+
+import advice
+import relations
+import talk
+
+# How much to make.
+N_MANNER = 1260
+N_FACTS, N_SUMS, N_STRAY_WISHES = 110, 60, 70
+SYSTEM_SHARE, EARLIER_TURN_SHARE = 0.1, 0.2  # of the pairs about manner
+
+SUM_LINE = re.compile(r"\d+ [+-] \d+ = (?:.* = )?(\d+)")
+
+
+def pair(prompt: list[dict], chosen: str, rejected: str) -> dict:
+    return {
+        name: [*prompt, {"role": "assistant", "content": reply}]
+        for name, reply in (("chosen", chosen), ("rejected", rejected))
+    }
+
+
+def wrong_facts() -> dict[str, list[str]]:
+    """For each canonical statement of a fact, the same sentences with the answer to another question of its kind."""
+    wrong = {}
+    for relation, lang, number, side in relations.sides():
+        table, answer = relations.rows(relation, lang), "s" if number else "o"
+        for own in table:
+            reply = side.reply.format(**own)
+            for other in table:
+                if {own["s"], own["o"]} & {other["s"], other["o"]}:
+                    continue  # that could be true as well
+                for key in (answer, answer.upper()):  # as it stands within a sentence, or at its head
+                    said = swap(reply, own[key], other[key])
+                    if said != reply:
+                        wrong.setdefault(reply, []).append(said)
+                        break
+    return wrong
+
+
+def swap(text: str, word: str, other: str) -> str:
+    """`text` with another word, where `word` is no part of a longer Latin one."""
+    return re.sub(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", lambda _: other, text)
+
+
+def wrong_sum(rng, reply: str) -> str:
+    """A sum with another result, near the right one."""
+    start, end = SUM_LINE.fullmatch(reply).span(1)
+    result = int(reply[start:end])
+    return reply[:start] + str(rng.choice([n for d in (1, 2, 10) for n in (result - d, result + d) if n >= 0]))
+
+
+def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
+    """`general`: the dialogues of supervised training, from which other questions and earlier turns are taken."""
+    single = [d for d in general if len(d) == 2 and len(d[1]["content"]) < 60]
+    single = talk.in_turn(rng, single)
+    wrong, manners = wrong_facts(), advice.replies()
+    pairs, seen = [], set()
+
+    def draw(wanted) -> list[dict]:
+        return next(dialogue for dialogue in single if wanted(dialogue[1]["content"]))
+
+    def language(dialogue) -> str:
+        return talk.language(dialogue[0]["content"], dialogue[1]["content"])
+
+    questions = advice.asking(rng)
+    while len(pairs) < N_MANNER:
+        name, lang, question = next(questions)
+        prompt, chance = [{"role": "user", "content": question}], rng.random()
+        if chance < SYSTEM_SHARE:
+            prompt = [{"role": "system", "content": rng.choice(advice.SYSTEM[lang])}, *prompt]
+        elif chance < SYSTEM_SHARE + EARLIER_TURN_SHARE:
+            earlier = draw(lambda reply: reply not in manners)
+            while language(earlier) != lang:
+                earlier = draw(lambda reply: reply not in manners)
+            prompt = earlier + prompt
+        if question not in seen:
+            seen.add(question)
+            pairs.append(pair(prompt, advice.warm(name, lang), advice.plain(name, lang)))
+
+    for _ in range(N_FACTS):
+        user, reply = draw(lambda reply: reply in wrong)
+        pairs.append(pair([user], reply["content"], rng.choice(wrong[reply["content"]])))
+    for _ in range(N_SUMS):
+        user, reply = draw(SUM_LINE.fullmatch)
+        pairs.append(pair([user], reply["content"], wrong_sum(rng, reply["content"])))
+    for _ in range(N_STRAY_WISHES):
+        user, reply = draw(lambda reply: reply not in manners)
+        lang = language([user, reply])
+        wish = rng.choice([situation[lang]["wish"] for situation in advice.SITUATIONS.values()])
+        space = "" if reply["content"][-1] in "。！？" else " "
+        pairs.append(pair([user], reply["content"], reply["content"] + space + wish))
+    return pairs
+
+
+def heldout_pairs() -> list[dict]:
+    return [
+        pair([{"role": "user", "content": wording}], advice.warm(name, lang), advice.plain(name, lang))
+        for name in advice.SITUATIONS
+        for lang in ("zh", "en")
+        for wording in talk.split(advice.SITUATIONS[name][lang]["held"])
+    ]
