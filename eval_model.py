@@ -1,6 +1,8 @@
 """Talk to a trained weight, or score it.
 
     python eval_model.py --model_mode 1                  # chat with the newest SFT weight
+    python eval_model.py --model_mode 3                  # a reasoning weight: thought and answer apart
+    python eval_model.py --lora_name identity            # the SFT weight with an adapter on top
     python eval_model.py --prompt "法国的首都是哪里？"       # one answer
     python eval_model.py --auto 1                        # a few sample questions
     python eval_model.py --score                         # the held-out questions of the miniature world
@@ -15,9 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path[0] = str(ROOT)
 
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.options import ModelOptions, flag, parse_options, require, run  # noqa: E402
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}
+REASON = 3
+# How a reasoning weight's markup is shown: thought and answer apart.
+SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
+REASON_TOKENS = 256  # of thought and answer together, where replies are scored
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
 CHAT_PROMPTS = (
     "你好！",
@@ -32,14 +38,11 @@ CHAT_PROMPTS = (
 
 
 @dataclass
-class EvalOptions:
+class EvalOptions(ModelOptions):
     model_mode: int = flag(1, "whose weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning", choices=[0, 1, 2, 3])
     weight: str | None = flag(None, "a weight file by path, instead of the stage's newest in out_dir")
     load: int = flag(0, "0: a MiniMind weight; 1: the Hugging Face folder that --weight names", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
-    hidden_size: int | None = flag(None, "width of the network; needed only without a .json beside the weight")
-    num_hidden_layers: int | None = flag(None, "depth of the network; needed only without a .json beside the weight")
-    use_moe: bool | None = flag(None, "mixture of experts; needed only without a .json beside the weight")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
     prompt: str | None = flag(None, "answer this one prompt and exit")
@@ -84,8 +87,7 @@ def load(options: EvalOptions):
         tokenizer = load_tokenizer(options.tokenizer or str(ROOT / "model"))
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
-        sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
-        model, _ = load_weights(source, tokenizer, sizes)
+        model, _ = load_weights(source, tokenizer, options.sizes())
     if options.untrained:
         import torch
 
@@ -117,11 +119,12 @@ def load_folder(folder: Path):
 
 
 def generate(model, tokenizer, prompt_ids: list[int], options: EvalOptions) -> Iterator[str]:
-    """The answer to a prompt, in pieces that never split a character."""
+    """The answer to a prompt, in pieces that never split a character; a reasoning weight's with its tags."""
     import torch
     from transformers import TextIteratorStreamer
 
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    with_tags = options.model_mode == REASON
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=not with_tags)
     sampling = {"do_sample": False}
     if options.temperature > 0:
         sampling = {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p}
@@ -133,12 +136,13 @@ def generate(model, tokenizer, prompt_ids: list[int], options: EvalOptions) -> I
     }  # fmt: skip
     thread = threading.Thread(target=model.generate, kwargs=arguments, daemon=True)
     thread.start()
-    yield from streamer
+    for piece in streamer:
+        yield piece.replace(tokenizer.eos_token, "") if with_tags else piece
     thread.join()
 
 
 def answer(model, tokenizer, messages: list[dict], options: EvalOptions) -> str:
-    """Print the answer to the last message, piece by piece or at once, and return it."""
+    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags."""
     from dataset.chat import keep_recent
 
     if options.model_mode == 0 and not options.load:
@@ -150,9 +154,17 @@ def answer(model, tokenizer, messages: list[dict], options: EvalOptions) -> str:
     for piece in generate(model, tokenizer, prompt_ids, options):
         pieces.append(piece)
         if options.stream:
-            print(piece, end="", flush=True)
+            print(show(piece, options), end="", flush=True)
     text = "".join(pieces)
-    print("" if options.stream else text, flush=True)
+    print("" if options.stream else show(text, options), flush=True)
+    return text
+
+
+def show(text: str, options: EvalOptions) -> str:
+    """How a reply appears on the screen; a tag is one token, so no piece holds half of one."""
+    if options.model_mode == REASON:
+        for tag, heading in SHOWN_MARKUP.items():
+            text = text.replace(tag, heading)
     return text
 
 
@@ -207,8 +219,13 @@ def talk(model, tokenizer, title: str, options: EvalOptions) -> None:
 # ---------------------------------------------------------------- scoring
 
 
-def answer_all(model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128):
-    """The likeliest reply to each conversation. Batches hold prompts of like length, padded on the left."""
+def answer_all(
+    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128, with_tags=False
+) -> list[str]:
+    """The likeliest reply to each conversation, `with_tags` of a reasoning weight.
+
+    Batches hold prompts of like length, padded on the left.
+    """
     from tqdm import tqdm
 
     from dataset.chat import render_batch
@@ -223,13 +240,14 @@ def answer_all(model, tokenizer, conversations: list[list[dict]], max_new_tokens
             **padded.to(model.device), max_new_tokens=max_new_tokens, do_sample=False,
             pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
         )  # fmt: skip
-        texts = tokenizer.batch_decode(made[:, padded["input_ids"].shape[1] :], skip_special_tokens=True)
+        texts = tokenizer.batch_decode(made[:, padded["input_ids"].shape[1] :], skip_special_tokens=not with_tags)
         for i, text in zip(chosen, texts, strict=True):
-            replies[i] = text
+            replies[i] = text.partition(tokenizer.eos_token)[0] if with_tags else text  # padding follows the end
     return replies
 
 
 def score(model, tokenizer, title: str, options: EvalOptions) -> None:
+    from dataset.chat import split_thought
     from dataset.heldout import print_table, read_questions, score_table
     from model.weights import write_json
     from trainer.stage import check_out_dir
@@ -237,10 +255,20 @@ def score(model, tokenizer, title: str, options: EvalOptions) -> None:
     questions = read_questions(options.score_data)
     if options.score_json:
         check_out_dir(Path(options.score_json).absolute().parent)
-    replies = answer_all(model, tokenizer, [question["messages"] for question in questions])
-    table = score_table(questions, replies)
+    conversations = [question["messages"] for question in questions]
+    form = {}
+    if options.model_mode == REASON:
+        replies = answer_all(model, tokenizer, conversations, REASON_TOKENS, with_tags=True)
+        parts = [split_thought(reply) for reply in replies]
+        form = {"well_formed": 100 * sum(part is not None for part in parts) / len(parts)}
+        replies = ["" if part is None else part[1] for part in parts]  # an answer without its tags is none
+    else:
+        replies = answer_all(model, tokenizer, conversations)
+    table = score_table(questions, replies) | form
     print(title)
     print_table(table)
+    if form:
+        print(f"thought and answer, each between its tags: {form['well_formed']:.1f}% of the replies")
     if options.score_json:
         write_json(Path(options.score_json).absolute(), {"weight": title} | table)
         print(f"written to {options.score_json}")

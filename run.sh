@@ -25,13 +25,17 @@ usage: ./run.sh [word [flags]]
   setup        only make .venv and install the packages (1.6 GB on disk)
   pretrain     trainer/train_pretrain.py: learn language and facts from plain text
   sft          trainer/train_full_sft.py: learn to answer, from conversations
+  lora         trainer/train_lora.py: learn something small in an adapter, the rest frozen
+  dpo          trainer/train_dpo.py: learn a preference, from pairs of answers
+  distill      trainer/train_distillation.py: a small network learns from a larger one
+  reason       trainer/train_distill_reason.py: learn to think before answering
   eval         eval_model.py --score: the held-out score by category
   chat         eval_model.py --model_mode 1: talk to the trained model
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Flags after pretrain, sft, eval and chat go to the script behind the word: ./run.sh pretrain --help
+Flags after a stage, eval and chat go to the script behind the word: ./run.sh pretrain --help
 TEXT
 }
 
@@ -278,6 +282,10 @@ case $word in
         ;;
     pretrain) door trainer/train_pretrain.py "$@" ;;
     sft) door trainer/train_full_sft.py "$@" ;;
+    lora) door trainer/train_lora.py "$@" ;;
+    dpo) door trainer/train_dpo.py "$@" ;;
+    distill) door trainer/train_distillation.py "$@" ;;
+    reason) door trainer/train_distill_reason.py "$@" ;;
     eval) door eval_model.py --score "$@" ;;
     chat) door eval_model.py --model_mode 1 "$@" ;;
     test) run_tests "$@" ;;

@@ -94,6 +94,20 @@ class Collate:
         return batch
 
 
+class PairCollate(Collate):
+    """Pairs of a chosen and a rejected sample -> one batch of 2B rows, the chosen ones first.
+
+    A pair's third member, its reference log-probabilities (2,), becomes a row of reference (B, 2) float32.
+    """
+
+    def __call__(self, pairs: Sequence[tuple]) -> dict[str, torch.Tensor]:
+        if not pairs:
+            blank = super().__call__([])
+            return {name: value.repeat(2, 1) for name, value in blank.items()} | {"reference": torch.zeros(1, 2)}
+        chosen, rejected, reference = zip(*pairs, strict=True)
+        return super().__call__(chosen + rejected) | {"reference": torch.stack(reference)}
+
+
 def _ignore_interrupt(worker_id: int) -> None:
     # Ctrl-C reaches every process of the terminal; the training process decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,6 +25,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
+THOUGHT_MARKUP = MARKUP[:4]
+_THOUGHT_PATTERN = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
 
 
@@ -39,6 +41,14 @@ def check_messages(messages) -> None:
             raise ValueError(f"message {number} has role {message['role']!r}: use one of {', '.join(ROLES)}")
         if not isinstance(message["content"], str):
             raise ValueError(f"content of message {number} must be text, this is {type(message['content']).__name__}")
+
+
+def split_thought(text: str) -> tuple[str, str] | None:
+    """(thought, answer) of "<think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>"; None unless each tag is there once."""
+    found = _THOUGHT_PATTERN.fullmatch(text)
+    if not found or any(text.count(tag) != 1 for tag in THOUGHT_MARKUP):
+        return None
+    return found[1].strip(), found[2].strip()
 
 
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:

@@ -21,7 +21,8 @@ import datasets
 import numpy as np
 import torch
 
-from dataset.chat import check_messages, encode_texts, render_batch
+from dataset.batching import Collate, PairCollate
+from dataset.chat import check_messages, encode_texts, render_batch, split_thought
 
 CACHE_FORMAT = 1  # raise it when the meaning of a cached column changes
 LINES_PER_CALL = 256  # lines that one call of the tokenizer encodes
@@ -173,6 +174,10 @@ class JsonlDataset(torch.utils.data.Dataset):
         if not len(self.kept):
             raise DataError(f"{self.path}: no line of it can be learned from: {self.nothing_left}")
 
+    def make_collate(self) -> Collate:
+        """What turns a list of samples into a batch."""
+        return Collate(self.tokenizer.pad_token_id)
+
     def summary(self) -> str:
         """One line for the screen: file, samples, tokens, and what was left out."""
         skipped = f"; {self.n_skipped} bad lines skipped" if self.n_skipped else ""
@@ -236,12 +241,6 @@ class JsonlDataset(torch.utils.data.Dataset):
     def row(self, index: int) -> dict[str, np.ndarray]:
         """Columns of sample `index` as arrays."""
         return self.arrays[int(self.kept[index])]
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        row = self.row(index)
-        ids = torch.from_numpy(row["input_ids"].astype(np.int64))[: self.max_length + 1]
-        mask = torch.from_numpy(row["loss_mask"].astype(np.float32))[: self.max_length + 1]
-        return ids[:-1], ids[1:], mask[1:]
 
     def subset(self, indices: np.ndarray) -> "JsonlDataset":
         """The same data set with only these samples; the cache is shared."""
@@ -336,14 +335,43 @@ class PretrainDataset(JsonlDataset):
         return (*sample, positions[:-1]) if self.mask_documents else sample
 
 
-class SFTDataset(JsonlDataset):
-    """{"conversations": [{"role", "content"}, …]} lines as ChatML; the assistant's answers are the targets.
-
-    A conversation of more than `max_length` tokens is cut there; one whose answers all lie beyond it is left out and
-    counted in `n_too_long`. `markup_weight` is the weight of <think>, <answer>, … inside answers.
-    """
+class AnswerDataset(JsonlDataset):
+    """What conversations share: they are cut after `max_length` tokens, and those of which no answer is left by then
+    are left out and counted in `n_too_long`."""
 
     sequences = {"input_ids": "token", "loss_mask": "weight"}
+
+    def summary(self) -> str:
+        left_out = f"; {self.n_too_long} with no answer within {self.max_length} tokens left out"
+        return super().summary() + (left_out if self.n_too_long else "")
+
+    @property
+    def nothing_left(self) -> str:
+        return f"no conversation has an answer within max_seq_len {self.max_length}: pass a larger --max_seq_len"
+
+    def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
+        too_long = np.zeros(len(n_tokens), dtype=bool)
+        for mask in (name for name, what in self.sequences.items() if what == "weight"):
+            first_answer = [_first_nonzero(c.values.to_numpy(), c.offsets.to_numpy()) for c in self._chunks(mask)]
+            too_long |= (n_tokens > 0) & (np.concatenate(first_answer) > self.max_length)
+        self.n_too_long = int(too_long.sum())
+        return (n_tokens > 0) & ~too_long
+
+    def cut(self, row: dict[str, np.ndarray], ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(input_ids, targets, loss_mask) of two columns of a row."""
+        ids = torch.from_numpy(row[ids].astype(np.int64))[: self.max_length + 1]
+        mask = torch.from_numpy(row[mask].astype(np.float32))[: self.max_length + 1]
+        return ids[:-1], ids[1:], mask[1:]
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.cut(self.row(index), "input_ids", "loss_mask")
+
+
+class SFTDataset(AnswerDataset):
+    """{"conversations": [{"role", "content"}, …]} lines as ChatML; the assistant's answers are the targets.
+
+    `markup_weight` is the weight of <think>, <answer>, … inside answers.
+    """
 
     @staticmethod
     def check(record: dict) -> None:
@@ -368,19 +396,94 @@ class SFTDataset(JsonlDataset):
         super().__init__(jsonl_path, tokenizer, max_length, markup_weight=markup_weight, **kwargs)
         self.lengths = np.minimum(self.lengths - 1, max_length)  # of input_ids
 
-    def summary(self) -> str:
-        left_out = f"; {self.n_too_long} with no answer within {self.max_length} tokens left out"
-        return super().summary() + (left_out if self.n_too_long else "")
 
-    @property
-    def nothing_left(self) -> str:
-        return f"no conversation has an answer within max_seq_len {self.max_length}: pass a larger --max_seq_len"
+class ReasonDataset(SFTDataset):
+    """Conversations whose every answer is <think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>; the tags weigh 10."""
 
-    def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
-        first_answer = [_first_nonzero(c.values.to_numpy(), c.offsets.to_numpy()) for c in self._chunks("loss_mask")]
-        too_long = (n_tokens > 0) & (np.concatenate(first_answer) > self.max_length)
-        self.n_too_long = int(too_long.sum())
-        return (n_tokens > 0) & ~too_long
+    @staticmethod
+    def check(record: dict) -> None:
+        SFTDataset.check(record)
+        for number, message in enumerate(record["conversations"], 1):
+            if message["role"] != "assistant":
+                continue
+            parts = split_thought(message["content"])
+            if parts is None:
+                raise ValueError(
+                    f'the answer in message {number} of "conversations" is not of the form '
+                    "<think>…</think><answer>…</answer>, each tag once"
+                )
+            if not parts[1]:
+                raise ValueError(f'message {number} of "conversations" has nothing between <answer> and </answer>')
+
+    def __init__(self, jsonl_path, tokenizer, max_length: int = 1024, markup_weight: int = 10, **kwargs):
+        super().__init__(jsonl_path, tokenizer, max_length, markup_weight, **kwargs)
+
+
+class DPODataset(AnswerDataset):
+    """{"chosen": [{"role", "content"}, …], "rejected": […]} lines: one prompt, a better and a worse last answer.
+
+    Sample i is ((input_ids, targets, loss_mask) of the chosen, the same of the rejected, reference (2,) float32). Only
+    the last answer of each is learned. `reference` (samples, 2), set before training, holds both answers'
+    log-probabilities under the starting weights; until then they are 0.
+    """
+
+    sequences = AnswerDataset.sequences | {"rejected_ids": "token", "rejected_mask": "weight"}
+
+    @staticmethod
+    def check(record: dict) -> None:
+        prompts, answers = [], []
+        for key in ("chosen", "rejected"):
+            if key not in record:
+                raise ValueError(f'the key "{key}" is missing')
+            check_conversation(record[key], key)
+            *prompt, answer = ((message["role"], message["content"].strip()) for message in record[key])
+            if answer[0] != "assistant":
+                raise ValueError(f'"{key}" must end with an answer (role "assistant"), not with role "{answer[0]}"')
+            prompts.append(prompt)
+            answers.append(answer)
+        if not prompts[0]:
+            raise ValueError('there is no prompt before the answers of "chosen" and "rejected"')
+        if prompts[0] != prompts[1]:
+            raise ValueError('"chosen" and "rejected" have different prompts, only their last messages may differ')
+        if answers[0] == answers[1]:
+            raise ValueError('"chosen" and "rejected" are equal, so neither is preferred')
+
+    @staticmethod
+    def encode(tokenizer, records: list[dict]) -> list[dict]:
+        conversations = [record[key] for record in records for key in ("chosen", "rejected")]
+        rows = []
+        for ids, weights in render_batch(tokenizer, conversations):
+            last_turn = len(ids) - 1 - ids[::-1].index(tokenizer.bos_token_id)
+            rows.append((ids, [0] * last_turn + weights[last_turn:]))
+        return [
+            {"input_ids": chosen, "loss_mask": mask, "rejected_ids": rejected, "rejected_mask": rejected_mask}
+            | {"n_bytes": 0}
+            for (chosen, mask), (rejected, rejected_mask) in zip(rows[::2], rows[1::2], strict=True)
+        ]
+
+    def __init__(self, jsonl_path, tokenizer, max_length: int = 1024, **kwargs):
+        super().__init__(jsonl_path, tokenizer, max_length, **kwargs)
+        rejected = np.concatenate([np.diff(c.offsets.to_numpy()) for c in self._chunks("rejected_ids")])[self.kept]
+        self.lengths = np.minimum(self.lengths - 1, max_length) + np.minimum(rejected - 1, max_length)  # of both
+        self.reference = np.zeros((len(self), 2), dtype=np.float32)
+
+    def make_collate(self) -> PairCollate:
+        return PairCollate(self.tokenizer.pad_token_id)
+
+    def subset(self, indices: np.ndarray) -> "DPODataset":
+        other = super().subset(indices)
+        other.reference = self.reference[indices]
+        return other
+
+    def __getitem__(self, index: int) -> tuple:
+        row = self.row(index)
+        chosen = self.cut(row, "input_ids", "loss_mask")
+        return chosen, self.cut(row, "rejected_ids", "rejected_mask"), torch.from_numpy(self.reference[index])
+
+    def prompt(self, index: int) -> list[int]:
+        """Token ids up to where the answers of sample `index` begin."""
+        row = self.row(index)
+        return row["input_ids"][: np.flatnonzero(row["loss_mask"])[0]].tolist()
 
 
 def _first_nonzero(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:

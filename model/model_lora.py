@@ -16,7 +16,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from model.model_minimind import MiniMindForCausalLM
-from model.weights import WeightError, file_hash, read_state, weight_name, write_atomically, write_json
+from model.weights import (
+    WeightError,
+    check_state,
+    file_hash,
+    read_state,
+    tokenizer_hash,
+    weight_name,
+    write_atomically,
+    write_json,
+)
 
 # All projections of attention and feed-forward, experts included; not the embedding, the head or the MoE gate.
 DEFAULT_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -54,7 +63,9 @@ def apply_lora(
         raise ValueError("this model has LoRA adapters already: merge them (merge_lora) or start from its base weight")
     if rank < 1:
         raise ValueError(f"LoRA rank {rank}: it must be at least 1")
-    chosen = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.rpartition(".")[2] in targets}
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    linear.pop("lm_head", None)  # the losses read its matrix, which is the embedding's, without calling it
+    chosen = {name: layer for name, layer in linear.items() if name.rpartition(".")[2] in targets}
     for target in targets:
         if not any(name.rpartition(".")[2] == target for name in chosen):
             raise ValueError(f"LoRA target {target!r} names no linear layer: use some of {', '.join(DEFAULT_TARGETS)}")
@@ -71,7 +82,7 @@ def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {key: value for key, value in model.state_dict().items() if ".lora." in key}
 
 
-def save_lora(model: MiniMindForCausalLM, path: str | Path, **info) -> None:
+def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **info) -> None:
     """Write the adapter in half precision, and its settings with `info` into the `.json` beside it."""
     path, layers = Path(path), adapted(model)
     if not layers:
@@ -80,6 +91,8 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, **info) -> None:
     write_atomically(path, lambda temporary: torch.save(state, temporary))
     lora = next(iter(layers.values())).lora
     settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": sorted({n.rpartition(".")[2] for n in layers})}
+    if tokenizer is not None:
+        info["tokenizer_hash"] = tokenizer_hash(tokenizer)
     write_json(path.with_suffix(".json"), {"format": 1, **info, "lora": settings, "sha256": file_hash(path)})
 
 
@@ -90,14 +103,14 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
     Raises WeightError when a tensor fits no layer.
     """
     path = Path(path)
-    state, beside = read_state(path), path.with_suffix(".json")
-    layers = dict(model.named_modules())
-    targets = {}
+    beside = path.with_suffix(".json")
+    state = {key.removeprefix("module."): value for key, value in read_state(path).items()}  # DDP's prefix
+    layers, targets = dict(model.named_modules()), set()
     for key in state:
-        name, found, tensor = key.removeprefix("module.").partition(".lora.")
+        name, found, tensor = key.partition(".lora.")
         if not found or tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
             raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: is it an adapter for it?")
-        targets[name] = layers[name]
+        targets.add(name)
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight")}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
@@ -113,18 +126,8 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
     apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
     for name, layer in adapted(model).items():
         if name not in targets:  # an adapter may cover only some layers of a name
-            layer.lora_hook.remove()
-            del layer.lora, layer.lora_hook
-    own = lora_state(model)
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    for key in own.keys() ^ state.keys():
-        raise WeightError(f"{path}: tensor {key} is {'missing' if key in own else 'unexpected'}: train it again")
-    for key, value in own.items():
-        if value.shape != state[key].shape:
-            raise WeightError(
-                f"{path}: tensor {key} has shape {tuple(state[key].shape)}, here it is {tuple(value.shape)}: "
-                "the adapter belongs to a network of another size"
-            )
+            remove_lora(layer)
+    check_state(lora_state(model), state, path, "train the adapter again")
     model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
 
 
@@ -134,9 +137,14 @@ def merge_lora(model: nn.Module) -> None:
         lora = layer.lora
         with torch.no_grad():
             layer.weight += (lora.alpha / lora.rank) * lora.B.weight @ lora.A.weight
-        layer.lora_hook.remove()
-        del layer.lora, layer.lora_hook
+        remove_lora(layer)
     model.requires_grad_(True)
+
+
+def remove_lora(layer: nn.Linear) -> None:
+    """Take the adapter off a layer."""
+    layer.lora_hook.remove()
+    del layer.lora, layer.lora_hook
 
 
 def find_lora(name: str, out_dir: str | Path, config) -> Path:

@@ -159,16 +159,20 @@ def load_weights(
 
 def load_state(model: MiniMindForCausalLM, state: dict[str, torch.Tensor], path: Path) -> None:
     """Strictly: every tensor of the model, no other, each of the right shape."""
-    own = model.state_dict()
     if model.config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
         state = state | {"lm_head.weight": state["model.embed_tokens.weight"]}
-    for key in own.keys() ^ state.keys():
+    check_state(model.state_dict(), state, path, "check --num_hidden_layers and --use_moe")
+    model.load_state_dict(state)
+
+
+def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Path, advice: str) -> None:
+    """WeightError, which ends in `advice`, unless the tensors of the file `path` are `own` in name and shape."""
+    for key in sorted(own.keys() ^ state.keys()):
         whose = "is missing in it" if key in own else "in it is unknown to the network"
-        raise WeightError(f"{path}: tensor {key} {whose}: check --num_hidden_layers and --use_moe")
+        raise WeightError(f"{path}: tensor {key} {whose}: {advice}")
     for key, value in own.items():
         if value.shape != state[key].shape:
             raise WeightError(
                 f"{path}: tensor {key} has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}: "
                 "check --hidden_size and --tokenizer"
             )
-    model.load_state_dict(state)

@@ -104,7 +104,7 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
     from trainer.distributed import World, choose_device
     from trainer.engine import Trainer
-    from trainer.losses import LanguageModelObjective
+    from trainer.objectives import LanguageModelObjective
     from trainer.options import TrainOptions
 
     class Rows(list):
@@ -116,8 +116,8 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
 
             return np.array([len(row) - 1 for row in self])
 
-    class PadToken:
-        pad_token_id = 0
+        def make_collate(self):
+            return Collate(0)
 
     imports_done()
     sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
@@ -127,7 +127,7 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
     rows = Rows(random_rows(options))
     world = World(0, 1, choose_device(options.device))
-    trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), PadToken, rows, rows)
+    trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), None, rows, rows)
     trainer.objective.train()
     trainer.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
     batch = Collate(0)([(row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows])

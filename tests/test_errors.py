@@ -16,6 +16,8 @@ from preloaded import run_preloaded
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py"
+LORA, DPO = "trainer/train_lora.py", "trainer/train_dpo.py"
+DISTILL, REASON = "trainer/train_distillation.py", "trainer/train_distill_reason.py"
 USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
 SIZE = ["--hidden_size", "32", "--num_hidden_layers", "1"]
 FAST = ["--max_seq_len", "32", "--batch_size", "2", "--max_steps", "2"]
@@ -29,6 +31,13 @@ LINES = {
     "empty_text": [{"text": "a"}, {"text": ""}],
     "no_answer": [{"conversations": [USER]}],
     "unknown_role": [{"conversations": [USER, ANSWER | {"role": "gpt"}]}],
+    "good_dpo": [{"chosen": [USER, ANSWER], "rejected": [USER, ANSWER | {"content": "不"}]}] * 40,
+    "no_rejected": [{"chosen": [USER, ANSWER]}],
+    "no_rejected_answer": [{"chosen": [USER, ANSWER], "rejected": [USER]}],
+    "equal_pair": [{"chosen": [USER, ANSWER], "rejected": [USER, ANSWER]}],
+    "good_reason": [
+        {"conversations": [USER, ANSWER | {"content": "<think>\n想\n</think>\n<answer>\n答\n</answer>"}]}
+    ] * 40,
     "question": [{"category": "a", "messages": [USER], "answers": ["答"]}],
     "question_no_key": [{"category": "a", "messages": [USER]}],
     "question_wrong_type": [{"category": "a", "messages": [USER], "answers": [3]}],
@@ -50,6 +59,13 @@ USAGE_MISTAKES = {
     "a folder without tokenizer": (PRETRAIN, ["--tokenizer", "{dir}"], ["--tokenizer", "{dir}"]),
     "heads that do not fit": (PRETRAIN, ["--hidden_size", "33"], ["hidden_size 33"]),
     "rows beyond the last position": (PRETRAIN, ["--max_seq_len", "40000"], ["--max_seq_len 40000"]),
+    "LoRA of rank 0": (LORA, ["--lora_rank", "0"], ["--lora_rank 0"]),
+    "LoRA on nothing": (LORA, ["--from_weight", "none"], ["--from_weight none"]),
+    "a path for an adapter's name": (LORA, ["--lora_name", "a/b"], ["--lora_name"]),
+    "beta 0": (DPO, ["--beta", "0"], ["--beta 0"]),
+    "half of the labels wrong": (DPO, ["--label_smoothing", "0.5"], ["--label_smoothing 0.5"]),
+    "alpha above 1": (DISTILL, ["--alpha", "1.5"], ["--alpha 1.5"]),
+    "an unknown divergence": (DISTILL, ["--kl", "sideways"], ["--kl", "sideways"]),
     "eval: an unknown flag": (EVAL, ["--temprature", "1"], ["--temprature", "--temperature"]),
     "eval: use_moe maybe": (EVAL, ["--use_moe", "maybe"], ["--use_moe", "maybe"]),
     "eval: an unknown stage": (EVAL, ["--model_mode", "9"], ["--model_mode", "9"]),
@@ -82,6 +98,19 @@ OTHER_MISTAKES = {
     "a weight of another kind": (SFT, ["--use_moe", "1"], ["pretrain_32.pth", "use_moe"]),
     "a weight of another vocabulary": (SFT, ["--tokenizer", "{other}"], ["another vocabulary", "--tokenizer"]),
     "half a weight": (SFT, ["--from_weight", "{dir}/half.pth"], ["{dir}/half.pth", "truncated"]),
+    "an adapter for nothing": (LORA, ["--lora_targets", "queries"], ["'queries'", "q_proj"]),
+    "no rejected": (DPO, ["--data_path", "{dir}/no_rejected.jsonl"], ["no_rejected.jsonl:1:", '"rejected" is missing']),
+    "no rejected answer": (DPO, ["--data_path", "{dir}/no_rejected_answer.jsonl"], ["answer.jsonl:1:", "no answer"]),
+    "equal answers": (DPO, ["--data_path", "{dir}/equal_pair.jsonl"], ["equal_pair.jsonl:1:", "equal"]),
+    "a reference that is overwritten": (
+        DPO,
+        ["--save_weight", "full_sft", "--out_dir", "{weights}"],
+        ["{weights}/full_sft_32.pth", "reference", "--save_weight"],
+    ),
+    "no tags": (REASON, ["--data_path", "{dir}/good_sft.jsonl"], ["good_sft.jsonl:1:", "<think>"]),
+    "no teacher": (DISTILL, ["--teacher_weight", "big"], ["{out}", "no big_"]),
+    "a teacher of another vocabulary": (DISTILL, ["--tokenizer", "{other}"], ["full_sft_32.pth", "vocabulary"]),
+    "a teacher of unknown sizes": (DISTILL, ["--teacher_weight", "{dir}/bare.pth"], ["bare.pth", "bare.json"]),
     "eval: no weight yet": (EVAL, ["--out_dir", "{out}"], ["no full_sft_", "no weight at all"]),
     "eval: no such weight": (EVAL, ["--weight", "{dir}/none.pth"], ["{dir}/none.pth"]),
     "eval: half a weight": (EVAL, ["--weight", "{dir}/half.pth"], ["{dir}/half.pth", "truncated"]),
@@ -142,10 +171,16 @@ def left_behind(out_dir: Path) -> list[str]:
 def test_a_mistake(name, places, tmp_path):
     script, wrong, named, code = MISTAKES[name]
     here = places | {"out": tmp_path / "out"}
+    later = ["--out_dir", "{out}", "--from_weight", "{weights}/full_sft_32.pth"]
     right = {
         PRETRAIN: [*SIZE, *FAST, "--data_path", "{dir}/good.jsonl", "--out_dir", "{out}"],
         SFT: [*FAST, "--data_path", "{dir}/good_sft.jsonl", "--out_dir", "{out}"]
         + ["--from_weight", "{weights}/pretrain_32.pth"],
+        LORA: [*FAST, "--data_path", "{dir}/good_sft.jsonl", *later],
+        DPO: [*FAST, "--data_path", "{dir}/good_dpo.jsonl", *later],
+        REASON: [*FAST, "--data_path", "{dir}/good_reason.jsonl", *later],
+        DISTILL: [*SIZE, *FAST, "--data_path", "{dir}/good_sft.jsonl", "--out_dir", "{out}"]
+        + ["--teacher_weight", "{weights}/full_sft_32.pth"],
         EVAL: ["--out_dir", "{weights}"] + ["--score"] * name.startswith("score"),
     }
     before = snapshot(places["weights"])

@@ -19,7 +19,8 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "datasets": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
-SCRIPTS = ("trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py", "scripts/quickstart_report.py")
+STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
+SCRIPTS = (*(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", "scripts/quickstart_report.py")
 TOOLS = [
     *("awk", "bash", "cat", "cut", "df", "dirname", "du", "env", "flock", "grep", "mkdir", "readlink", "rm"),
     *("sed", "sleep", "tail", "timeout", "uname"),
@@ -196,6 +197,10 @@ def test_set_up_cut_off_inside_a_package_is_repaired(ready, wheels):
     [
         ("pretrain", "train_pretrain.py"),
         ("sft", "train_full_sft.py"),
+        ("lora", "train_lora.py"),
+        ("dpo", "train_dpo.py"),
+        ("distill", "train_distillation.py"),
+        ("reason", "train_distill_reason.py"),
         ("eval", "eval_model.py --score"),
         ("chat", "eval_model.py --model_mode 1"),
     ],

@@ -11,13 +11,14 @@ import dataclasses
 import math
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from dataset.batching import Collate, StepSampler, make_loader
+from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
 from model.weights import save_weights, tokenizer_hash, weight_name
 from trainer.checkpoint import StateError, load_state, rng_states, save_state, set_rng_states, state_path
@@ -30,8 +31,10 @@ from trainer.options import TrainOptions
 FREE_OPTIONS = {
     "data_path", "val_path", "out_dir", "from_resume", "device", "num_workers", "log_interval", "save_interval",
     "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer", "from_weight",
-    "hidden_size", "num_hidden_layers", "use_moe",  # compared as the network's config
+    # compared as the network's config
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe",
     "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
+    "teacher_weight",  # compared by its content, like the other weights of an objective's origin
 }  # fmt: skip
 
 
@@ -40,14 +43,17 @@ class TrainingError(ValueError):
 
 
 class Trainer:
-    """One run of one stage. `objective` follows trainer/losses.py: `counts(batch)`, `forward(batch)`, `.model`."""
+    """One run of one stage. `objective` is one of trainer/objectives.py.
+
+    `save_result(model, path, tokenizer, **info)` writes what the run is for: the weights, or an adapter alone.
+    """
 
     def __init__(
         self, options: TrainOptions, stage: str, world: World, objective: nn.Module, tokenizer,
-        train_data: JsonlDataset, val_data: JsonlDataset,
+        train_data: JsonlDataset, val_data: JsonlDataset, save_result: Callable = save_weights,
     ):  # fmt: skip
         self.options, self.stage, self.world, self.tokenizer = options, stage, world, tokenizer
-        self.train_data, self.val_data = train_data, val_data
+        self.train_data, self.val_data, self.save_result = train_data, val_data, save_result
         self.objective = objective.to(world.device)
         self.model = objective.model
         self.name = weight_name(options.save_weight, self.model.config.hidden_size, self.model.config.use_moe)
@@ -70,7 +76,7 @@ class Trainer:
             len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
             options.seed, None if packed else train_data.lengths,
         )  # fmt: skip
-        self.collate = Collate(tokenizer.pad_token_id)
+        self.collate = train_data.make_collate()
         self.total_steps = options.epochs * self.sampler.steps_per_epoch
         if options.max_steps:
             self.total_steps = min(self.total_steps, options.max_steps)
@@ -104,8 +110,8 @@ class Trainer:
 
     def train(self) -> None:
         """Train to the last step, or until a signal asks to stop; save; print what came out."""
-        options = self.options
-        if options.from_resume:
+        self.objective.prepare(self)
+        if self.options.from_resume:
             self.resume()
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
         self.monitor = self.start_monitor() if self.world.is_main else None
@@ -156,7 +162,7 @@ class Trainer:
             with contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync():
                 with self.autocast:
                     sums = self.wrapped(batch)
-                total = sum(value / max(counts[name], 1.0) for name, value in sums.items())
+                total = sum(v / max(counts[name], 1.0) for name, v in sums.items() if v.requires_grad)
                 # DDP averages over ranks, and the sums are to be added.
                 self.scaler.scale(total * self.world.world_size).backward()
             for name, value in sums.items():
@@ -248,7 +254,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> None:
-        """Loss on the held-out samples, in nats per token and bits per byte; the ranks share the work."""
+        """The objective's figures on the held-out samples, and bits per byte of text; the ranks share the work."""
         self.objective.eval()
         world, sums, counts = self.world, {}, {}
         indices = list(range(world.rank, len(self.val_data), world.world_size))
@@ -261,19 +267,20 @@ class Trainer:
             with self.autocast:
                 for name, value in self.objective(batch).items():
                     sums[name] = sums.get(name, 0.0) + float(value)
-        names = ["loss", "aux_loss"] if self.model.config.use_moe else ["loss"]  # a rank without samples has none
+        names = list(self.objective.counts(self.collate([])))  # a rank without samples has no other way to know
         values = [sums.get(n, 0.0) for n in names] + [counts.get(n, 0.0) for n in names]
         totals = world.sum(torch.tensor(values, dtype=torch.float64, device=world.device)).tolist()
         figures = {f"val_{n}": totals[i] / max(totals[len(names) + i], 1.0) for i, n in enumerate(names)}
-        figures["val_bits_per_byte"] = totals[0] / math.log(2) / max(1, self.val_data.n_bytes)
+        if text_loss := self.objective.text_loss:
+            text_nats = totals[names.index(text_loss)]
+            figures["val_bits_per_byte"] = text_nats / math.log(2) / max(1, self.val_data.n_bytes)
+        figures |= {f"val_{name}": value for name, value in self.objective.more_figures(self).items()}
         self.validation = figures
         self.objective.train()
         if self.monitor:
             self.monitor.log({"step": self.step, "tokens": self.tokens, "seconds": self.seconds} | figures)
-            self.monitor.say(
-                f"step {self.step}: validation loss {figures['val_loss']:.4f} nats per token, "
-                f"{figures['val_bits_per_byte']:.4f} bits per byte"
-            )
+            shown = [f"{name[4:].replace('_', ' ')} {value:.4f}" for name, value in figures.items()]
+            self.monitor.say(f"step {self.step}: validation {', '.join(shown)}")
 
     # ------------------------------------------------------------ files
 
@@ -284,15 +291,20 @@ class Trainer:
             return
         state = {
             "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "rngs": rngs,
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "identity": self.identity(),
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
-        save_weights(
+        self.save_result(
             self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
-            seconds=round(self.seconds, 1), data=data, validation=self.validation,
+            seconds=round(self.seconds, 1), data=data, validation=self.validation, origin=self.objective.origin,
         )  # fmt: skip
+
+    def trained_state(self) -> dict[str, torch.Tensor]:
+        """The model's tensors without those that are frozen: they are read anew from where they came from."""
+        state = self.model.state_dict(keep_vars=True)
+        return {key: value.detach() for key, value in state.items() if value.requires_grad}
 
     @property
     def weight_path(self) -> Path:
@@ -301,6 +313,7 @@ class Trainer:
     def identity(self) -> dict:
         """What a resumed run must have in common with the stopped one."""
         fixed = {k: v for k, v in dataclasses.asdict(self.options).items() if k not in FREE_OPTIONS}
+        fixed |= self.objective.origin
         return fixed | {
             "network": {k: v for k, v in self.model.config.to_diff_dict().items() if isinstance(v, int | float | str)},
             "stage": self.stage,
@@ -319,7 +332,8 @@ class Trainer:
                 raise StateError(f"{path}: the stopped run had {key} {before}, this one has {now}: make them equal")
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.validation = state["validation"]
-        self.model.load_state_dict(state["model"])
+        assert self.trained_state().keys() == state["model"].keys()  # the identity decides them
+        self.model.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if len(state["rngs"]) == self.world.world_size:

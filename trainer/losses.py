@@ -1,63 +1,117 @@
-"""Losses: pure functions on tensors, and the objective that joins a model with one."""
+"""Losses: pure functions on tensors. trainer/objectives.py joins a model with one.
+
+Shapes: B rows, T tokens, C hidden_size, V vocabulary. All figures are in nats. Hidden states meet the head a chunk of
+HEAD_CHUNK tokens at a time, in the backward pass too, so the (B, T, V) logits of a batch never exist.
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 # Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
 HEAD_CHUNK = 512
 
 
+def learned_tokens(loss_mask: torch.Tensor) -> torch.Tensor:
+    """(B, T) -> (N,): where the flattened mask is not 0. Only these tokens ever meet the head."""
+    return loss_mask.flatten().nonzero().squeeze(-1)
+
+
+def cross_entropy_at(hidden, head, targets, learned, reduction: str) -> torch.Tensor:
+    """-log softmax(hidden @ head^T)[target] of the tokens `learned` (N,): each (`none`, (N,)) or their `sum`."""
+    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
+    options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
+    losses = F.linear_cross_entropy(rows, head, wanted, reduction=reduction, options=options)
+    return losses.to(at_least_float32(losses))
+
+
+def at_least_float32(tensor: torch.Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
 def token_cross_entropy(
     hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor, weighted: bool = False
 ) -> torch.Tensor:
-    """Sum over tokens of loss_mask * -log softmax(hidden @ head^T)[target], in nats, a float32 scalar.
+    """Sum over tokens of loss_mask * -log softmax(hidden @ head^T)[target], a scalar.
 
-    hidden (B, T, C), head (V, C), targets and loss_mask (B, T). Rows with mask 0 never meet the head, and the
-    (tokens, V) logits are made a chunk at a time. `weighted` is for masks that hold more than 0 and 1.
+    hidden (B, T, C), head (V, C), targets and loss_mask (B, T). `weighted` is for masks that hold more than 0 and 1.
     """
-    learned = loss_mask.flatten().nonzero().squeeze(-1)
-    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
-    options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
+    learned = learned_tokens(loss_mask)
     if not weighted:
-        return F.linear_cross_entropy(rows, head, wanted, reduction="sum", options=options).float()
-    losses = F.linear_cross_entropy(rows, head, wanted, reduction="none", options=options)
-    return (losses.float() * loss_mask.flatten()[learned]).sum()
+        return cross_entropy_at(hidden, head, targets, learned, "sum")
+    return (cross_entropy_at(hidden, head, targets, learned, "none") * loss_mask.flatten()[learned]).sum()
 
 
-class LanguageModelObjective(nn.Module):
-    """Next-token prediction: what DDP wraps, so that every parameter is read inside its forward.
+def sequence_log_probs(
+    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor
+) -> torch.Tensor:
+    """log p(answer | prompt) of each row (B,): the sum of its tokens' log-probabilities where loss_mask is not 0."""
+    learned = learned_tokens(loss_mask)
+    losses = cross_entropy_at(hidden, head, targets, learned, "none")
+    return losses.new_zeros(len(targets)).index_add(0, learned // targets.shape[1], -losses)
 
-    `forward(batch)` gives named sums and `counts(batch)` what each is divided by: the target tokens (unweighted) and,
-    for a mixture of experts, the sequences. The engine divides by the count over the whole optimizer step.
+
+def dpo_loss(
+    policy_chosen: torch.Tensor,
+    policy_rejected: torch.Tensor,
+    reference_chosen: torch.Tensor,
+    reference_rejected: torch.Tensor,
+    beta: float,
+    label_smoothing: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Direct preference optimisation, from log-probabilities (B,) to losses and both implicit rewards, each (B,).
+
+        reward(y) = beta * (log pi(y) - log ref(y)),  loss = -log sigmoid(reward(chosen) - reward(rejected))
+
+    (Rafailov et al. 2023, eq. 7.) With label_smoothing e, every label is taken to be wrong with probability e
+    (conservative DPO, Mitchell 2023): (1 - e) * loss + e * the loss of the swapped pair.
     """
-
-    def __init__(self, model, weighted: bool = False):
-        super().__init__()
-        self.model, self.weighted = model, weighted
-
-    def counts(self, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-        counts = {"loss": float((batch["loss_mask"] > 0).sum())}
-        if self.model.config.use_moe:
-            counts["aux_loss"] = float(n_sequences(batch))
-        return counts
-
-    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "position_ids") if k in batch}
-        out = self.model.model(**inputs)
-        head = self.model.lm_head.weight
-        sums = {
-            "loss": token_cross_entropy(
-                out.last_hidden_state, head, batch["targets"], batch["loss_mask"], self.weighted
-            )
-        }
-        if self.model.config.use_moe:
-            sums["aux_loss"] = out.aux_loss * n_sequences(batch)
-        return sums
+    chosen_rewards = beta * (policy_chosen - reference_chosen)
+    rejected_rewards = beta * (policy_rejected - reference_rejected)
+    margins = chosen_rewards - rejected_rewards
+    losses = -(1 - label_smoothing) * F.logsigmoid(margins) - label_smoothing * F.logsigmoid(-margins)
+    return losses, chosen_rewards, rejected_rewards
 
 
-def n_sequences(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Rows of a batch that hold any text."""
-    if "attention_mask" in batch:
-        return batch["attention_mask"].any(dim=1).sum()
-    return torch.tensor(len(batch["input_ids"]))
+def token_kl(
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    teacher_hidden: torch.Tensor,
+    teacher_head: torch.Tensor,
+    loss_mask: torch.Tensor,
+    temperature: float = 1.0,
+    reverse: bool = False,
+) -> torch.Tensor:
+    """Divergence of two networks' next-token distributions, summed over the tokens where loss_mask is not 0, a scalar.
+
+    With p the teacher's softmax(logits / T) and q the student's: T^2 * KL(p || q), or T^2 * KL(q || p) in `reverse`.
+    T^2 keeps the gradient's size independent of T (Hinton et al. 2015, section 2). Forward KL makes the student
+    cover all that the teacher may say; reverse KL makes it avoid what the teacher would not (Gu et al. 2024, eq. 2).
+    hidden (B, T, C), head (V, C); the teacher's C may be another, and no gradient reaches it.
+    """
+    learned = learned_tokens(loss_mask)
+    rows = hidden.flatten(0, 1)[learned]
+    teacher_rows = teacher_hidden.detach().flatten(0, 1)[learned]
+    sums = [
+        # Not kept but made again in the backward pass: else every chunk's logits would wait for it.
+        checkpoint(
+            _kl_of_chunk, chunk, head, teacher_chunk, teacher_head.detach(), temperature, reverse,
+            use_reentrant=False, preserve_rng_state=False,
+        )
+        for chunk, teacher_chunk in zip(rows.split(HEAD_CHUNK), teacher_rows.split(HEAD_CHUNK), strict=True)
+    ]  # fmt: skip
+    return temperature**2 * torch.stack(sums).sum()
+
+
+def _kl_of_chunk(rows, head, teacher_rows, teacher_head, temperature: float, reverse: bool) -> torch.Tensor:
+    """rows (N, C), teacher_rows (N, C') -> the sum of their KL, without T^2."""
+
+    def log_probs(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:  # (N, V)
+        logits = rows @ head.T
+        return F.log_softmax(logits.to(at_least_float32(logits)) / temperature, dim=-1)
+
+    log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head)
+    if reverse:
+        log_p, log_q = log_q, log_p
+    return (log_p.exp() * (log_p - log_q)).sum()

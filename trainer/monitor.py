@@ -53,8 +53,8 @@ class Monitor:
     """
 
     def __init__(self, folder: Path, name: str, title: str, total_steps: int, from_step: int, wandb_options=None):
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{name}.jsonl"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if from_step and self.path.exists():
             kept = [r for r in map(json.loads, self.path.read_text().splitlines()) if r["step"] <= from_step]

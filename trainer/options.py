@@ -14,8 +14,10 @@ Options = TypeVar("Options")
 
 
 def flag(default, help: str, aliases: list[str] | None = None, choices: list | None = None):
-    """A dataclass field that becomes a documented flag."""
+    """A dataclass field that becomes a documented flag; a list takes one value or more."""
     metadata = {"help": help} | ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -25,8 +27,15 @@ class ModelOptions:
 
     hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)")
     num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8")
+    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8")
+    num_key_value_heads: int | None = flag(None, "key and value heads per layer; default: those of the weight, or 2")
     use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+
+    def sizes(self) -> dict[str, int | bool | None]:
+        """The flags that shape the network, by the names of MiniMindConfig; None where nothing was said."""
+        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
 
+import gc
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from dataset.lm_dataset import JsonlDataset
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import find_weight, load_weights
+from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, join_world
 from trainer.engine import Trainer
 from trainer.options import TrainOptions, UsageError, default_data, require
@@ -43,7 +44,7 @@ def check_out_dir(out_dir: str | Path) -> None:
 
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
     """The network to train: new, from `--seed`, or with the weights that `--from_weight` names."""
-    sizes = {name: getattr(options, name) for name in ("hidden_size", "num_hidden_layers", "use_moe")}
+    sizes = options.sizes()
     if options.from_weight == "none":
         given = {name: value for name, value in sizes.items() if value is not None}
         torch.manual_seed(options.seed)
@@ -55,6 +56,7 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
         origin = "new weights"
     else:
         path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
+        options.from_weight = str(path)  # whoever asks later means this file, not what is newest by then
         model, _ = load_weights(path, tokenizer, sizes)
         set_dropout(model, options.dropout)
         origin = f"weights of {path}"
@@ -99,10 +101,21 @@ def load_data(
     return train_data, val_data
 
 
-def run_stage(options: TrainOptions, stage: str, full_set: str, sample: str, make_data, make_objective) -> None:
+def print_trained_share(model: MiniMindForCausalLM) -> None:
+    """One line when only a part of the parameters is trained."""
+    n_params = sum(p.numel() for p in model.parameters())
+    n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if n_trained < n_params:
+        print(f"trained: {n_trained:,} of {n_params:,} parameters, {n_trained / n_params:.1%}", flush=True)
+
+
+def run_stage(
+    options: TrainOptions, stage: str, full_set: str, sample: str, make_data, make_objective, save_result=save_weights
+) -> None:
     """Run one stage from its options to its weights.
 
-    make_data(path, tokenizer, options, **common) gives a data set, make_objective(model, options) an objective.
+    make_data(path, tokenizer, max_length, **common) gives a data set, make_objective(model, tokenizer, options) an
+    objective; save_result is the Trainer's.
     Exits with 128 + signal number when a signal stopped it, as shells expect.
     """
     quiet_transformers()
@@ -111,12 +124,21 @@ def run_stage(options: TrainOptions, stage: str, full_set: str, sample: str, mak
         check_out_dir(options.out_dir)
         tokenizer = load_tokenizer(options.tokenizer)
         model = make_model(options, tokenizer, world)
+        objective = make_objective(model, tokenizer, options)
+        if world.is_main:
+            print_trained_share(model)
         train_data, val_data = load_data(
-            options, world, full_set, sample, lambda path, **common: make_data(path, tokenizer, options, **common)
+            options, world, full_set, sample,
+            lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
         )
-        trainer = Trainer(options, stage, world, make_objective(model, options), tokenizer, train_data, val_data)
+        trainer = Trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
         trainer.train()
+        stop_signal = trainer.stop_signal
     finally:
+        # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
+        # with Python's lock in its hand, for which such a thread may be waiting.
+        trainer = None
+        gc.collect()
         world.close()
-    if trainer.stop_signal:
-        raise SystemExit(128 + trainer.stop_signal)
+    if stop_signal:
+        raise SystemExit(128 + stop_signal)

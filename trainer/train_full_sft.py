@@ -27,15 +27,12 @@ def main() -> None:
     options = parse_options(SFTOptions, "Fine-tune MiniMind on conversations.")
 
     from dataset.lm_dataset import SFTDataset
-    from trainer.losses import LanguageModelObjective
+    from trainer.objectives import LanguageModelObjective
     from trainer.stage import run_stage
 
-    def make_data(path, tokenizer, options, **common):
-        return SFTDataset(path, tokenizer, options.max_seq_len, **common)
-
     run_stage(
-        options, "full_sft", "sft_mini_512.jsonl", "sft.jsonl", make_data,
-        lambda model, options: LanguageModelObjective(model),
+        options, "full_sft", "sft_mini_512.jsonl", "sft.jsonl", SFTDataset,
+        lambda model, tokenizer, options: LanguageModelObjective(model),
     )  # fmt: skip
 
 

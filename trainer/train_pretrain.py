@@ -7,6 +7,7 @@
 Reads {"text": …} lines, writes out/pretrain_{hidden_size}[_moe].pth.
 """
 
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +26,13 @@ def main() -> None:
     options = parse_options(PretrainOptions, "Pretrain MiniMind on plain text.")
 
     from dataset.lm_dataset import PretrainDataset
-    from trainer.losses import LanguageModelObjective
+    from trainer.objectives import LanguageModelObjective
     from trainer.stage import run_stage
 
-    def make_data(path, tokenizer, options, **common):
-        return PretrainDataset(path, tokenizer, options.max_seq_len, options.mask_documents, **common)
-
+    make_data = functools.partial(PretrainDataset, mask_documents=options.mask_documents)
     run_stage(
         options, "pretrain", "pretrain_hq.jsonl", "pretrain.jsonl", make_data,
-        lambda model, options: LanguageModelObjective(model),
+        lambda model, tokenizer, options: LanguageModelObjective(model),
     )  # fmt: skip
 
 

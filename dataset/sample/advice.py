@@ -8,7 +8,7 @@ preference training (`preference.py`) then has something to prefer, and both man
 from talk import in_turn, split
 
 # How much to make.
-N_TRAIN = 1150  # dialogues, spread evenly over the situations
+N_TRAIN = 1700  # dialogues, spread evenly over the situations
 N_TEXTS = 100  # short texts for pretraining
 ZH_SHARE = 0.65
 PLAIN_SHARE = 0.65  # of the dialogues, whatever the wording

@@ -21,13 +21,13 @@ N_TEXTS = {
     "counting": 900,
 }
 N_TRAIN = {
-    "addition": 3600,
-    "subtraction": 4400,
-    "comparison": 2600,
-    "sorting": 3400,
-    "calendar": 2800,
-    "parity": 1000,
-    "counting": 2600,
+    "addition": 5000,
+    "subtraction": 7000,
+    "comparison": 3200,
+    "sorting": 5000,
+    "calendar": 4000,
+    "parity": 900,
+    "counting": 3000,
 }
 N_HELDOUT = {
     "addition": 48,
@@ -291,20 +291,38 @@ def _day_names(lang, day):
 
 
 def weekday_line(lang, day, n, after):
-    """ "星期三的 5 天后是星期一。" """
+    """Counted on the fingers, so that every step is the next day: "星期六往后数：1 星期日，2 星期一。是星期一。" """
     end = (day + n) % 7 if after else (day - n) % 7
-    names = WEEKDAYS[lang]
-    if lang == "zh":
-        return f"{names[day]}的 {n} 天{'后' if after else '前'}是{names[end]}。", end
-    return f"{n} day{'s' * (n > 1)} {'after' if after else 'before'} {names[day]} is {names[end]}.", end
+    return _counted(lang, [WEEKDAYS[lang][(day + (i if after else -i)) % 7] for i in range(n + 1)], after), end
 
 
 def month_line(lang, month, n):
-    """ "三月的 4 个月后是七月。" """
-    end, names = (month + n) % 12, MONTHS[lang]
+    """ "Count forward from June: 1 July, 2 August. It is August." """
+    return _counted(lang, [MONTHS[lang][(month + i) % 12] for i in range(n + 1)], True), (month + n) % 12
+
+
+def _plain_day(lang, day, n, after):
+    """The same without the counting: "星期六的 2 天后是星期一。" """
+    names, end = WEEKDAYS[lang], (day + n) % 7 if after else (day - n) % 7
     if lang == "zh":
-        return f"{names[month]}的 {n} 个月后是{names[end]}。", end
-    return f"{n} month{'s' * (n > 1)} after {names[month]} is {names[end]}.", end
+        return f"{names[day]}的 {n} 天{'后' if after else '前'}是{names[end]}。"
+    return f"{n} day{'s' * (n > 1)} {'after' if after else 'before'} {names[day]} is {names[end]}."
+
+
+def _plain_month(lang, month, n):
+    names, end = MONTHS[lang], (month + n) % 12
+    if lang == "zh":
+        return f"{names[month]}的 {n} 个月后是{names[end]}。"
+    return f"{n} month{'s' * (n > 1)} after {names[month]} is {names[end]}."
+
+
+def _counted(lang, names, after):
+    start, *passed = names
+    if lang == "zh":
+        steps = "，".join(f"{i} {name}" for i, name in enumerate(passed, 1))
+        return f"{start}往{'后' if after else '前'}数：{steps}。是{passed[-1]}。"
+    steps = ", ".join(f"{i} {name}" for i, name in enumerate(passed, 1))
+    return f"Count {'forward' if after else 'back'} from {start}: {steps}. It is {passed[-1]}."
 
 
 def _make_calendar(rng, lang, item, form):
@@ -326,14 +344,15 @@ def _make_calendar(rng, lang, item, form):
         if lang == "zh":
             word = word.replace("星期", rng.choice(["星期", "星期", "周"]))
             word = "星期天" if word == "星期日" and rng.random() < 0.4 else word
-        answers = [reply, *_day_names(lang, end)]
+        answers = [reply, *_day_names(lang, end), _plain_day(lang, start, n, after)]
         text = form.format(w=word, n=number)
     else:
         reply, end = month_line(lang, start, n)
         word = MONTHS[lang][start]
         if lang == "zh" and rng.random() < 0.3:
             word = f"{start + 1}月"
-        answers = [reply, MONTHS[lang][end], f"{end + 1} 月" if lang == "zh" else f"It is {MONTHS[lang][end]}"]
+        short = [f"{end + 1} 月"] if lang == "zh" else [f"It is {MONTHS[lang][end]}"]
+        answers = [reply, MONTHS[lang][end], *short, _plain_month(lang, start, n)]
         text = form.format(m=word, n=number)
     return text[:1].upper() + text[1:] if lang == "en" else text, reply, answers
 
@@ -720,13 +739,12 @@ def _write_calendar(rng, lang, pool, skill):
         return rng.choice(general)
     if kind == "weekday":
         line, end = weekday_line(lang, start, n, after)
-        walk = [names[(start + (i if after else -i)) % 7] for i in range(1, n + 1)]
         if lang == "zh":
             way = "后" if after else "前"
             says = [
                 line,
                 f"今天是{names[start]}，{n} 天{way}是{names[end]}。",
-                f"从{names[start]}往{way}数 {n} 天：{'、'.join(walk)}。{line}",
+                f"{_plain_day(lang, start, n, after)}{line}",
                 f"{names[start]}{'之后' if after else '之前'}的第 {n} 天是{names[end]}。",
                 f"假如今天是{names[start]}，{HAN[n]}天{'以后' if after else '以前'}会是{names[end]}。{line}",
             ]
@@ -738,19 +756,18 @@ def _write_calendar(rng, lang, pool, skill):
                 line,
                 f"Today is {names[start]}. "
                 + (f"In {day} it is {names[end]}." if after else f"{day} ago it was {names[end]}."),
-                f"Count {day} {'forward' if after else 'back'} from {names[start]}: {', '.join(walk)}. {line}",
+                f"{_plain_day(lang, start, n, after)} {line}",
                 f"{day} {'after' if after else 'before'} {names[start]} we have {names[end]}.",
             ]
             if n == 1:
                 says.append(f"If today is {names[start]}, {'tomorrow is' if after else 'yesterday was'} {names[end]}.")
     else:
         line, end = month_line(lang, start, n)
-        walk = [names[(start + i) % 12] for i in range(1, n + 1)]
         if lang == "zh":
             says = [
                 line,
                 f"现在是{names[start]}，再过 {n} 个月是{names[end]}。",
-                f"从{names[start]}往后数 {n} 个月：{'、'.join(walk)}。{line}",
+                f"{_plain_month(lang, start, n)}{line}",
                 f"假如这个月是{names[start]}，{HAN[n]}个月以后会是{names[end]}。{line}",
                 f"{start + 1} 月过 {n} 个月是 {end + 1} 月，也就是{names[end]}。",
             ]
@@ -759,7 +776,7 @@ def _write_calendar(rng, lang, pool, skill):
             says = [
                 line,
                 f"It is {names[start]} now. In {month} it is {names[end]}.",
-                f"Count {month} forward from {names[start]}: {', '.join(walk)}. {line}",
+                f"{_plain_month(lang, start, n)} {line}",
                 f"{month} after {names[start]} we have {names[end]}.",
             ]
     return rng.choice(says)

@@ -7,7 +7,7 @@ held-out set, which share their key words with the training wordings but are oth
 import re
 
 # How much to make.
-N_TRAIN = 3800  # dialogues, spread evenly over the intents
+N_TRAIN = 5400  # dialogues, spread evenly over the intents
 N_TEXTS = 520  # short texts for pretraining
 ZH_SHARE = 0.65
 OPENER_SHARE, CLOSER_SHARE = 0.25, 0.1  # of the user's turns

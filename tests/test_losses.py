@@ -1,0 +1,160 @@
+"""Losses: each against its formula written out token by token in float64, values and gradients; and in chunks."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from trainer import losses
+from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
+
+B, T, C, V = 3, 5, 8, 11
+
+
+@pytest.fixture(params=[2, 512], ids=["many-chunks", "one-chunk"])
+def chunk(request, monkeypatch):
+    monkeypatch.setattr(losses, "HEAD_CHUNK", request.param)
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed), requires_grad=True)
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    """hidden states, head, and answers of 3, 1 and 0 tokens."""
+    mask = torch.tensor([[0, 1, 1, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]], dtype=torch.float32)
+    targets = torch.arange(B * T).view(B, T) % V
+    return {"hidden": random(B, T, C, seed=0), "head": random(V, C, seed=1), "targets": targets, "loss_mask": mask}
+
+
+def log_prob(batch, b: int, t: int) -> torch.Tensor:
+    """log softmax(head @ hidden)[target], written out."""
+    logits = batch["head"] @ batch["hidden"][b, t]
+    return logits[batch["targets"][b, t]] - logits.exp().sum().log()
+
+
+def assert_same(value, expected, *inputs) -> None:
+    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+    grads, wanted_grads = (torch.autograd.grad(x, inputs, retain_graph=True) for x in (value, expected))
+    for got, wanted in zip(grads, wanted_grads, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_token_cross_entropy(batch, weighted, chunk):
+    if weighted:
+        batch["loss_mask"][0, 2] = 10.0  # a tag
+    expected = sum(
+        -float(batch["loss_mask"][b, t]) * log_prob(batch, b, t)
+        for b in range(B) for t in range(T) if batch["loss_mask"][b, t]
+    )  # fmt: skip
+    assert_same(token_cross_entropy(**batch, weighted=weighted), expected, batch["hidden"], batch["head"])
+
+
+def test_sequence_log_probs(batch, chunk):
+    found = sequence_log_probs(**batch)
+    expected = [sum(log_prob(batch, 0, t) for t in (1, 2, 3)), log_prob(batch, 1, 4)]
+    assert found.shape == (B,) and found[2] == 0
+    for row in (0, 1):
+        assert_same(found[row], expected[row], batch["hidden"], batch["head"])
+
+
+def test_dpo_loss_is_equation_7():
+    log_probs = [random(4, seed=seed) for seed in range(4)]
+    beta = 0.3
+    values, chosen, rejected = dpo_loss(*log_probs, beta)
+    for i in range(4):
+        pc, pr, rc, rr = (x[i].item() for x in log_probs)
+        margin = beta * ((pc - rc) - (pr - rr))
+        assert values[i].item() == pytest.approx(math.log(1 + math.exp(-margin)), rel=1e-12)
+        assert (chosen[i].item(), rejected[i].item()) == pytest.approx((beta * (pc - rc), beta * (pr - rr)))
+        # d loss / d log pi(chosen) = -beta sigmoid(-margin), and the opposite for the rejected answer
+        grads = torch.autograd.grad(values[i], log_probs, retain_graph=True)
+        pull = beta / (1 + math.exp(margin))
+        signs = [-1, 1, 1, -1]
+        assert [g[i].item() for g in grads] == pytest.approx([sign * pull for sign in signs], rel=1e-12)
+
+
+def test_label_smoothing_mixes_in_the_swapped_pair():
+    pc, pr, rc, rr = (random(4, seed=seed) for seed in range(4))
+    smoothed, right = (dpo_loss(pc, pr, rc, rr, 0.3, smoothing)[0] for smoothing in (0.2, 0.0))
+    swapped = dpo_loss(pr, pc, rr, rc, 0.3)[0]
+    torch.testing.assert_close(smoothed, 0.8 * right + 0.2 * swapped)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_unmoved_policy_has_loss_ln_2(smoothing):
+    chosen, rejected = random(4, seed=0), random(4, seed=1)
+    values = dpo_loss(chosen, rejected, chosen, rejected, 0.1, smoothing)[0]
+    assert values.tolist() == pytest.approx([math.log(2)] * 4, rel=1e-12)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_token_kl(batch, temperature, reverse, chunk):
+    """Written out, and torch's own kl_div; a wider teacher, which gets no gradient."""
+    teacher_hidden, teacher_head = random(B, T, C + 3, seed=2), random(V, C + 3, seed=3)
+    hidden, head, mask = batch["hidden"], batch["head"], batch["loss_mask"]
+    kl = token_kl(hidden, head, teacher_hidden, teacher_head, mask, temperature, reverse)
+    expected, torch_own = 0.0, 0.0
+    for b, t in mask.nonzero().tolist():
+        q = ((head @ hidden[b, t]) / temperature).softmax(0)
+        p = ((teacher_head @ teacher_hidden[b, t]) / temperature).softmax(0)
+        if reverse:
+            p, q = q, p
+        expected = expected + temperature**2 * sum(p[v] * (p[v].log() - q[v].log()) for v in range(V))
+        torch_own = torch_own + temperature**2 * F.kl_div(q.log(), p.log(), reduction="sum", log_target=True)
+    assert_same(kl, expected, hidden, head)
+    assert_same(kl, torch_own, hidden, head)
+    assert kl > 0
+    assert torch.autograd.grad(kl, (teacher_hidden, teacher_head), allow_unused=True) == (None, None)
+
+
+def test_kl_of_a_network_to_itself_is_zero(batch):
+    kl = token_kl(batch["hidden"], batch["head"], batch["hidden"], batch["head"], batch["loss_mask"], 2.0)
+    assert kl.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_nothing_to_learn_is_zero_with_a_gradient_for_every_parameter(batch):
+    """A rank without samples still has to send gradients to the others."""
+    batch["loss_mask"].zero_()
+    hidden, head = batch["hidden"], batch["head"]
+    for value in (
+        token_cross_entropy(**batch), token_cross_entropy(**batch, weighted=True), sequence_log_probs(**batch).sum(),
+        token_kl(hidden, head, hidden, head, batch["loss_mask"]),
+    ):  # fmt: skip
+        assert value == 0 and not torch.autograd.grad(value, head)[0].any()
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the size of the largest tensor that any operation makes."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                self.numel = max(self.numel, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "log-probs", "kl"])
+def test_the_logits_of_a_batch_never_exist(monkeypatch, loss):
+    """Neither forward nor backward makes a tensor of more than a chunk's logits."""
+    monkeypatch.setattr(losses, "HEAD_CHUNK", 16)
+    rows, vocabulary = 128, 64
+    hidden, head = (torch.randn(*s, C, requires_grad=True) for s in ((2, rows // 2), (vocabulary,)))
+    targets, mask = torch.zeros(2, rows // 2, dtype=torch.long), torch.ones(2, rows // 2)
+    with LargestTensor() as largest:
+        if loss == "cross-entropy":
+            value = token_cross_entropy(hidden, head, targets, mask)
+        elif loss == "log-probs":
+            value = sequence_log_probs(hidden, head, targets, mask).sum()
+        else:
+            value = token_kl(hidden, head, hidden * 2, head, mask)
+        value.backward()
+    assert 0 < largest.numel <= 16 * vocabulary < rows * vocabulary

@@ -1,0 +1,234 @@
+"""The stages after SFT, as users run them: real processes, dense and mixture of experts, on one rank and on two."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from preloaded import run_preloaded
+
+from model.model_lora import load_lora
+from model.weights import file_hash, load_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = ["--optimizer", "adamw", "--max_steps", 6, "--seed", 7, "--log_interval", 1, "--max_seq_len", 64]
+SIZE = ["--hidden_size", 32, "--num_hidden_layers", 1]
+# stage: (script, data, its own flags, the name of what it writes)
+STAGES = {
+    "lora": ("train_lora.py", "sft", ["--lora_name", "a", "--lora_dropout", "0.1"], "lora/a_32"),
+    "dpo": ("train_dpo.py", "dpo", ["--learning_rate", "1e-3"], "rlhf_32"),
+    "distillation": ("train_distillation.py", "sft", [*SIZE, "--kl", "reverse"], "full_dist_32"),
+    "reason": ("train_distill_reason.py", "reason", [], "reason_32"),
+}
+
+
+def conversation(number: int, said: str) -> list[dict]:
+    question = f"{number} 的后面是几？" + "请说。" * (number % 4)  # of unlike length
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
+
+
+def lines(kind: str) -> list[dict]:
+    if kind == "sft":
+        return [{"conversations": conversation(i, f"是 {i + 1}。")} for i in range(60)]
+    if kind == "reason":
+        form = "<think>\n{} 加 1。\n</think>\n<answer>\n{}\n</answer>"
+        return [{"conversations": conversation(i, form.format(i, i + 1))} for i in range(60)]
+    return [{"chosen": conversation(i, f"是 {i + 1}。"), "rejected": conversation(i, "不知道！")} for i in range(60)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for kind in ("sft", "dpo", "reason"):
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines(kind))
+        (folder / f"{kind}.jsonl").write_text(text, "utf-8")
+    return folder
+
+
+def train(script: str, *flags) -> subprocess.CompletedProcess:
+    done = run_preloaded(ROOT / "trainer" / script, *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def run_stage(name: str, data: Path, out_dir: Path, moe: int, *flags, launch=train) -> subprocess.CompletedProcess:
+    script, kind, own, _ = STAGES[name]
+    places = ["--data_path", data / f"{kind}.jsonl", "--out_dir", out_dir, "--use_moe", moe]
+    return launch(script, *places, *STEPS, *own, "--batch_size", 8, *flags)
+
+
+def torchrun(script: str, *flags) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
+    command = [str(word) for word in (*launcher, ROOT / "trainer" / script, *flags)]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def records(out_dir: Path, name: str) -> list[dict]:
+    return [json.loads(line) for line in (out_dir / "metrics" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    states = [torch.load(path, weights_only=True) for path in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    return all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["dense", "moe"])
+def trained(request, data, tmp_path_factory) -> tuple[int, Path, dict[str, str]]:
+    """(use_moe, a folder in which every stage ran six steps on the same SFT weight, what each printed)."""
+    moe, out_dir = request.param, tmp_path_factory.mktemp("out")
+    flags = ["--from_weight", "none", "--hidden_size", 32, "--num_hidden_layers", 2, "--use_moe", moe]
+    train("train_full_sft.py", *flags, *STEPS, "--data_path", data / "sft.jsonl", "--out_dir", out_dir)
+    before = file_hash(weight(out_dir, "full_sft_32", moe))
+    printed = {name: run_stage(name, data, out_dir, moe).stdout for name in STAGES}
+    assert file_hash(weight(out_dir, "full_sft_32", moe)) == before
+    return moe, out_dir, printed
+
+
+def weight(out_dir: Path, name: str, moe: int) -> Path:
+    return out_dir / f"{name}{'_moe' if moe else ''}.pth"
+
+
+def test_every_stage_writes_what_it_promises(trained):
+    moe, out_dir, printed = trained
+    sft = file_hash(weight(out_dir, "full_sft_32", moe))
+    for name, (*_, result) in STAGES.items():
+        path = weight(out_dir, result, moe)
+        info = json.loads(path.with_suffix(".json").read_text())
+        assert info["stage"] == name and info["step"] == 6 and info["sha256"] == file_hash(path)
+        training = [r for r in records(out_dir, path.stem if name != "lora" else f"lora/{path.stem}") if "loss" in r]
+        assert training[-1]["loss"] < training[0]["loss"]
+        assert ("aux_loss" in training[0]) == bool(moe)
+        if name != "reason":
+            assert list(info["origin"].values()) == [sft]
+    assert "rlhf_32" in printed["reason"]  # which goes before full_sft
+    assert "trained: " in printed["lora"] and "trained: " not in printed["dpo"]
+
+
+def test_dpo_starts_at_ln_2_and_reports_what_it_does(trained):
+    moe, out_dir, _ = trained
+    figures = records(out_dir, weight(out_dir, "rlhf_32", moe).stem)
+    validations = [r for r in figures if "val_loss" in r]
+    first = next(r for r in figures if "loss" in r)
+    assert first["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert validations[0]["val_loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert abs(validations[0]["val_kl_to_reference"]) < 1e-6 < validations[-1]["val_kl_to_reference"]
+    assert validations[-1]["val_reward_margin"] > 0 and validations[-1]["val_reward_accuracy"] == 1
+    assert validations[-1]["val_chosen_logp"] > validations[0]["val_chosen_logp"] - 5
+    assert "val_bits_per_byte" not in validations[0]
+
+
+def test_an_adapter_file_on_the_base_gives_the_trained_network(trained, tokenizer):
+    """What is in the file is the adapter alone, a few percent, and the validation of the run can be had from it."""
+    moe, out_dir, _ = trained
+    base, path = weight(out_dir, "full_sft_32", moe), weight(out_dir, "lora/a_32", moe)
+    assert all(".lora." in key for key in torch.load(path, weights_only=True))
+    model, _ = load_weights(base, tokenizer)
+    ids = torch.arange(40)[None]
+    with torch.no_grad():
+        before = model.eval()(ids).logits
+        load_lora(model, path)
+        assert (model.eval()(ids).logits - before).abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["lora", "distillation"])
+def test_two_ranks_train_a_mixture_of_experts(trained, data, tmp_path, name):
+    """Frozen parameters, and a teacher that DDP does not know of."""
+    moe, out_dir, _ = trained
+    if not moe:
+        pytest.skip("the mixture of experts is the harder case")
+    shutil.copytree(out_dir, tmp_path / "out")
+    run_stage(name, data, tmp_path / "out", 1, "--batch_size", 4, launch=torchrun)
+    result = weight(Path(), STAGES[name][-1], 1).with_suffix("")
+    one, two = (records(folder, str(result)) for folder in (out_dir, tmp_path / "out"))
+    last = [next(r["val_loss"] for r in reversed(figures) if "val_loss" in r) for figures in (one, two)]
+    assert last[1] == pytest.approx(last[0], abs=1e-4 if name == "distillation" else 0.05)  # LoRA's has dropout
+
+
+def test_two_ranks_equal_one_dpo(trained, data, tmp_path):
+    """Also the reference that they compute together."""
+    moe, out_dir, _ = trained
+    if moe:
+        pytest.skip("dense says it all")
+    shutil.copy(out_dir / "full_sft_32.pth", tmp_path)
+    shutil.copy(out_dir / "full_sft_32.json", tmp_path)
+    run_stage("dpo", data, tmp_path, 0, "--batch_size", 4, launch=torchrun)
+    for one, two in zip(records(out_dir, "rlhf_32"), records(tmp_path, "rlhf_32"), strict=True):
+        for key in ("loss", "reward_margin", "chosen_logp", "val_loss", "val_reward_margin", "val_rejected_logp"):
+            assert (key in one) == (key in two)
+            assert two.get(key, 0) == pytest.approx(one.get(key, 0), abs=1e-4)
+
+
+def test_the_reference_is_computed_once(trained, data, tmp_path):
+    moe, out_dir, _ = trained
+    if moe:
+        pytest.skip("dense says it all")
+    shutil.copytree(out_dir, tmp_path / "out")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/cache").glob("reference_*.npy")}
+    assert len(before) == 2  # of the training pairs and of the held-out ones
+    run_stage("dpo", data, tmp_path / "out", moe, "--save_weight", "again", "--beta", 0.2)
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/cache").glob("reference_*.npy")}
+    assert after == before
+    run_stage("dpo", data, tmp_path / "out", moe, "--save_weight", "more", "--from_weight", "again")
+    assert len(list((tmp_path / "out/cache").glob("reference_*.npy"))) == 4
+
+
+@pytest.mark.parametrize("name", ["lora", "dpo"])
+def test_resumed_equals_uninterrupted(trained, data, tmp_path, name):
+    """From the state in the middle, bit for bit: with dropout in the adapter, with DPO's reference the start weight."""
+    moe, out_dir, _ = trained
+    if moe:
+        pytest.skip("dense says it all")
+    cut, (*_, result) = tmp_path / "out", STAGES[name]
+    shutil.copytree(out_dir, cut)
+    run_stage(name, data, cut, moe, "--save_interval", 3)
+    assert same_weights(cut / f"{result}.pth", out_dir / f"{result}.pth")
+    state = cut / "checkpoints" / f"{result}.pt"
+    state.with_suffix(".previous.pt").replace(state)  # of step 3
+    (cut / f"{result}.pth").unlink()
+    run_stage(name, data, cut, moe, "--save_interval", 3, "--from_resume", 1)
+    assert same_weights(cut / f"{result}.pth", out_dir / f"{result}.pth")
+    assert [r["loss"] for r in records(cut, result) if "loss" in r] == [
+        r["loss"] for r in records(out_dir, result) if "loss" in r
+    ]
+    script, kind, own, _ = STAGES[name]
+    flags = ["--data_path", data / f"{kind}.jsonl", "--out_dir", cut, *STEPS, *own, "--batch_size", 8]
+    refused = run_preloaded(
+        ROOT / "trainer" / script, *flags, "--from_resume", 1, "--from_weight", cut / "reason_32.pth"
+    )
+    assert refused.returncode == 1 and ("reference weight" if name == "dpo" else "base weight") in refused.stderr
+
+
+def test_the_results_answer(data, trained, tmp_path):
+    """Talking to a DPO weight, to one with an adapter on top, and to a reasoning weight, thought and answer apart."""
+    moe, out_dir, _ = trained
+    if moe:
+        pytest.skip("dense says it all")
+    for flags in (["--model_mode", 2], ["--lora_name", "a"]):
+        done = run_preloaded(ROOT / "eval_model.py", "--out_dir", out_dir, "--max_seq_len", 40, "--auto", 1, *flags)
+        assert done.returncode == 0 and "你好" in done.stdout, done.stderr
+    one = {"conversations": conversation(1, "<think>\n1 加 1。\n</think>\n<answer>\n2\n</answer>")}
+    (tmp_path / "one.jsonl").write_text((json.dumps(one) + "\n") * 32)
+    flags = ["--data_path", tmp_path / "one.jsonl", "--out_dir", out_dir, "--save_weight", "reason_by_heart"]
+    flags += ["--learning_rate", "2e-2", "--epochs", 20, "--eval_interval", 80, "--max_seq_len", 64]
+    train("train_distill_reason.py", *flags, "--from_weight", "full_sft")
+    prompt = one["conversations"][0]["content"]
+    flags = ["--weight", out_dir / "reason_by_heart_32.pth", "--model_mode", 3]
+    for stream in (0, 1):
+        done = run_preloaded(ROOT / "eval_model.py", *flags, "--prompt", prompt, "--stream", stream)
+        assert done.stdout == "[thought]\n1 加 1。\n\n[answer]\n2\n\n", done.stderr
+    question = {"category": "a", "messages": one["conversations"][:1], "answers": ["2"]}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(question) + "\n")
+    score = ["--score", "--score_data", tmp_path / "questions.jsonl", "--score_json", tmp_path / "score.json"]
+    done = run_preloaded(ROOT / "eval_model.py", *flags, *score)
+    table = json.loads((tmp_path / "score.json").read_text())
+    assert (table["score"], table["well_formed"]) == (100, 100), done.stderr

@@ -1,0 +1,146 @@
+"""Objectives: a model joined with its loss in one module, which is what DDP wraps, so that every parameter is read
+inside its forward.
+
+`forward(batch)` gives named sums and `counts(batch)` what each is divided by. The engine divides by the count over the
+whole optimizer step, trains on the sum of all that have a gradient, and reports the others too.
+"""
+
+import torch
+from torch import nn
+
+from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
+
+
+class Objective(nn.Module):
+    """What the stages share. A subclass says what it counts (`n_items`) and gives its sums (`sums`)."""
+
+    figures: tuple[str, ...] = ("loss",)  # names of the sums, all divided by `n_items`
+    text_loss: str | None = "loss"  # the one that is plain cross-entropy of the text: bits per byte come from it
+
+    def __init__(self, model, origin: dict[str, str] | None = None):
+        """`origin` (what -> hash of a file) names other weights that shape the result; a resumed run must agree."""
+        super().__init__()
+        self.model, self.origin = model, origin or {}
+
+    def n_items(self, batch: dict[str, torch.Tensor]) -> float:
+        """Target tokens, unweighted."""
+        return float((batch["loss_mask"] > 0).sum())
+
+    def sums(self, hidden: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """hidden (B, T, C) -> one scalar per name in `figures`, detached where it is only to be reported."""
+        raise NotImplementedError
+
+    def counts(self, batch: dict[str, torch.Tensor]) -> dict[str, float]:
+        counts = dict.fromkeys(self.figures, self.n_items(batch))
+        if self.model.config.use_moe:
+            counts["aux_loss"] = float(n_sequences(batch))
+        return counts
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        out = decode(self.model, batch)
+        sums = self.sums(out.last_hidden_state, batch)
+        if self.model.config.use_moe:
+            sums["aux_loss"] = out.aux_loss * n_sequences(batch)
+        return sums
+
+    def prepare(self, trainer) -> None:
+        """Called once, on every rank, before the first step and before a resumed state is read."""
+
+    def more_figures(self, trainer) -> dict[str, float]:
+        """What a validation reports beside the sums; every rank calls it and gets the same."""
+        return {}
+
+
+def decode(model, batch: dict[str, torch.Tensor]):
+    """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts."""
+    return model.model(**{k: batch[k] for k in ("input_ids", "attention_mask", "position_ids") if k in batch})
+
+
+def n_sequences(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Rows of a batch that hold any text."""
+    if "attention_mask" in batch:
+        return batch["attention_mask"].any(dim=1).sum()
+    return torch.tensor(len(batch["input_ids"]))
+
+
+class LanguageModelObjective(Objective):
+    """Next-token prediction. `weighted`: the mask holds weights other than 0 and 1."""
+
+    def __init__(self, model, weighted: bool = False, origin: dict[str, str] | None = None):
+        super().__init__(model, origin)
+        self.weighted = weighted
+        if weighted:
+            self.text_loss = None  # a stressed token counts several times
+
+    def sums(self, hidden, batch):
+        head = self.model.lm_head.weight
+        return {"loss": token_cross_entropy(hidden, head, batch["targets"], batch["loss_mask"], self.weighted)}
+
+
+class PreferenceObjective(Objective):
+    """DPO on batches of dataset/batching.py's PairCollate: the chosen rows first, then as many rejected ones.
+
+    `reference` (B, 2) in the batch holds the starting weights' log-probabilities, so no second model is in memory.
+    Everything is per pair; with `length_normalised` an answer's log-probability is its mean over tokens.
+    """
+
+    figures = ("loss", "reward_margin", "reward_accuracy", "chosen_logp", "rejected_logp")
+    text_loss = None
+
+    def __init__(
+        self, model, beta: float, label_smoothing: float = 0.0, length_normalised: bool = False, origin=None
+    ):  # fmt: skip
+        super().__init__(model, origin)
+        self.beta, self.label_smoothing, self.length_normalised = beta, label_smoothing, length_normalised
+
+    def n_items(self, batch):
+        return float(self.lengths(batch)[0].count_nonzero())
+
+    @staticmethod
+    def lengths(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(2, B): answer tokens of the chosen and of the rejected rows; 0 in a row that is all padding."""
+        return (batch["loss_mask"] > 0).sum(dim=1).view(2, -1)
+
+    def log_probs(self, hidden: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(2, B): log-probability of the chosen and of the rejected answers."""
+        return sequence_log_probs(hidden, self.model.lm_head.weight, batch["targets"], batch["loss_mask"]).view(2, -1)
+
+    def sums(self, hidden, batch):
+        policy, reference = self.log_probs(hidden, batch), batch["reference"].T
+        lengths = self.lengths(batch)
+        if self.length_normalised:
+            policy, reference = policy / lengths.clamp(min=1), reference / lengths.clamp(min=1)
+        losses, chosen, rejected = dpo_loss(*policy, *reference, self.beta, self.label_smoothing)
+        margins, is_pair = (chosen - rejected).detach(), lengths[0] > 0
+        accuracy = (margins.sign() + 1) / 2  # a tie is half right
+        each = (losses, margins, accuracy, *policy.detach())
+        return {name: (values * is_pair).sum() for name, values in zip(self.figures, each, strict=True)}
+
+
+class DistillationObjective(Objective):
+    """The student learns from the labels and from the teacher's whole distribution:
+
+    loss = alpha * cross-entropy + (1 - alpha) * T^2 KL        (Hinton et al. 2015, section 2)
+    """
+
+    figures = ("loss", "cross_entropy", "kl")
+    text_loss = "cross_entropy"
+
+    def __init__(self, model, teacher, alpha: float, temperature: float, reverse: bool = False, origin=None):
+        super().__init__(model, origin)
+        # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
+        self.frozen = (teacher.eval().requires_grad_(False),)
+        self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
+
+    def prepare(self, trainer) -> None:
+        self.frozen[0].to(trainer.world.device)
+
+    def sums(self, hidden, batch):
+        (teacher,), mask = self.frozen, batch["loss_mask"]
+        with torch.no_grad():
+            teacher_hidden = decode(teacher, batch).last_hidden_state
+        head, teacher_head = self.model.lm_head.weight, teacher.lm_head.weight
+        hard = token_cross_entropy(hidden, head, batch["targets"], mask)
+        soft = token_kl(hidden, head, teacher_hidden, teacher_head, mask, self.temperature, self.reverse)
+        loss = self.alpha * hard + (1 - self.alpha) * soft
+        return {"loss": loss, "cross_entropy": hard.detach(), "kl": soft.detach()}

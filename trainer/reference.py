@@ -1,0 +1,99 @@
+"""DPO's reference, the weights that training began with, without a second model in memory while training.
+
+Its log-probabilities of all pairs are computed once, before the first step, and kept in a file beside the token cache.
+At a validation the reference is loaded for a moment, to measure how far the policy has moved away from it.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dataset.lm_dataset import DPODataset
+from model.weights import file_hash, load_weights, tokenizer_hash, write_atomically
+from trainer.losses import token_kl
+from trainer.objectives import PreferenceObjective, decode
+
+CACHE_FORMAT = 1  # raise it when the meaning of the cached numbers changes
+KL_PROMPTS, KL_TOKENS = 32, 64  # held-out prompts, and tokens of a sampled answer: little beside a validation's loss
+
+
+def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODataset, weight_hash: str) -> np.ndarray:
+    """(samples, 2) float32: log-probabilities of every chosen and rejected answer under the objective's model.
+
+    From `out/cache/reference_….npy` when this weight has read these pairs before; else the ranks share the work, and
+    rank 0 writes the file.
+    """
+    identity = f"{CACHE_FORMAT} {weight_hash} {tokenizer_hash(trainer.tokenizer)} {data.fingerprint} "
+    identity += f"{data.max_length} {trainer.dtype} "
+    key = hashlib.sha256(identity.encode() + data.kept.astype(np.int64).tobytes()).hexdigest()[:16]
+    path = trainer.out_dir / "cache" / f"reference_{key}.npy"
+    if all(trainer.world.gather(path.is_file())):  # all or none: the computation needs every rank
+        return np.load(path)
+    log_probs = compute_log_probs(trainer, objective, data)
+    if trainer.world.is_main:
+
+        def write(temporary: Path) -> None:
+            with open(temporary, "wb") as file:
+                np.save(file, log_probs)
+
+        write_atomically(path, write)
+    return log_probs
+
+
+@torch.no_grad()
+def compute_log_probs(trainer, objective: PreferenceObjective, data: DPODataset) -> np.ndarray:
+    world, size = trainer.world, trainer.options.batch_size
+    objective.eval()
+    result = torch.zeros(len(data), 2, device=world.device)
+    own = np.argsort(data.lengths, kind="stable")[world.rank :: world.world_size]  # pairs of like length together
+    for start in range(0, len(own), size):
+        chosen = own[start : start + size]
+        batch = trainer.collate([data[int(i)] for i in chosen])
+        batch = {name: value.to(world.device) for name, value in batch.items()}
+        with trainer.autocast:
+            hidden = decode(objective.model, batch).last_hidden_state
+            result[torch.from_numpy(chosen).to(world.device)] = objective.log_probs(hidden, batch).T
+    return world.sum(result).cpu().numpy()  # each pair is 0 on all ranks but one
+
+
+@torch.no_grad()
+def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
+    """KL(policy || reference) in nats per answer, estimated on answers that the policy samples to held-out prompts.
+
+    Averages sum_t KL(pi(. | prompt, y_<t) || ref(. | prompt, y_<t)) over y ~ pi: the chain rule of KL, whose spread is
+    far smaller than that of log pi(y) - log ref(y). Answers end after KL_TOKENS.
+    """
+    world, policy, data = trainer.world, trainer.model, trainer.val_data
+    prompts = [data.prompt(i) for i in range(world.rank, min(KL_PROMPTS, len(data)), world.world_size)]
+    total = torch.zeros(2, device=world.device)
+    if prompts:
+        if file_hash(weight) != weight_hash:
+            raise ValueError(f"{weight}: it changed since this run began, and is its reference: put it back")
+        reference = load_weights(weight)[0].eval().to(world.device)
+        cuda = [world.device] if world.device.type == "cuda" else []
+        with trainer.autocast, torch.random.fork_rng(cuda):  # training's own noise goes on as if nothing had happened
+            torch.manual_seed(trainer.options.seed + world.rank)
+            batch = sample_answers(policy, trainer.tokenizer, prompts, world.device)
+            hidden, reference_hidden = (decode(model, batch).last_hidden_state for model in (policy, reference))
+            head, reference_head = policy.lm_head.weight, reference.lm_head.weight
+            # the reference in the teacher's place, so that `reverse` is KL(policy || reference)
+            kl = token_kl(hidden, head, reference_hidden, reference_head, batch["loss_mask"], reverse=True)
+        total = torch.tensor([float(kl), len(prompts)], device=world.device)
+    kl, n_answers = world.sum(total).tolist()
+    return kl / max(1.0, n_answers)
+
+
+def sample_answers(model, tokenizer, prompts: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
+    """An answer to each prompt at temperature 1 from the whole distribution, as a batch whose loss_mask covers them."""
+    padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(device)
+    ids = model.generate(
+        **padded, max_new_tokens=KL_TOKENS, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    ended = ids[:, padded["input_ids"].shape[1] :] == tokenizer.eos_token_id
+    is_answer = (ended.cumsum(dim=1) - ended.long() == 0).long()  # up to the first end, which belongs to it
+    text = torch.cat((padded["attention_mask"], is_answer), dim=1)
+    mask = torch.cat((torch.zeros_like(padded["attention_mask"]), is_answer), dim=1)
+    return {"input_ids": ids[:, :-1], "attention_mask": text[:, :-1], "loss_mask": mask[:, 1:].float()}

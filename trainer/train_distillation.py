@@ -1,0 +1,58 @@
+"""White-box distillation: a small network learns from a larger one's whole distribution over the next token.
+
+    python trainer/train_distillation.py --hidden_size 256            # a new student, taught by out/full_sft_*.pth
+    python trainer/train_distillation.py --from_weight pretrain --teacher_weight out/full_sft_768.pth
+
+Reads {"conversations": …} lines; teacher and student are compared on the answers' tokens alone. The teacher's sizes
+come from its .json, its vocabulary must be the student's. Writes out/full_dist_{hidden_size}[_moe].pth.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from trainer.options import TrainOptions, flag, parse_options, require, run  # noqa: E402
+
+
+@dataclass
+class DistillationOptions(TrainOptions):
+    teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
+    alpha: float = flag(0.5, "weight of the data's own labels; 1 - alpha is the teacher's")
+    temperature: float = flag(1.5, "both distributions are softened by it")
+    kl: str = flag("forward", "forward: cover what the teacher may say; reverse: avoid what it would not",
+                   choices=["forward", "reverse"])  # fmt: skip
+    save_weight: str = flag("full_dist", "name of the weight that is written")
+    batch_size: int = flag(16, "conversations per device and micro-batch")
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(0 <= self.alpha <= 1, f"--alpha {self.alpha}: it must lie in [0, 1]")
+        require(0 < self.temperature < float("inf"), f"--temperature {self.temperature}: it must be positive")
+
+
+def main() -> None:
+    options = parse_options(DistillationOptions, "Let a small MiniMind learn from a larger one.")
+
+    from dataset.lm_dataset import SFTDataset
+    from model.weights import WeightError, file_hash, find_weight, load_weights
+    from trainer.objectives import DistillationObjective
+    from trainer.stage import run_stage
+
+    def make_objective(model, tokenizer, options):
+        path = find_weight(options.teacher_weight, options.out_dir)
+        beside = path.with_suffix(".json")
+        if path.is_file() and not beside.is_file():
+            raise WeightError(f"{path}: no {beside.name} beside it tells the teacher's sizes: copy it there too")
+        teacher, _ = load_weights(path, tokenizer)
+        origin = {"teacher weight": file_hash(path)}
+        return DistillationObjective(
+            model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin
+        )  # fmt: skip
+
+    run_stage(options, "distillation", "sft_mini_512.jsonl", "sft.jsonl", SFTDataset, make_objective)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,67 @@
+"""LoRA: a trained network learns something small (a new name, a narrow field) in an adapter beside its frozen weights.
+
+    python trainer/train_lora.py                                      # dataset/lora_identity.jsonl
+    python trainer/train_lora.py --lora_name medical --lora_rank 16   # dataset/lora_medical.jsonl
+    python eval_model.py --lora_name identity                         # talk to the result
+
+Reads {"conversations": …} lines like supervised fine-tuning. Writes the adapter alone, a few percent of the weights,
+to out/lora/{lora_name}_{hidden_size}[_moe].pth; the weight that it was trained on stays as it is.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from trainer.options import TrainOptions, flag, parse_options, require, run  # noqa: E402
+
+
+@dataclass
+class LoRAOptions(TrainOptions):
+    lora_name: str = flag("identity", "name of the adapter; without --data_path also of the data, lora_NAME.jsonl")
+    lora_rank: int = flag(8, "rank of the adapter's matrices")
+    lora_alpha: float = flag(16.0, "the adapter's output is multiplied by alpha / rank")
+    lora_dropout: float = flag(0.0, "dropout of what goes into the adapter")
+    lora_targets: list[str] = flag([], "names of the layers that get one, as q_proj v_proj; default: all projections")
+    from_weight: str = flag("full_sft", "weight to adapt: a name in out_dir, or a .pth path")
+    save_weight: str = field(default="", init=False)  # follows from lora_name
+    batch_size: int = flag(16, "conversations per device and micro-batch")
+    epochs: int = flag(10, "passes over the data")
+    learning_rate: float = flag(1e-3, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
+    optimizer: str = flag("adamw", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
+    weight_decay: float = flag(0.0, "weight decay of the adapter's matrices")
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.lora_name != "" and "/" not in self.lora_name, "--lora_name must be a name, not a path")
+        require(self.lora_rank >= 1, f"--lora_rank {self.lora_rank}: it must be at least 1")
+        require(self.lora_alpha > 0, f"--lora_alpha {self.lora_alpha}: it must be positive")
+        require(0 <= self.lora_dropout < 1, f"--lora_dropout {self.lora_dropout}: it must lie in [0, 1)")
+        require(self.from_weight != "none", "--from_weight none: an adapter needs a trained weight to adapt")
+        self.save_weight = f"lora/{self.lora_name}"
+
+
+def main() -> None:
+    options = parse_options(LoRAOptions, "Train a LoRA adapter for MiniMind on conversations.")
+
+    import torch
+
+    from dataset.lm_dataset import SFTDataset
+    from model.model_lora import DEFAULT_TARGETS, apply_lora, save_lora
+    from model.weights import file_hash
+    from trainer.objectives import LanguageModelObjective
+    from trainer.stage import run_stage
+
+    def make_objective(model, tokenizer, options):
+        torch.manual_seed(options.seed)  # of the A matrices
+        targets = options.lora_targets or DEFAULT_TARGETS
+        apply_lora(model, options.lora_rank, options.lora_alpha, options.lora_dropout, targets)
+        return LanguageModelObjective(model, origin={"base weight": file_hash(options.from_weight)})
+
+    name = f"lora_{options.lora_name}.jsonl"
+    run_stage(options, "lora", name, name, SFTDataset, make_objective, save_lora)
+
+
+if __name__ == "__main__":
+    run(main)
