@@ -8,6 +8,8 @@
     python eval_model.py --score                         # the held-out questions of the miniature world
 """
 
+import itertools
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -73,6 +75,8 @@ class EvalOptions(ModelOptions):
 
 def load(options: EvalOptions):
     """(model in eval mode on its device, tokenizer, one line that says which)."""
+    import torch
+
     from model.weights import find_weight, load_weights
     from trainer.distributed import choose_device
     from trainer.stage import load_tokenizer, quiet_transformers
@@ -89,8 +93,6 @@ def load(options: EvalOptions):
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
         model, _ = load_weights(source, tokenizer, options.sizes())
     if options.untrained:
-        import torch
-
         torch.manual_seed(options.seed)
         model, source = type(model)(model.config), f"{source}, untrained"
     if options.lora_name:
@@ -99,6 +101,7 @@ def load(options: EvalOptions):
         adapter = find_lora(options.lora_name, options.out_dir, model.config)
         load_lora(model, adapter)
         source = f"{source} + {adapter.name}"
+    torch.manual_seed(options.seed)  # of sampling
     n_params = sum(p.numel() for p in model.parameters())
     return model.eval().to(device), tokenizer, f"{source} ({n_params / 1e6:.2f}M parameters, on {device})"
 
@@ -182,25 +185,66 @@ def typed_messages() -> Iterator[str]:
             yield line
 
 
-def talk(model, tokenizer, title: str, options: EvalOptions) -> None:
-    import torch
+class Loading(threading.Thread):
+    """Loads in the background, so that the first message can be typed meanwhile."""
 
-    torch.manual_seed(options.seed)
-    system = [{"role": "system", "content": options.system}] if options.system else []
-    if options.prompt is not None:
-        require(options.prompt.strip() != "", "--prompt is empty: write a question")
-        answer(model, tokenizer, [*system, {"role": "user", "content": options.prompt}], options)
+    def __init__(self, options: EvalOptions):
+        super().__init__(daemon=True)
+        self.options, self.loaded, self.error, self.awaited = options, None, None, False
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.loaded = load(self.options)
+        except BaseException as error:
+            self.error = error
+            if not self.awaited:  # who still waits for the keyboard hears of it at once
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    def result(self):
+        """What `load` gives, or its error."""
+        self.awaited = True
+        self.join()
+        if self.error:
+            raise self.error
+        return self.loaded
+
+
+def talk(options: EvalOptions) -> None:
+    """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
+    if options.prompt is not None or options.auto:
+        require(options.prompt is None or options.prompt.strip() != "", "--prompt is empty: write a question")
+        model, tokenizer, title = load(options)
+        if options.prompt is None:
+            print(title)
+        for prompt in [options.prompt] if options.prompt else CHAT_PROMPTS if options.model_mode else PRETRAIN_PROMPTS:
+            if options.prompt is None:
+                print(f"\n> {prompt}")
+            answer(model, tokenizer, [*system_turn(options), {"role": "user", "content": prompt}], options)
         return
-    print(title)
-    if options.auto:
-        for prompt in CHAT_PROMPTS if options.model_mode else PRETRAIN_PROMPTS:
-            print(f"\n> {prompt}")
-            answer(model, tokenizer, [*system, {"role": "user", "content": prompt}], options)
-        return
+    messages = typed_messages()
     if sys.stdin.isatty():
-        print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
+        loading = Loading(options)
+        print("Type a message; the model loads meanwhile. /clear forgets the conversation, /exit or Ctrl-D ends it.")
+        first = next(messages, None)
+        if first is None and not loading.error:
+            return
+        messages = itertools.chain([first], messages)
+        model, tokenizer, title = loading.result()
+    else:
+        model, tokenizer, title = load(options)
+    print(title)
+    converse(model, tokenizer, messages, options)
+
+
+def system_turn(options: EvalOptions) -> list[dict]:
+    return [{"role": "system", "content": options.system}] if options.system else []
+
+
+def converse(model, tokenizer, messages: Iterator[str], options: EvalOptions) -> None:
+    """Answer one message after the other, each with the conversation so far in mind."""
     history: list[dict] = []
-    for message in typed_messages():
+    for message in messages:
         if message == "/clear":
             history = []
             continue
@@ -208,7 +252,7 @@ def talk(model, tokenizer, title: str, options: EvalOptions) -> None:
             history = history[len(history) - options.history_cnt :] if options.history_cnt else []
         history.append({"role": "user", "content": message})
         try:
-            reply = answer(model, tokenizer, system + history, options)
+            reply = answer(model, tokenizer, system_turn(options) + history, options)
         except ValueError as error:  # too long a message: say so, keep talking
             print(f"error: {error}", file=sys.stderr)
             history.pop()
@@ -246,7 +290,7 @@ def answer_all(
     return replies
 
 
-def score(model, tokenizer, title: str, options: EvalOptions) -> None:
+def score(options: EvalOptions) -> None:
     from dataset.chat import split_thought
     from dataset.heldout import print_table, read_questions, score_table
     from model.weights import write_json
@@ -255,6 +299,7 @@ def score(model, tokenizer, title: str, options: EvalOptions) -> None:
     questions = read_questions(options.score_data)
     if options.score_json:
         check_out_dir(Path(options.score_json).absolute().parent)
+    model, tokenizer, title = load(options)
     conversations = [question["messages"] for question in questions]
     form = {}
     if options.model_mode == REASON:
@@ -276,8 +321,7 @@ def score(model, tokenizer, title: str, options: EvalOptions) -> None:
 
 def main() -> None:
     options = parse_options(EvalOptions, "Talk to a trained MiniMind weight, or score it.")
-    model, tokenizer, title = load(options)
-    (score if options.score else talk)(model, tokenizer, title, options)
+    (score if options.score else talk)(options)
 
 
 if __name__ == "__main__":

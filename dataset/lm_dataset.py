@@ -17,7 +17,6 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import datasets
 import numpy as np
 import torch
 
@@ -191,7 +190,9 @@ class JsonlDataset(torch.utils.data.Dataset):
     def _chunks(self, column: str) -> list:
         return self.rows.data.column(column).chunks
 
-    def _load_rows(self, skip_bad_lines: bool, cache_dir, num_proc: int, options: str) -> datasets.Dataset:
+    def _load_rows(self, skip_bad_lines: bool, cache_dir, num_proc: int, options: str):
+        import datasets  # takes most of a second, which who only talks to a model need not wait
+
         size = self.path.stat().st_size
         pieces = max(1, min(4 * num_proc, size // MIN_BYTES_PER_PROCESS)) if num_proc > 1 else 1
         cuts = [size * i // pieces for i in range(pieces + 1)]

@@ -24,9 +24,9 @@ N_TRAIN = {
     "addition": 5000,
     "subtraction": 7000,
     "comparison": 3200,
-    "sorting": 5000,
+    "sorting": 5400,
     "calendar": 4000,
-    "parity": 900,
+    "parity": 1400,
     "counting": 3000,
 }
 N_HELDOUT = {

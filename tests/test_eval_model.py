@@ -1,0 +1,75 @@
+"""Talking to a weight at a terminal: the first message can be typed before the model is there."""
+
+import os
+import pty
+import select
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from model.weights import save_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_SECONDS = 90
+
+
+class Terminal:
+    """`python eval_model.py flags` with a terminal of its own, as a user has it."""
+
+    def __init__(self, *flags):
+        self.pid, self.screen = pty.fork()
+        if not self.pid:
+            os.environ["OMP_NUM_THREADS"] = "1"
+            os.chdir(ROOT)
+            os.execv(sys.executable, [sys.executable, "eval_model.py", *map(str, flags)])
+
+    def read_until(self, text: str) -> str:
+        """What appears on the screen up to `text`, or up to the program's end."""
+        shown, end = b"", time.monotonic() + PATIENCE_SECONDS
+        while text.encode() not in shown and time.monotonic() < end:
+            if select.select([self.screen], [], [], 1)[0]:
+                try:
+                    shown += os.read(self.screen, 4096)
+                except OSError:  # Linux's way to say that the program has ended
+                    break
+        return shown.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        os.write(self.screen, text.encode())
+
+    def exit_code(self) -> int:
+        self.read_until("\0")
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def out_dir(tmp_path, make_model, tokenizer) -> Path:
+    save_weights(make_model(vocab_size=len(tokenizer)), tmp_path / "full_sft_48.pth", tokenizer, stage="full_sft")
+    return tmp_path
+
+
+def test_a_message_typed_while_the_model_loads_is_answered(out_dir):
+    terminal = Terminal("--out_dir", out_dir, "--max_seq_len", 32)
+    shown = terminal.read_until("> ")
+    assert "the model loads meanwhile" in shown and "full_sft_48.pth" not in shown
+    terminal.type("你好\n")
+    shown = terminal.read_until("\n> ")
+    assert "full_sft_48.pth" in shown and shown.rstrip().endswith(">")
+    terminal.type("/exit\n")
+    assert terminal.exit_code() == 0
+
+
+def test_a_missing_weight_is_said_without_a_message(tmp_path):
+    terminal = Terminal("--out_dir", tmp_path)
+    shown = terminal.read_until("train that stage first")
+    assert "error: " in shown and "full_sft" in shown and "Traceback" not in shown
+    assert terminal.exit_code() == 1
+
+
+def test_the_end_of_input_ends_it_at_once(out_dir):
+    terminal = Terminal("--out_dir", out_dir)
+    terminal.read_until("> ")
+    terminal.type("\x04")
+    assert terminal.exit_code() == 0
