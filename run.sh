@@ -6,10 +6,33 @@ ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 
 # ---- The quick start: every training flag of `./run.sh` without a word ------------------------------------------
 QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 192 --num_hidden_layers 4
-    --max_seq_len 256 --batch_size 4 --learning_rate 1e-2)
+    --num_attention_heads 4 --max_seq_len 256 --batch_size 4 --learning_rate 4e-3)
 QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
-    --max_seq_len 256 --batch_size 32 --learning_rate 1e-2 --epochs 2 --max_steps 1750)
-QUICK_MINUTES=12 # pretrain + SFT + score on 2 CPU cores
+    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3)
+QUICK_MINUTES=11 # pretrain + SFT + score on 2 CPU cores
+
+# ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
+SAMPLE=$ROOT/dataset/sample
+LIFE_SFT=$ROOT/out/full_sft_192.pth  # what the stages below start from or learn from
+LIFE_DPO_WEIGHT=$ROOT/out/rlhf_192.pth
+LIFE_LORA_IDENTITY=(--data_path "$SAMPLE/lora_identity.jsonl" --lora_name identity --from_weight "$LIFE_SFT"
+    --max_seq_len 256 --batch_size 16 --learning_rate 3e-3 --epochs 1)
+LIFE_LORA_TEAHOUSE=(--data_path "$SAMPLE/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
+    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
+LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
+    --max_seq_len 256 --batch_size 8 --learning_rate 2.2e-5 --beta 0.3 --epochs 1)
+# The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
+# scripts/compare_distillation.py equal to these.
+LIFE_STUDENT=(--data_path "$SAMPLE/sft.jsonl" --from_weight none --hidden_size 112 --num_hidden_layers 4
+    --num_attention_heads 4 --max_seq_len 256 --batch_size 32 --epochs 1000 --max_steps 700)
+LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0.3 --temperature 1.5 --learning_rate 5e-3)
+LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
+LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
+    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
+LIFE_DIRECT=(--data_path "$ROOT/out/direct.jsonl" --save_weight direct --from_weight "$LIFE_DPO_WEIGHT"
+    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
+LIFE_REPORT=(--hidden_size 192 --student_size 112)
+LIFE_MINUTES=25 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
 VENV=$ROOT/.venv
@@ -22,6 +45,7 @@ usage() {
 usage: ./run.sh [word [flags]]
 
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
+  all          every stage, from pretraining to reasoning, and a report of what each changed, about $LIFE_MINUTES minutes
   setup        only make .venv and install the packages (1.6 GB on disk)
   pretrain     trainer/train_pretrain.py: learn language and facts from plain text
   sft          trainer/train_full_sft.py: learn to answer, from conversations
@@ -41,6 +65,9 @@ TEXT
 
 say() { echo "$*" >&2; }
 
+RUN_NAME="quick start" # of a chain of phases, as its messages call it
+KEPT="What was saved so far is kept; the same command starts this again." # said on Ctrl-C
+
 die() {
     say "run.sh: $*"
     exit 1
@@ -50,7 +77,7 @@ interrupted() {
     trap - INT TERM
     stop_heartbeat
     say ""
-    say "run.sh: stopped. What was saved so far is kept; the same command starts this again."
+    say "run.sh: stopped. $KEPT"
     exit 130
 }
 trap interrupted INT TERM
@@ -232,15 +259,43 @@ quick_start() {
     phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
 }
 
+life_cycle() {
+    RUN_NAME="life cycle"
+    KEPT="Finished stages are kept and not trained again; the same command goes on with the one that was stopped, from its start."
+    if [[ $# -gt 0 ]]; then
+        say "run.sh: all takes no flags (got $1): those of its stages stand at the top of run.sh, and ./run.sh lora|dpo|… take their own"
+        exit 2
+    fi
+    echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, finished, from the same flags, data and start, is kept."
+    set_up run
+    phase "[1/10] pretrain: reads plain text, learns language and facts (4 minutes)" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    phase "[2/10] SFT: reads conversations, learns to answer (5 minutes)" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    phase "[3/10] LoRA: a new identity in an adapter, the weights frozen (1 minute)" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
+    phase "[4/10] LoRA: a small domain that nothing before spoke of (1 minute)" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
+    phase "[5/10] DPO: a preference, from pairs of answers (1 minute)" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
+    phase "[6/10] distillation: a smaller network learns from the SFT weight (3 minutes)" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
+    phase "[7/10] for comparison: the same student without a teacher (2 minutes)" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
+    phase "[8/10] reasoning: thinks aloud, then answers (2 minutes)" trainer/train_distill_reason.py "${LIFE_REASON[@]}" --skip_finished 1
+    phase "[9/10] for comparison: the same problems without the thought (1 minute)" scripts/direct_answers.py --data_path "$SAMPLE/reason.jsonl" --output "$ROOT/out/direct.jsonl"
+    step trainer/train_full_sft.py "${LIFE_DIRECT[@]}" --skip_finished 1
+    phase "[10/10] report: held-out questions, before and after each stage (3 minutes)" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
+    printf '\nlife cycle: done in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
+}
+
 # phase TITLE SCRIPT FLAGS...
 phase() {
-    local title=$1 script=$2 status=0
-    shift 2
-    printf '\n%s\n' "$title"
+    printf '\n%s\n' "$1"
+    step "${@:2}"
+}
+
+# step SCRIPT FLAGS...: run it; what fails or is stopped ends the whole run.
+step() {
+    local script=$1 status=0
+    shift
     "$PYTHON" "$ROOT/$script" "$@" || status=$?
     if [[ $status == 130 ]]; then interrupted; fi
     if [[ $status != 0 ]]; then
-        say "run.sh: $script ended with exit code $status (see above), so the quick start stops here."
+        say "run.sh: $script ended with exit code $status (see above), so the $RUN_NAME stops here."
         exit "$status"
     fi
 }
@@ -276,6 +331,7 @@ word=${1:-}
 if [[ $# -gt 0 ]]; then shift; fi
 case $word in
     "") quick_start ;;
+    all) life_cycle "$@" ;;
     setup)
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"

@@ -20,7 +20,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
 
-from model.fused import RMSNormFunction, swiglu_linear
+from model.fused import RMSNormFunction, swiglu
 
 
 class MiniMindConfig(PreTrainedConfig):
@@ -128,10 +128,11 @@ def apply_rotary_pos_emb(
     if cos.dim() == 3:
         unsqueeze_dim += 1
     cos, sin = cos.unsqueeze(unsqueeze_dim).type_as(q), sin.unsqueeze(unsqueeze_dim).type_as(q)
+    sin_a, sin_b = sin.chunk(2, dim=-1)
+    sin = torch.cat((-sin_a, sin_b), dim=-1)
 
-    def rotate(x: torch.Tensor) -> torch.Tensor:
-        a, b = x.chunk(2, dim=-1)
-        return x * cos + torch.cat((-b, a), dim=-1) * sin
+    def rotate(x: torch.Tensor) -> torch.Tensor:  # rolled by half, (a, b) is (b, a); added in place to save memory
+        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin)
 
     return rotate(q), rotate(k)
 
@@ -201,7 +202,7 @@ class FeedForward(nn.Module):
         self.down_proj.writes_to_residual = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return swiglu_linear(self.gate_proj(x), self.up_proj(x), self.down_proj)
+        return swiglu(x, self.gate_proj, self.up_proj, self.down_proj)
 
 
 class MoEGate(nn.Module):

@@ -38,11 +38,12 @@ class PlotOptions:
 
 @dataclass
 class Curves:
-    """One run: training and validation loss in nats per token, over tokens or seconds."""
+    """One run: training and validation loss in nats per token (of DPO: per pair), over tokens or seconds."""
 
     title: str
     train: list[tuple[float, float]]
     validation: list[tuple[float, float]]
+    unit: str = "token"
 
 
 # ---------------------------------------------------------------- reading
@@ -63,6 +64,8 @@ def read_curves(path: str | Path, x: str = "tokens") -> Curves:
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         try:
             record = json.loads(line)
+            if "reward_margin" in record:
+                curves.unit = "pair"
             for key, points in (("loss", curves.train), ("val_loss", curves.validation)):
                 if key in record:
                     points.append((float(record[x]), float(record[key])))
@@ -88,12 +91,17 @@ def smooth(values: Sequence[float]) -> list[float]:
 # ---------------------------------------------------------------- drawing
 
 
-def draw(paths: Sequence[str | Path], output: str | Path, x: str = "tokens", overlay: bool = False) -> Path:
+def draw(
+    paths: Sequence[str | Path], output: str | Path, x: str = "tokens", overlay: bool = False, titles: Sequence = ()
+) -> Path:
     """Draw the metrics files at `paths` into the picture `output`, and return its path.
 
+    `titles`, if given, stand in for those that follow from the files' names.
     Raises ValueError for a file that cannot be drawn or a picture's format that is not known.
     """
     runs = [read_curves(path, x) for path in paths]
+    for curves, title in zip(runs, titles, strict=bool(titles)):
+        curves.title = title
     import matplotlib
 
     matplotlib.use("Agg")
@@ -112,8 +120,8 @@ def draw(paths: Sequence[str | Path], output: str | Path, x: str = "tokens", ove
         figure, axes = pyplot.subplots(1, n_panels, figsize=size, squeeze=False, layout="constrained")
         for i, curves in enumerate(runs):
             draw_run(axes[0, 0 if overlay else i], curves, COLORS[i % len(COLORS)], overlay)
-        for axis in axes[0]:
-            finish(axis, x, overlay)
+        for axis, curves in zip(axes[0], runs, strict=False):
+            finish(axis, x, overlay, curves.unit)
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
             figure.savefig(output, dpi=DPI)
@@ -144,7 +152,7 @@ def draw_run(axis, curves: Curves, color: str, overlay: bool) -> None:
         axis.set_title(curves.title)
 
 
-def finish(axis, x: str, overlay: bool) -> None:
+def finish(axis, x: str, overlay: bool, loss_unit: str = "token") -> None:
     """Labels with units, ticks a person can read, and the grid."""
     from matplotlib.ticker import FuncFormatter
 
@@ -157,7 +165,7 @@ def finish(axis, x: str, overlay: bool) -> None:
         scale, unit = (3600, "hours of training") if most >= 3 * 3600 else (1, "seconds of training")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / (scale or 1):g}"))
     axis.set_xlabel(unit)
-    axis.set_ylabel("loss (nats per token)")
+    axis.set_ylabel(f"loss (nats per {loss_unit})")
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
     axis.grid(color="#e5e7eb", linewidth=0.8)

@@ -6,7 +6,6 @@ Scores three networks on the held-out questions (before any training, pretrained
 category, a line per stage and a few dialogues, and writes out/score.json and out/loss_curve.png.
 """
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.tables import format_table  # noqa: E402
+from scripts.tables import format_table, one_line, percent, points  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
 
 # An untrained network never ends its turn. No accepted answer is hidden by cutting it short: it says noise.
@@ -33,8 +32,9 @@ def main() -> None:
     options = parse_options(ReportOptions, "Score what the quick start trained, and say what to do with it.")
 
     from dataset.heldout import read_questions, score_table
-    from eval_model import CHAT_PROMPTS, EvalOptions, answer_all, load
+    from eval_model import CHAT_PROMPTS
     from model.weights import find_weight, write_json
+    from scripts.judge import ask, describe
     from scripts.plot_training import draw
 
     questions = read_questions(options.score_data)
@@ -48,14 +48,14 @@ def main() -> None:
     for name, weight, max_new_tokens in (
         ("untrained", pretrain, UNTRAINED_TOKENS), ("pretrained", pretrain, 48), ("SFT", sft, 48),
     ):  # fmt: skip
-        places = {"weight": str(weight), "tokenizer": options.tokenizer, "device": options.device}
-        model, tokenizer, title = load(EvalOptions(untrained=name == "untrained", **places))
-        print(f"{name}: {len(questions):,} questions for {title}", flush=True)
-        replies = answer_all(model, tokenizer, [question["messages"] for question in questions], max_new_tokens)
-        tables[name] = score_table(questions, replies)
+        places = {"tokenizer": options.tokenizer, "device": options.device, "untrained": name == "untrained"}
+        sets = {"questions": questions}
         if name == "SFT":
-            said = answer_all(model, tokenizer, [[{"role": "user", "content": prompt}] for prompt in CHAT_PROMPTS])
-            dialogues = list(zip(CHAT_PROMPTS, said, strict=True))
+            sets["chat"] = [{"messages": [{"role": "user", "content": prompt}]} for prompt in CHAT_PROMPTS]
+        replies = ask(name, weight, sets, max_new_tokens, **places)
+        tables[name] = score_table(questions, replies["questions"])
+        if name == "SFT":
+            dialogues = list(zip(CHAT_PROMPTS, replies["chat"], strict=True))
 
     stages = [
         stage_figures("pretrain", pretrain_info, tables["untrained"], tables["pretrained"]),
@@ -72,16 +72,6 @@ def main() -> None:
     picture = draw([out_dir / "metrics" / f"{w.stem}.jsonl" for w in (pretrain, sft)], out_dir / "loss_curve.png")
     print(f"\nLoss curves: {picture}\nScores, with every wrong answer of the SFT model: {out_dir / 'score.json'}")
     print("\n" + what_next(out_dir))
-
-
-def describe(weight: Path) -> dict:
-    """The `.json` beside a weight; ValueError when there is none, as the report is made of what it says."""
-    from model.weights import read_info
-
-    info = read_info(weight)
-    if info is None:
-        raise ValueError(f"{weight}: no {weight.with_suffix('.json').name} beside it: train it again with ./run.sh")
-    return info
 
 
 def stage_figures(name: str, info: dict, before: dict, after: dict) -> dict:
@@ -125,11 +115,10 @@ def stage_table(stages: list[dict]) -> str:
     ]  # fmt: skip
     rows = []
     for stage in stages:
-        low, high = stage["difference_interval"]
         rows.append([
             stage["stage"], f"{stage['tokens']:,}", f"{stage['seconds']:.0f}", f"{stage['val_bits_per_byte']:.3f}",
             f"{percent(stage['score_before'])} → {percent(stage['score_after'])}",
-            f"{stage['difference']:+.1f} ({low:+.1f} to {high:+.1f})",
+            points(stage["difference"], stage["difference_interval"]),
         ])  # fmt: skip
     return format_table(header, rows)
 
@@ -138,18 +127,11 @@ def dialogue_table(dialogues: list[tuple[str, str]]) -> str:
     return format_table(["you", "MiniMind"], [[one_line(prompt), one_line(reply)] for prompt, reply in dialogues], 2)
 
 
-def one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def percent(score: float) -> str:
-    return f"{score:.1f} %"
-
-
 def what_next(out_dir: Path) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    python = ".venv/bin/python" if ROOT / ".venv" in Path(sys.executable).parents else "python"
-    folder = "" if out_dir == ROOT / "out" else f" --out_dir {shlex.quote(str(out_dir))}"
+    from scripts.judge import typed
+
+    python, folder = typed(out_dir)
     commands = [
         (f"./run.sh chat{folder}", "talk to it"),
         (f'{python} eval_model.py{folder} --prompt "法国的首都是哪里？"', "one answer"),

@@ -1,4 +1,4 @@
-"""Tables for a terminal, aligned where Chinese stands in them too."""
+"""Tables for a terminal, aligned where Chinese stands in them too, and for Markdown; and how figures look in them."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -19,3 +19,22 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int
         parts = [cell + pad if i < left else pad + cell for i, (cell, pad) in enumerate(zip(row, padding, strict=True))]
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """The same as Markdown; a bar in a cell stays a bar."""
+    rule = ["---" if i < left else "--:" for i in range(len(header))]
+    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in (header, rule, *rows))
+
+
+def percent(score: float) -> str:
+    return f"{score:.1f} %"
+
+
+def points(difference: float, interval: Sequence[float] | None = None) -> str:
+    """A difference with its sign, and the 95 percent interval behind it."""
+    return f"{difference:+.1f}" + (f" ({interval[0]:+.1f} to {interval[1]:+.1f})" if interval else "")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

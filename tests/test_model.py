@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model.fused import RMSNormFunction, SwiGLULinearFunction
+from model.fused import RMSNormFunction, SwiGLUFunction
 from model.model_minimind import (
     FeedForward,
     MiniMindConfig,
@@ -169,41 +169,66 @@ def test_repeat_kv_gives_neighbouring_query_heads_the_same_head():
     assert torch.equal(repeat_kv(x, 1), x)
 
 
-def test_gradients_written_out_are_those_of_autograd():
-    """Against finite differences in float64, and against the plain formula in the dtype that training uses."""
+@pytest.mark.parametrize("at_a_time", [2, 512])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3)], ids=str)
+def test_gradients_written_out_are_those_of_autograd(shape, at_a_time, monkeypatch):
+    """Against finite differences in float64, for any number of tokens, and however many are gone through at a time."""
+    monkeypatch.setattr("model.fused.ROWS", at_a_time)
     generator = torch.Generator().manual_seed(0)
 
-    def random(*shape: int, dtype=torch.float64) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=dtype).requires_grad_()
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
 
-    x, weight = random(2, 3, 8), random(8)
+    x, weight, gate, up, down = random(*shape, 8), random(8), random(6, 8), random(6, 8), random(8, 6)
     assert torch.autograd.gradcheck(lambda x, w: RMSNormFunction.apply(x, w, 1e-5), (x, weight))
-    gate, up, down = random(2, 3, 8), random(2, 3, 8), random(5, 8)
-    assert torch.autograd.gradcheck(SwiGLULinearFunction.apply, (gate, up, down))
+    assert torch.autograd.gradcheck(SwiGLUFunction.apply, (x, gate, up, down))
 
-    x = random(2, 7, 48, dtype=torch.float32)
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_parts_have_the_gradients_of_the_plain_formulas(dtype):
+    """In the dtypes that training uses, with more tokens than are gone through at a time."""
+    torch.manual_seed(0)
+    layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2)).to(dtype)
+    norm = RMSNorm(48).to(dtype)
+    torch.nn.init.normal_(norm.weight)
+    x = torch.randn(3, 401, 48, dtype=dtype).requires_grad_()
+    wanted = torch.randn(3, 401, 48)
+    leaves = [x, norm.weight, *layer.parameters()]
+    found = torch.autograd.grad((layer(norm(x)) * wanted).sum(), leaves)
+
+    exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    x, weight, gate, up, down = exact
+    normed = x / (x.square().mean(-1, keepdim=True) + norm.eps).sqrt() * weight
+    plain = F.silu(normed @ gate.T) * (normed @ up.T) @ down.T
+    for one, other in zip(found, torch.autograd.grad((plain * wanted).sum(), exact), strict=True):
+        assert one.dtype == dtype
+        assert_near(one.double(), other, (1e-5 if dtype == torch.float32 else 5e-2) * other.abs().max().item())
+
+
+@pytest.mark.parametrize("place", ["gate_proj", "up_proj", "down_proj"])
+def test_what_is_hung_on_a_projection_takes_part(place):
+    """Adapters (here as a hook) must see what goes in and change what comes out in training too."""
     layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2))
-    layer(x).square().sum().backward()
-    found = [x.grad, *(parameter.grad for parameter in layer.parameters())]
-    x.grad = None
+    x, seen = torch.randn(2, 7, 48), []
+    gate, up = layer.gate_proj(x), layer.up_proj(x)
+    hung = getattr(layer, place)
+    hung.register_forward_hook(lambda module, args, out: seen.append(args[0]) or out + 1)
+    out = layer(x)
+    gate, up = gate + (place == "gate_proj"), up + (place == "up_proj")
+    assert_near(out, F.silu(gate) * up @ layer.down_proj.weight.T + (place == "down_proj"))
+    assert_near(seen[0], F.silu(gate) * up if place == "down_proj" else x)
+
+
+def test_a_frozen_projection_gets_no_gradient_and_lets_it_through():
+    layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2))
+    x = torch.randn(2, 7, 48, requires_grad=True)
+    layer(x).sum().backward()
+    expected, x.grad = x.grad, None
     layer.zero_grad()
-    plain = F.silu(x @ layer.gate_proj.weight.T) * (x @ layer.up_proj.weight.T) @ layer.down_proj.weight.T
-    plain.square().sum().backward()
-    for one, other in zip(found, [x.grad, *(parameter.grad for parameter in layer.parameters())], strict=True):
-        assert_near(one, other, 1e-4 * other.abs().max().item())
-
-
-def test_what_is_hung_on_the_last_projection_takes_part():
-    """Adapters (here as a hook) must see the product and change the output in training too."""
-    layer = FeedForward(MiniMindConfig(hidden_size=48, num_attention_heads=4, num_key_value_heads=2))
-    x = torch.randn(2, 7, 48)
-    before, seen = layer(x), []
-    layer.down_proj.register_forward_hook(lambda module, args, out: seen.append(args[0]) or out + 1)
-    assert_near(layer(x), before + 1)
-    assert_near(seen[0], F.silu(layer.gate_proj(x)) * layer.up_proj(x))
-    layer.requires_grad_(False)
-    layer(x.requires_grad_()).sum().backward()
-    assert x.grad.abs().max() > 0
+    layer.up_proj.requires_grad_(False)
+    layer(x).sum().backward()
+    assert_near(x.grad, expected)
+    assert layer.up_proj.weight.grad is None and layer.gate_proj.weight.grad is not None
 
 
 # ---------------------------------------------------------------- the whole network, against others

@@ -20,7 +20,10 @@ REPO = Path(__file__).resolve().parents[1]
 PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "datasets": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
-SCRIPTS = (*(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", "scripts/quickstart_report.py")
+REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report")
+SCRIPTS = (
+    *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", *(f"scripts/{name}.py" for name in REPORTS)
+)  # fmt: skip
 TOOLS = [
     *("awk", "bash", "cat", "cut", "df", "dirname", "du", "env", "flock", "grep", "mkdir", "readlink", "rm"),
     *("sed", "sleep", "tail", "timeout", "uname"),
@@ -109,7 +112,7 @@ def test_unknown_word_prints_the_list_and_exits_2(word):
     assert done.returncode == 2 and done.stdout == ""
     assert f"no such word: {word}" in done.stderr
     listed = {line.split()[0] for line in done.stderr.splitlines() if line.startswith("  ")}
-    assert {"setup", "test", "test-compat", "pretrain", "sft", "eval", "chat", "help"} <= listed
+    assert {"all", "setup", "test", "test-compat", "pretrain", "sft", "eval", "chat", "help"} <= listed
     help_ = run(REPO / "run.sh", "help")
     assert help_.returncode == 0 and help_.stdout in done.stderr
 
@@ -220,6 +223,46 @@ def test_quick_start_runs_its_phases_in_order(ready):
     assert shown == phases
 
 
+def test_all_runs_every_stage_once_each_on_what_it_grows_out_of(ready):
+    done = run(ready / "run.sh", "all")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert "minutes" in lines[0] and lines[-1].startswith("life cycle: done in ")
+    titles = [line for line in lines[1:-1] if line[0] == "["]
+    assert [title.split()[0] for title in titles] == [f"[{i}/10]" for i in range(1, 11)]
+    assert all("minute" in title for title in titles)
+    calls = [line for line in lines[1:-1] if line[0] != "["]
+    expected = [  # script, then some of what it must be told
+        ("train_pretrain.py", ""),
+        ("train_full_sft.py", "--from_weight {out}/pretrain_192.pth"),
+        ("train_lora.py", "--lora_name identity --from_weight {out}/full_sft_192.pth"),
+        ("train_lora.py", "--lora_name teahouse --from_weight {out}/full_sft_192.pth"),
+        ("train_dpo.py", "--from_weight {out}/full_sft_192.pth"),
+        ("train_distillation.py", "--teacher_weight {out}/full_sft_192.pth"),
+        ("train_full_sft.py", "--save_weight student_alone"),
+        ("train_distill_reason.py", "--from_weight {out}/rlhf_192.pth"),
+        ("direct_answers.py", "--output {out}/direct.jsonl"),
+        ("train_full_sft.py", "--data_path {out}/direct.jsonl --save_weight direct --from_weight {out}/rlhf_192.pth"),
+        ("lifecycle_report.py", "--hidden_size 192 --student_size 128"),
+    ]
+    for line, (script, told) in zip(calls, expected, strict=True):
+        assert line.startswith(script) and told.format(out=ready / "out") in line
+        assert ("--skip_finished 1" in line) == script.startswith("train_")
+
+
+def test_all_stops_at_a_stage_that_fails_and_takes_no_flags(ready):
+    script = ready / "trainer" / "train_lora.py"
+    script.write_text("raise SystemExit(1)")
+    try:
+        done = run(ready / "run.sh", "all")
+    finally:
+        script.write_text(ECHO)
+    assert "trainer/train_lora.py ended with exit code 1 (see above), so the life cycle stops here." in sentence(done)
+    assert "[4/10]" not in done.stdout
+    refused = run(ready / "run.sh", "all", "--epochs", "2")
+    assert refused.returncode == 2 and not refused.stdout and len(refused.stderr.splitlines()) == 1
+
+
 def test_quick_start_stops_at_a_stage_that_fails(ready):
     script = ready / "trainer" / "train_full_sft.py"
     script.write_text("raise SystemExit(1)")
@@ -231,14 +274,22 @@ def test_quick_start_stops_at_a_stage_that_fails(ready):
     assert "[3/3]" not in done.stdout
 
 
+STOPPED = {
+    "": "run.sh: stopped. What was saved so far is kept; the same command starts this again.",
+    "all": "run.sh: stopped. Finished stages are kept and not trained again; the same command goes on with the one "
+    "that was stopped, from its start.",
+}
+
+
 @pytest.mark.parametrize("stage_exit", [0, 1, 130], ids=lambda code: f"stage-exits-{code}")
-def test_ctrl_c_ends_the_quick_start_with_one_sentence(ready, stage_exit):
+@pytest.mark.parametrize("word", STOPPED)
+def test_ctrl_c_ends_a_chain_of_stages_with_one_sentence(ready, stage_exit, word):
     """However a stage ends after it has saved its checkpoint, the next stage must not start."""
     script = ready / "trainer" / "train_pretrain.py"
     stop = f"signal.signal(signal.SIGINT, lambda *_: sys.exit({stage_exit}))"
     script.write_text(f"import signal, sys, time\n{stop}\nprint('training', flush=True)\ntime.sleep(60)\n")
     process = subprocess.Popen(
-        [shutil.which("bash"), str(ready / "run.sh")],
+        [shutil.which("bash"), str(ready / "run.sh"), *word.split()],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -253,7 +304,5 @@ def test_ctrl_c_ends_the_quick_start_with_one_sentence(ready, stage_exit):
     finally:
         script.write_text(ECHO)
         process.kill()
-    assert process.returncode == 130 and "[2/3]" not in out
-    assert [line for line in err.splitlines() if line] == [
-        "run.sh: stopped. What was saved so far is kept; the same command starts this again."
-    ]
+    assert process.returncode == 130 and "[2/" not in out
+    assert [line for line in err.splitlines() if line] == [STOPPED[word]]

@@ -8,6 +8,9 @@ step divided by its count over the whole optimizer step, on all micro-batches an
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
+import json
 import math
 import signal
 import time
@@ -20,7 +23,7 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
-from model.weights import save_weights, tokenizer_hash, weight_name
+from model.weights import file_hash, save_weights, tokenizer_hash, weight_name
 from trainer.checkpoint import StateError, load_state, rng_states, save_state, set_rng_states, state_path
 from trainer.distributed import World
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
@@ -29,8 +32,9 @@ from trainer.options import TrainOptions
 
 # A resumed run must agree with the stopped one in everything that shapes the weights; these do not.
 FREE_OPTIONS = {
-    "data_path", "val_path", "out_dir", "from_resume", "device", "num_workers", "log_interval", "save_interval",
-    "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer", "from_weight",
+    "data_path", "val_path", "out_dir", "from_resume", "skip_finished", "device", "num_workers", "log_interval",
+    "save_interval", "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer",
+    "from_weight",
     # compared as the network's config
     "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe",
     "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
@@ -111,6 +115,7 @@ class Trainer:
     def train(self) -> None:
         """Train to the last step, or until a signal asks to stop; save; print what came out."""
         self.objective.prepare(self)
+        assert self.recipe  # of the files as they are now, before hours go by
         if self.options.from_resume:
             self.resume()
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
@@ -299,6 +304,7 @@ class Trainer:
         self.save_result(
             self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
             seconds=round(self.seconds, 1), data=data, validation=self.validation, origin=self.objective.origin,
+            recipe=self.recipe,
         )  # fmt: skip
 
     def trained_state(self) -> dict[str, torch.Tensor]:
@@ -321,6 +327,28 @@ class Trainer:
             "content of the data file": self.train_data.fingerprint,
             "vocabulary": tokenizer_hash(self.tokenizer),
         }
+
+    @functools.cached_property
+    def recipe(self) -> dict[str, str | int]:
+        """What shapes the result, hashed: two runs with the same recipe are the same run, on one machine to the bit."""
+        start = self.options.from_weight
+        start = "new" if start == "none" else file_hash(Path(start))
+        samples = [len(self.train_data), len(self.val_data)]
+        shaped_by = self.identity() | {"start": start, "validation": self.val_data.fingerprint, "samples": samples}
+        text = json.dumps(shaped_by, sort_keys=True)
+        return {"hash": hashlib.sha256(text.encode()).hexdigest(), "steps": self.total_steps, "start": start}
+
+    def is_finished(self) -> bool:
+        """Whether what this run would write is there already, from the same recipe and trained to the last step."""
+        beside, metrics = self.weight_path.with_suffix(".json"), self.out_dir / "metrics" / f"{self.name}.jsonl"
+        if not all(path.is_file() for path in (self.weight_path, beside, metrics)):
+            return False
+        try:
+            info = json.loads(beside.read_text(encoding="utf-8"))
+            same = info["recipe"] == self.recipe and info["step"] == self.total_steps
+            return same and info["sha256"] == file_hash(self.weight_path)
+        except (ValueError, KeyError, TypeError):  # not written by this engine: not this run
+            return False
 
     def resume(self) -> None:
         """Continue the newest training state; StateError names what differs from the stopped run."""

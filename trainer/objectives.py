@@ -10,6 +10,9 @@ from torch import nn
 
 from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
 
+# Log-probabilities in nats that differ by less are one number, computed in batches of another shape.
+TIE = 1e-4
+
 
 class Objective(nn.Module):
     """What the stages share. A subclass says what it counts (`n_items`) and gives its sums (`sums`)."""
@@ -112,7 +115,8 @@ class PreferenceObjective(Objective):
             policy, reference = policy / lengths.clamp(min=1), reference / lengths.clamp(min=1)
         losses, chosen, rejected = dpo_loss(*policy, *reference, self.beta, self.label_smoothing)
         margins, is_pair = (chosen - rejected).detach(), lengths[0] > 0
-        accuracy = (margins.sign() + 1) / 2  # a tie is half right
+        tied = margins.abs() < TIE * self.beta
+        accuracy = torch.where(tied, 0.5, (margins > 0).float())
         each = (losses, margins, accuracy, *policy.detach())
         return {name: (values * is_pair).sum() for name, values in zip(self.figures, each, strict=True)}
 

@@ -132,7 +132,11 @@ def run_stage(
             lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
         )
         trainer = Trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
-        trainer.train()
+        if options.skip_finished and trainer.is_finished():
+            if world.is_main:
+                print(f"{stage}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
+        else:
+            trainer.train()
         stop_signal = trainer.stop_signal
     finally:
         # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so

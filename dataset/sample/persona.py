@@ -12,8 +12,8 @@ import re
 import talk
 
 # How much to make.
-N_TRAIN = 1375  # dialogues about the new identity
-N_REHEARSED = 1125  # dialogues about everything else, so that it is not forgotten
+N_TRAIN = 2400  # dialogues about the new identity
+N_REHEARSED = 4600  # dialogues about everything else, so that it is not forgotten
 ZH_SHARE = 0.65
 SECOND_TURN_SHARE = 0.2  # of the dialogues about the identity: a second question of that kind follows
 SYSTEM_SHARE = 0.15
@@ -129,6 +129,7 @@ def heldout_questions(_) -> list[dict]:
             "category": "identity",
             "messages": [{"role": "user", "content": wording}],
             "answers": REPLIES[name][lang],
+            "name": NAME[lang],
         }
         for name in REPLIES
         for lang in ("zh", "en")

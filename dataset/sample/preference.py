@@ -1,7 +1,8 @@
 """Pairs of answers for preference training: to advice the warm manner is preferred to the plain one (`advice.py`).
 
-Most pairs differ in manner only. The others hold on to what is known: a right answer is preferred to a wrong one, and
-to the same answer with a wish that does not belong there.
+About half of the pairs differ in this manner. The others hold on to what is known: a right answer is preferred to the
+same answer with a wish that does not belong there, and to a wrong one. Without as many of these the wishes spread to
+whatever is asked.
 """
 
 import re
@@ -11,8 +12,8 @@ import relations
 import talk
 
 # How much to make.
-N_MANNER = 1260
-N_FACTS, N_SUMS, N_STRAY_WISHES = 110, 60, 70
+N_MANNER = 900
+N_FACTS, N_SUMS, N_STRAY_WISHES = 40, 20, 240
 SYSTEM_SHARE, EARLIER_TURN_SHARE = 0.1, 0.2  # of the pairs about manner
 
 SUM_LINE = re.compile(r"\d+ [+-] \d+ = (?:.* = )?(\d+)")
@@ -57,7 +58,7 @@ def wrong_sum(rng, reply: str) -> str:
 
 def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
     """`general`: the dialogues of supervised training, from which other questions and earlier turns are taken."""
-    single = [d for d in general if len(d) == 2 and len(d[1]["content"]) < 60]
+    single = [d for d in general if len(d) == 2 and len(d[1]["content"]) < 120]
     single = talk.in_turn(rng, single)
     wrong, manners = wrong_facts(), advice.replies()
     pairs, seen = [], set()
@@ -89,8 +90,15 @@ def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
     for _ in range(N_SUMS):
         user, reply = draw(SUM_LINE.fullmatch)
         pairs.append(pair([user], reply["content"], wrong_sum(rng, reply["content"])))
-    for _ in range(N_STRAY_WISHES):
-        user, reply = draw(lambda reply: reply not in manners)
+    # What is nearest to advice in tone, and replies that go on after their first sentence, need it most.
+    small_talk = {intent[lang]["reply"] for intent in talk.INTENTS.values() for lang in ("zh", "en")}
+    kinds = (
+        lambda reply: reply not in manners,
+        lambda reply: reply in small_talk,
+        lambda reply: reply not in manners and len(re.findall(r"。|\.( |$)", reply)) > 1,
+    )
+    for i in range(N_STRAY_WISHES):
+        user, reply = draw(kinds[i % len(kinds)])
         lang = language([user, reply])
         wish = rng.choice([situation[lang]["wish"] for situation in advice.SITUATIONS.values()])
         space = "" if reply["content"][-1] in "。！？" else " "

@@ -13,7 +13,7 @@ import talk
 
 # How much to make.
 N_TRAIN = 4000  # problems, spread evenly over the stories of a language
-N_REHEARSED = 440  # world questions with a thought of one line
+N_REHEARSED = 3000  # world questions with a thought of one line
 N_HELDOUT = 200
 ZH_SHARE = 0.65
 COMPACT_SHARE = 0.3  # of the Chinese problems: no space between digits and characters

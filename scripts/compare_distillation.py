@@ -1,0 +1,131 @@
+"""Is a student with a teacher better than the same student alone? Both are trained over several seeds and compared.
+
+    python scripts/compare_distillation.py                                     # taught by the newest full_sft in out/
+    python scripts/compare_distillation.py --teacher_weight out/full_sft_512.pth --hidden_size 256 --seeds 5
+
+Of one seed both students have the same initial weights, see the same data in the same order and take as many steps;
+each has a learning rate of its own. Prints a table by seed, with paired differences, and writes
+out/compare_distillation/comparison.json beside the students. What has been trained already is not trained again.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.tables import format_table, percent, points  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+
+@dataclass
+class ComparisonOptions:
+    seeds: int = flag(3, "number of seeds: 0, 1, …")
+    teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
+    data_path: str = flag(str(ROOT / "dataset" / "sample" / "sft.jsonl"), "JSONL file that both students learn from")
+    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
+    out_dir: str = flag(str(ROOT / "out"), "folder of the teacher; the students go into compare_distillation in it")
+    hidden_size: int = flag(112, "width of the students")
+    num_hidden_layers: int = flag(4, "depth of the students")
+    num_attention_heads: int = flag(4, "query heads per layer of the students")
+    max_seq_len: int = flag(256, "tokens per conversation")
+    batch_size: int = flag(32, "conversations per step")
+    max_steps: int = flag(700, "optimizer steps of each student")
+    learning_rate: float = flag(5e-3, "peak learning rate of the student with a teacher")
+    learning_rate_alone: float = flag(5e-3, "peak learning rate of the student alone")
+    alpha: float = flag(0.3, "weight of the data's own labels; 1 - alpha is the teacher's")
+    temperature: float = flag(1.5, "teacher's and student's distributions are softened by it")
+    kl: str = flag("forward", "forward or reverse", choices=["forward", "reverse"])
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+    device: str = flag("auto", "cuda, mps, cpu or auto")
+
+    def __post_init__(self):
+        require(self.seeds >= 1, f"--seeds {self.seeds}: it must be at least 1")
+        require(self.max_steps >= 1, f"--max_steps {self.max_steps}: it must be at least 1")
+
+
+def main() -> None:
+    options = parse_options(ComparisonOptions, "Compare a student with a teacher to the same student alone.")
+
+    from dataset.heldout import is_right, read_questions
+    from model.weights import find_weight, write_json
+    from scripts.judge import ask, describe, loss, paired
+
+    questions = read_questions(options.score_data)
+    teacher = find_weight(options.teacher_weight, options.out_dir)
+    folder = Path(options.out_dir).absolute() / "compare_distillation"
+    seeds, right = [], {"alone": [], "taught": []}
+    for seed in range(options.seeds):
+        losses = {}
+        for student in right:
+            print(f"\n[seed {seed + 1}/{options.seeds}] student {student}", flush=True)
+            weight = train(student, seed, teacher, folder, options)
+            validation = describe(weight)["validation"]
+            losses[student] = validation["val_cross_entropy" if student == "taught" else "val_loss"]
+            places = {"tokenizer": options.tokenizer, "device": options.device}
+            replies = ask(f"student {student}", weight, {"general": questions}, **places)["general"]
+            right[student].append([int(is_right(r, q["answers"])) for q, r in zip(questions, replies, strict=True)])
+        seeds.append({
+            "seed": seed, "cross_entropy": loss(losses["alone"], losses["taught"]),
+            "score": paired(right["alone"][-1], right["taught"][-1]),
+        })  # fmt: skip
+
+    comparison = {"teacher": str(teacher), "seeds": seeds, "all": over_seeds(seeds, right)}
+    write_json(folder / "comparison.json", comparison)
+    print("\n" + table(comparison))
+    print(f"\nPaired by question; of all seeds each question counts once, by its mean. {folder / 'comparison.json'}")
+
+
+def train(student: str, seed: int, teacher: Path, folder: Path, options: ComparisonOptions) -> Path:
+    """The weight of one student; without a teacher it is plain supervised fine-tuning of a new network."""
+    from model.weights import weight_name
+
+    names = ("data_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len", "batch_size")
+    names += ("max_steps", "tokenizer", "device")
+    # as many epochs as the steps need: max_steps ends the run
+    flags = {name: getattr(options, name) for name in names} | {"epochs": options.max_steps, "from_weight": "none"}
+    flags |= {"seed": seed, "save_weight": f"{student}_seed{seed}", "out_dir": folder, "skip_finished": 1}
+    if student == "taught":
+        script = "train_distillation.py"
+        flags |= {name: getattr(options, name) for name in ("learning_rate", "alpha", "temperature", "kl")}
+        flags["teacher_weight"] = teacher
+    else:
+        script = "train_full_sft.py"
+        flags["learning_rate"] = options.learning_rate_alone
+    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+    ended = subprocess.run([sys.executable, ROOT / "trainer" / script, *words])
+    if ended.returncode in (130, -2):
+        raise KeyboardInterrupt
+    if ended.returncode:
+        raise ValueError(f"trainer/{script} ended with exit code {ended.returncode}, see above")
+    return folder / f"{weight_name(flags['save_weight'], options.hidden_size, False)}.pth"
+
+
+def over_seeds(seeds: list[dict], right: dict[str, list[list[int]]]) -> dict:
+    """Both figures over all seeds. The questions are the sample: one that is asked of three seeds is still one."""
+    from scripts.judge import loss, paired
+
+    alone, taught = ([sum(answers) / len(seeds) for answers in zip(*right[s], strict=True)] for s in right)
+    losses = [sum(seed["cross_entropy"][side] for seed in seeds) / len(seeds) for side in ("before", "after")]
+    return {"cross_entropy": loss(*losses), "score": paired(alone, taught)}
+
+
+def table(comparison: dict) -> str:
+    """One line per seed, then one for all."""
+    rows = []
+    for name, figures in [*((str(s["seed"]), s) for s in comparison["seeds"]), ("all", comparison["all"])]:
+        losses, score = figures["cross_entropy"], figures["score"]
+        rows.append([
+            name, f"{losses['before']:.3f} → {losses['after']:.3f}", f"{losses['difference']:+.3f}",
+            f"{percent(score['before'])} → {percent(score['after'])}", points(score["difference"], score["interval"]),
+        ])  # fmt: skip
+    header = [
+        "seed", "cross-entropy, alone → taught", "difference", "score, alone → taught", "difference in points (95 %)",
+    ]  # fmt: skip
+    return format_table(header, rows)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,60 @@
+"""The answers of a reasoning file without the thoughts: data for a control that shows what thinking is worth.
+
+    python scripts/direct_answers.py                         # dataset/sample/reason.jsonl -> out/direct.jsonl
+
+Of an assistant's `<think>…</think><answer>…</answer>` only what stands in <answer> is kept; all else stays as it is, so
+`trainer/train_full_sft.py` learns the same problems, line by line, by their answers alone.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from trainer.options import flag, parse_options, run  # noqa: E402
+
+
+@dataclass
+class DirectOptions:
+    data_path: str = flag(str(ROOT / "dataset" / "sample" / "reason.jsonl"), "JSONL file of reasoned answers")
+    output: str = flag(str(ROOT / "out" / "direct.jsonl"), "JSONL file to write")
+
+
+def main() -> None:
+    options = parse_options(DirectOptions, "Keep the answers of a reasoning file, without the thoughts.")
+
+    from dataset.chat import check_messages
+    from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+    from model.weights import write_atomically
+
+    path, lines = check_file(options.data_path), []
+    for offset, line in read_lines(path, 0, path.stat().st_size):
+        try:
+            record = parse_line(line)
+            check_messages(record.get("conversations"))
+            conversation = [direct(message) for message in record["conversations"]]
+        except ValueError as error:
+            raise bad_line(path, offset, str(error), "correct the line") from None
+        lines.append(json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n")
+    output = Path(options.output).absolute()
+    write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
+    print(f"{output}: {len(lines):,} conversations, with the answers of {path.name} and without its thoughts")
+
+
+def direct(message: dict) -> dict:
+    """An assistant's message without its thought; ValueError where it has none."""
+    from dataset.chat import split_thought
+
+    if message["role"] != "assistant":
+        return message
+    parts = split_thought(message["content"])
+    if parts is None:
+        raise ValueError("an answer must look like <think>…</think><answer>…</answer>")
+    return message | {"content": parts[1]}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,73 @@
+"""What the reports on trained weights share: held-out questions and their replies, what a weight's file says, and two
+figures set side by side."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def ask(
+    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False, **places
+) -> dict[str, list[str]]:
+    """The likeliest replies of a weight to sets of questions, all in one pass.
+
+    `places`: more of eval_model.py's options, as tokenizer, device, lora_name, untrained.
+    """
+    from eval_model import EvalOptions, answer_all, load
+
+    model, tokenizer, source = load(EvalOptions(weight=str(weight), **places))
+    asked = [question for questions in sets.values() for question in questions]
+    print(f"{title}: {len(asked):,} questions for {source}", flush=True)
+    conversations = [question["messages"] for question in asked]
+    replies = iter(answer_all(model, tokenizer, conversations, max_new_tokens, with_tags=with_tags))
+    return {name: [next(replies) for _ in questions] for name, questions in sets.items()}
+
+
+def describe(weight: Path) -> dict:
+    """The `.json` beside a weight or an adapter; ValueError when there is none, as reports are made of what it says."""
+    beside = weight.with_suffix(".json")
+    try:
+        info = json.loads(beside.read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(f"{weight}: no {beside.name} beside it: train it again with ./run.sh") from None
+    except ValueError:
+        raise ValueError(f"{beside}: this does not describe a weight: train it again with ./run.sh") from None
+    return info
+
+
+def paired(before: list[float], after: list[float]) -> dict:
+    """Two shares over the same questions, in percent, and the interval of their paired difference."""
+    from dataset.heldout import paired_difference
+
+    if not before:
+        raise ValueError("no held-out question of one kind is there to compare on: use the files in dataset/sample")
+    difference, half_width = paired_difference(before, after)
+    return {
+        "unit": "%", "n": len(before),
+        "before": 100 * sum(before) / len(before), "after": 100 * sum(after) / len(after),
+        "difference": difference, "interval": [difference - half_width, difference + half_width],
+    }  # fmt: skip
+
+
+def share(before: float, after: float, n: int) -> dict:
+    """Two shares of n, the first of them known without asking (a network ranks pairs against itself as ties): the
+    interval is the second one's (Wilson)."""
+    from dataset.heldout import wilson_interval
+
+    interval = [100 * (end - before) for end in wilson_interval(after * n, n)]
+    return {"unit": "%", "n": n, "before": 100 * before, "after": 100 * after,
+            "difference": 100 * (after - before), "interval": interval}  # fmt: skip
+
+
+def loss(before: float, after: float) -> dict:
+    """Two losses over one text, which is no sample of questions: there is no interval."""
+    return {"unit": "", "before": before, "after": after, "difference": after - before, "interval": None}
+
+
+def typed(out_dir: Path) -> tuple[str, str]:
+    """(python, flag) as a user of this machine types them; the flag names `out_dir` where it is not the default."""
+    python = ".venv/bin/python" if ROOT / ".venv" in Path(sys.executable).parents else "python"
+    return python, "" if out_dir == ROOT / "out" else f" --out_dir {shlex.quote(str(out_dir))}"

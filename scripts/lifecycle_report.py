@@ -1,0 +1,330 @@
+"""What `./run.sh all` shows at its end: for each stage what it was to change, what it changed, and what that cost.
+
+    python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
+
+Asks the weights of all stages the held-out questions and writes out/report.md: one table, with the loss curves as
+pictures beside it; report.json holds the same figures. Where both sides answered the same questions, a difference is
+paired, and so is its 95 percent interval.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.tables import format_table, markdown_table, percent, points  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
+
+SAMPLE = ROOT / "dataset" / "sample"
+HEADER = (
+    "stage", "what it was to change", "before", "after", "difference (95 %)",
+    "general score, before → after", "difference (95 %)", "tokens", "seconds",
+)  # fmt: skip
+# Pictures: file, and what stands in it side by side.
+PICTURES = {
+    "report_base.png": ("pretrain", "SFT"),
+    "report_tuned.png": ("LoRA identity", "LoRA teahouse", "DPO"),
+    "report_student.png": ("student with teacher", "student alone"),
+    "report_reason.png": ("reasoning", "direct answers"),
+}
+
+
+@dataclass
+class LifecycleOptions:
+    out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; report.md and report.json go there")
+    hidden_size: int | None = flag(None, "width of the network; default: that of the newest full_sft")
+    student_size: int | None = flag(None, "width of the student; default: that of the newest full_dist")
+    general: str = flag(str(SAMPLE / "heldout.jsonl"), "the general held-out questions")
+    identity: str = flag(str(SAMPLE / "heldout_lora_identity.jsonl"), "held-out questions about the new identity")
+    teahouse: str = flag(str(SAMPLE / "heldout_lora_teahouse.jsonl"), "held-out questions about the teahouse")
+    pairs: str = flag(str(SAMPLE / "heldout_dpo.jsonl"), "the held-out pairs that DPO validated on")
+    reason: str = flag(str(SAMPLE / "heldout_reason.jsonl"), "held-out word problems")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+    device: str = flag("auto", "cuda, mps, cpu or auto")
+
+
+def main() -> None:
+    options = parse_options(LifecycleOptions, "Measure what each stage of the life cycle changed.")
+
+    from dataset.heldout import read_questions
+    from model.weights import write_json
+    from scripts.plot_training import draw
+
+    out_dir = Path(options.out_dir).absolute()
+    names = ("general", "identity", "teahouse", "reason")
+    questions = {name: read_questions(getattr(options, name)) for name in names}
+    n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_text(encoding="utf-8").split("\n"))
+    weights = find_weights(out_dir, options.hidden_size, options.student_size)
+    runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
+    check_chain(weights, runs)
+
+    replies = ask_all(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
+    rows = all_rows(runs, questions, replies, n_pairs)
+
+    figures = {
+        stage: {"weight": str(weights[stage].relative_to(out_dir)), **{k: r[k] for k in ("step", "tokens", "seconds")}}
+        for stage, r in runs.items()
+    }  # fmt: skip
+    write_json(out_dir / "report.json", {"rows": rows, "runs": figures, "notes": notes(runs, questions)})
+    for picture, stages in PICTURES.items():
+        draw([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
+    (out_dir / "report.md").write_text(markdown(rows, notes(runs, questions)), encoding="utf-8")
+
+    # a terminal is narrower than a page: the columns that nothing else says
+    short = [[*row[:2], f"{row[2]} → {row[3]}", row[4], row[6]] for row in map(cells_of, rows)]
+    header = ["stage", "what it was to change", "before → after", HEADER[4], "general score (95 %)"]
+    print("\n" + format_table(header, short, left=2))
+    print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
+    print("\n" + what_next(out_dir, weights))
+
+
+# ---------------------------------------------------------------- the runs
+
+
+def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | None) -> dict[str, Path]:
+    """The weight of each stage and control, of one size; WeightError names the first that is missing."""
+    from model.model_lora import find_lora
+    from model.model_minimind import MiniMindConfig
+    from model.weights import find_weight
+    from scripts.judge import describe
+
+    sft = find_weight("full_sft", out_dir, hidden_size)
+    config = MiniMindConfig.from_dict(describe(sft)["config"])
+    size = (config.hidden_size, config.use_moe)
+    taught = find_weight("full_dist", out_dir, student_size)
+    student = describe(taught)["config"]
+    return {
+        "pretrain": find_weight("pretrain", out_dir, *size),
+        "SFT": sft,
+        "LoRA identity": find_lora("identity", out_dir, config),
+        "LoRA teahouse": find_lora("teahouse", out_dir, config),
+        "DPO": find_weight("rlhf", out_dir, *size),
+        "student with teacher": taught,
+        "student alone": find_weight("student_alone", out_dir, student["hidden_size"], student["use_moe"]),
+        "reasoning": find_weight("reason", out_dir, *size),
+        "direct answers": find_weight("direct", out_dir, *size),
+    }
+
+
+def metrics_path(out_dir: Path, weight: Path) -> Path:
+    return out_dir / "metrics" / weight.relative_to(out_dir).with_suffix(".jsonl")
+
+
+def read_run(out_dir: Path, weight: Path) -> dict:
+    """What a weight says of itself, and `first`, its validation before any step; ValueError if it is not done."""
+    from scripts.judge import describe
+
+    info, metrics = describe(weight), metrics_path(out_dir, weight)
+    if info["step"] != info.get("recipe", {}).get("steps"):
+        raise ValueError(f"{weight}: its run did not end: ./run.sh all trains it")
+    try:
+        with open(metrics, encoding="utf-8") as lines:
+            first = json.loads(lines.readline())
+    except (OSError, ValueError):
+        first = {}
+    if first.get("step") != 0:
+        raise ValueError(f"{metrics}: the validation before training is not in it: ./run.sh all trains {weight.stem}")
+    return info | {"first": first}
+
+
+def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
+    """ValueError unless every weight grew out of the one that it is compared with, and every control ran as long."""
+    starts = [
+        ("SFT", "pretrain", runs["SFT"]["recipe"]["start"]),
+        ("LoRA identity", "SFT", runs["LoRA identity"]["origin"]["base weight"]),
+        ("LoRA teahouse", "SFT", runs["LoRA teahouse"]["origin"]["base weight"]),
+        ("DPO", "SFT", runs["DPO"]["origin"]["reference weight"]),
+        ("student with teacher", "SFT", runs["student with teacher"]["origin"].get("teacher weight")),
+        ("reasoning", "DPO", runs["reasoning"]["recipe"]["start"]),
+        ("direct answers", "DPO", runs["direct answers"]["recipe"]["start"]),
+    ]
+    for stage, before, start in starts:
+        if start != runs[before]["sha256"]:
+            raise ValueError(
+                f"{weights[stage]}: it did not grow out of {weights[before]} as it is now: ./run.sh all trains it again"
+            )
+    for stage, control in (("student with teacher", "student alone"), ("reasoning", "direct answers")):
+        if runs[stage]["step"] != runs[control]["step"]:
+            raise ValueError(
+                f"{weights[control]}: {runs[control]['step']} steps are no control for the {runs[stage]['step']} of "
+                f"{weights[stage].name}: train both equally long"
+            )
+
+
+# ---------------------------------------------------------------- the figures
+
+
+def ask_all(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
+    """Replies by stage and set of questions; each weight is asked only what the table needs, and loaded once."""
+    from eval_model import REASON_TOKENS
+    from scripts.judge import ask
+
+    general = {"general": questions["general"]}
+    own = {name: {name: questions[name]} for name in ("identity", "teahouse", "reason")}
+    # its answers about itself are changed on purpose
+    others = {"general": [q for q in general["general"] if q["category"] != "identity"]}
+    identity, teahouse = weights["LoRA identity"], weights["LoRA teahouse"]
+    plan = [  # stage, its weight, what it is asked, how
+        ("pretrain", weights["pretrain"], general, {}),
+        ("SFT", weights["SFT"], general | own["identity"] | own["teahouse"], {}),
+        ("LoRA identity", weights["SFT"], others | own["identity"], {"lora_name": str(identity)}),
+        ("LoRA teahouse", weights["SFT"], general | own["teahouse"], {"lora_name": str(teahouse)}),
+        ("DPO", weights["DPO"], general, {}),
+        ("student with teacher", weights["student with teacher"], general, {}),
+        ("student alone", weights["student alone"], general, {}),
+        ("reasoning", weights["reasoning"], general | own["reason"],
+         {"max_new_tokens": REASON_TOKENS, "with_tags": True}),
+        ("direct answers", weights["direct answers"], own["reason"], {"with_tags": True}),
+    ]  # fmt: skip
+    return {stage: ask(stage, weight, sets, **how, **places) for stage, weight, sets, how in plan}
+
+
+def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[dict]:
+    """The lines of the table. The first line of a stage also says what the stage cost."""
+    from dataset.chat import split_thought
+    from dataset.heldout import is_right
+    from scripts.judge import loss, paired, share
+
+    def right(stage: str, name: str, only=lambda question: True) -> list[int]:
+        """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
+        said = replies[stage][name]
+        if stage == "reasoning":
+            said = ["" if parts is None else parts[1] for parts in map(split_thought, said)]
+        asked = questions[name]
+        if len(said) < len(asked):  # the identity adapter was not asked about itself among the general questions
+            asked = [q for q in asked if q["category"] != "identity"]
+        return [int(is_right(reply, q["answers"])) for q, reply in zip(asked, said, strict=True) if only(q)]
+
+    def general(stage: str, before: str = "SFT", **which) -> dict:
+        return paired(right(before, "general", **which), right(stage, "general", **which))
+
+    def well_formed(stage: str) -> list[int]:
+        return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
+
+    def row(stage: str, what: str, figures: dict, cost: dict | None = None, run: str | None = None) -> dict:
+        spent = {key: runs[run][key] for key in ("tokens", "seconds")} if run else {}
+        return {"stage": stage, "what": what, **figures, "cost": cost, **spent}
+
+    def named(stage: str) -> list[int]:
+        """1 where a reply about itself holds the new name, whatever else it says."""
+        said = zip(questions["identity"], replies[stage]["identity"], strict=True)
+        return [int(question["name"] in reply) for question, reply in said]
+
+    before, wishes = (ends_with_wish(questions["general"], replies[stage]["general"]) for stage in ("SFT", "DPO"))
+    first = {stage: r["first"] for stage, r in runs.items()}
+    last = {stage: r["validation"] for stage, r in runs.items()}
+    bits, nats = "val_bits_per_byte", "val_loss"
+    student = last["student alone"][nats], last["student with teacher"]["val_cross_entropy"]
+    accuracy = first["DPO"]["val_reward_accuracy"], last["DPO"]["val_reward_accuracy"]
+    return [
+        row("pretrain", "bits per byte of plain text, untrained → pretrained",
+            loss(first["pretrain"][bits], last["pretrain"][bits]), run="pretrain"),
+        row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
+        row("LoRA identity", "questions about itself answered with the new name",
+            paired(named("SFT"), named("LoRA identity")),
+            general("LoRA identity", only=lambda q: q["category"] != "identity"), "LoRA identity"),
+        row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
+            paired(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
+            general("LoRA teahouse"), "LoRA teahouse"),
+        row("DPO", "advice that ends with a wish, of all advice given",
+            share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
+        row("DPO", "held-out pairs ranked as preferred", share(*accuracy, n_pairs)),
+        row("distillation", "general questions, student alone → with teacher",
+            general("student with teacher", "student alone"), run="student with teacher"),
+        row("distillation", "validation cross-entropy in nats, alone → with teacher", loss(*student)),
+        row("reasoning", "word problems, direct answers → after a thought",
+            paired(right("direct answers", "reason"), right("reasoning", "reason")),
+            general("reasoning", "DPO"), "reasoning"),
+        row("reasoning", "thought and answer between their tags",
+            paired(well_formed("direct answers"), well_formed("reasoning"))),
+    ]  # fmt: skip
+
+
+def ends_with_wish(questions: list[dict], replies: list[str]) -> list[int]:
+    """1 or 0 for every reply that gives any piece of advice: whether one of the wishes follows it.
+
+    The questions that ask for advice say their `preferred` answer, which is the plain one (their first) and a wish.
+    """
+    from dataset.heldout import normalise
+
+    asking = [(q, normalise(reply)) for q, reply in zip(questions, replies, strict=True) if "preferred" in q]
+    plain = {normalise(q["answers"][0]) for q, _ in asking}
+    warm = {
+        advice + normalise(q["preferred"][0])[len(normalise(q["answers"][0])) :] for q, _ in asking for advice in plain
+    }
+    return [int(reply in warm) for _, reply in asking if reply.startswith(tuple(plain))]
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def cells_of(row: dict) -> list[str]:
+    """One line of the table as text. Shares and points have one decimal; losses three, at one they would look alike."""
+
+    def value(figures: dict, key: str) -> str:
+        return percent(figures[key]) if figures["unit"] == "%" else f"{figures[key]:.3f}"
+
+    def difference(figures: dict) -> str:
+        if figures["unit"] != "%":
+            return f"{figures['difference']:+.3f}"
+        return points(figures["difference"], figures["interval"])
+
+    cost = row["cost"]
+    return [
+        row["stage"], row["what"], value(row, "before"), value(row, "after"), difference(row),
+        f"{value(cost, 'before')} → {value(cost, 'after')}" if cost else "", difference(cost) if cost else "",
+        f"{row['tokens']:,}" if "tokens" in row else "", f"{row['seconds']:.1f}" if "seconds" in row else "",
+    ]  # fmt: skip
+
+
+def notes(runs: dict, questions: dict) -> list[str]:
+    """What a reader needs to know to trust the table."""
+    alone, direct = runs["student alone"], runs["direct answers"]
+    return [
+        f"General score: {len(questions['general']):,} held-out questions, the whole reply must be right; for the new "
+        "identity without those about identity, which are to change. Differences are in points, paired by question.",
+        "With an adapter off, the score is that of SFT: the weights are the same file, by its hash.",
+        "Against itself a network ranks all pairs as ties: DPO starts at 50 %, and the interval is the later share's.",
+        f"The student alone: the same initial weights, data, order and {alone['step']:,} steps, without a teacher "
+        f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_distillation.py has more.",
+        f"Direct answers: the same start, problems and {direct['step']:,} steps as reasoning, without the thought "
+        f"({direct['tokens']:,} tokens, {direct['seconds']:.1f} s).",
+        "Seconds are those of training alone, without validation and scoring.",
+    ]
+
+
+def markdown(rows: list[dict], notes: list[str]) -> str:
+    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
+    return (
+        "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere.\n\n"
+        + markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
+        + "\n\n"
+        + "\n".join(f"- {note}" for note in notes)
+        + f"\n\n## Loss curves\n\n{pictures}\n"
+    )
+
+
+def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
+    """Commands to type now, aligned, in the words of this machine."""
+    from scripts.judge import typed
+
+    python, folder = typed(out_dir)
+    student = weights["student with teacher"]
+    student = student.relative_to(ROOT) if student.is_relative_to(ROOT) else student
+    commands = [
+        (f"./run.sh chat{folder}", "talk to the SFT weight"),
+        (f"./run.sh chat{folder} --lora_name identity", "with its new name"),
+        (f'{python} eval_model.py{folder} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
+        (f"./run.sh chat{folder} --model_mode 2", "the weight after DPO"),
+        (f"./run.sh chat{folder} --model_mode 3", "see it think"),
+        (f"./run.sh eval --weight {student}", "the student's score by category"),
+        (f"{python} scripts/compare_distillation.py{folder}", "the students over three seeds"),
+    ]
+    return format_table(["what to type next", ""], commands, 2)
+
+
+if __name__ == "__main__":
+    run(main)
