@@ -76,7 +76,9 @@ def score_table(questions: list[dict], replies: list[str]) -> dict:
 
 
 def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 percent interval of a share (Wilson 1927)."""
+    """95 percent interval of a share (Wilson 1927); of nothing it is everything."""
+    if not n:
+        return 0.0, 1.0
     share, spread = right / n, z * math.sqrt(right / n * (1 - right / n) / n + z * z / (4 * n * n))
     middle, scale = share + z * z / (2 * n), 1 + z * z / n
     return (middle - spread) / scale, (middle + spread) / scale

@@ -14,7 +14,7 @@ from dataset.heldout import paired_difference, wilson_interval
 from scripts.compare_distillation import ComparisonOptions, over_seeds
 from scripts.direct_answers import direct
 from scripts.judge import loss, paired, share
-from scripts.lifecycle_report import HEADER, PICTURES, cells_of
+from scripts.lifecycle_report import HEADER, PICTURES, cells_of, ends_with_wish
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"
@@ -143,7 +143,7 @@ def test_every_figure_comes_from_the_run(life, data):
     n_identity = sum(q["category"] == "identity" for q in questions)
     assert rows["LoRA identity"][0]["cost"]["n"] == len(questions) - n_identity < len(questions)
     assert rows["LoRA teahouse"][0]["cost"]["n"] == rows["SFT"][0]["n"] == len(questions)
-    assert rows["DPO"][0]["n"] == sum("preferred" in q for q in questions) > 0
+    assert rows["DPO"][0]["n"] <= sum("preferred" in q for q in questions) > 0  # of the replies that give advice
     assert rows["reasoning"][0]["n"] == rows["reasoning"][1]["n"] == HELD_OUT["reason"]
     assert rows["LoRA identity"][0]["n"] == HELD_OUT["lora_identity"]
 
@@ -275,3 +275,14 @@ def test_the_comparison_trains_the_students_of_run_sh():
     defaults = dataclasses.asdict(ComparisonOptions())
     for name, value in both.items():
         assert type(defaults[name])(value) == defaults[name], name
+
+
+def test_the_manner_is_that_of_all_advice_given_fitting_or_not():
+    questions = [
+        {"answers": ["多喝水。", "多喝水。早日康复！"], "preferred": ["多喝水。早日康复！"]},
+        {"answers": ["Sleep.", "Sleep. Rest well!"], "preferred": ["Sleep. Rest well!"]},
+        {"answers": ["北京。"]},
+    ]
+    assert ends_with_wish(questions, ["多喝水。早日康复！", "Sleep.", "多喝水。"]) == [1, 0]
+    assert ends_with_wish(questions, ["Sleep. 早日康复！", "多喝水。多喝水。", "北京。"]) == [1, 0]
+    assert ends_with_wish(questions, ["我不知道。", "北京。", "北京。"]) == []

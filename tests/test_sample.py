@@ -98,7 +98,7 @@ def test_it_is_as_large_as_promised(questions):
 
 def test_held_out_questions_are_questions(questions, later_questions):
     for question in questions + sum((made for name, made in later_questions.items() if name != "dpo"), []):
-        assert question.keys() - {"preferred"} == {"category", "messages", "answers"}
+        assert question.keys() - {"preferred", "name"} == {"category", "messages", "answers"}
         roles = [message["role"] for message in question["messages"] if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
         assert question["answers"] and all(isinstance(answer, str) and plain(answer) for answer in question["answers"])
@@ -182,7 +182,7 @@ def test_answers_to_sums_are_right(questions):
 
 def test_the_files_of_the_stages_are_small():
     for name in BUILT[2:]:
-        assert (SAMPLE / name).stat().st_size < 1_500_000, name
+        assert (SAMPLE / name).stat().st_size < 2_000_000, name
 
 
 def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dialogues):
@@ -201,7 +201,7 @@ def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dia
 
 
 def test_pairs_share_their_prompt_and_differ_in_the_answer():
-    for name, share in (("dpo", 0.8), ("heldout_dpo", 1)):
+    for name, share in (("dpo", 0.75), ("heldout_dpo", 1)):
         pairs = read_jsonl(f"{name}.jsonl")
         for pair in pairs:
             assert pair.keys() == {"chosen", "rejected"}
@@ -215,9 +215,9 @@ def test_pairs_share_their_prompt_and_differ_in_the_answer():
 def test_the_new_identity_names_itself_and_forgets_the_old_name(later, later_questions):
     names = tuple(source("persona").NAME.values())
     for question in later_questions["lora_identity"]:
-        assert all(any(name in answer for name in names) for answer in question["answers"])
+        assert question["name"] in names and all(question["name"] in answer for answer in question["answers"])
     named = [any(name in dialogue[-1]["content"] for name in names) for dialogue in later["lora_identity"]]
-    assert 0.5 <= sum(named) / len(named) <= 0.6  # the others rehearse what was known
+    assert 0.3 <= sum(named) / len(named) <= 0.4  # the others rehearse what was known
     intents = source("talk").INTENTS.values()
     old = {i[lang]["reply"] for i in intents if i["category"] == "identity" for lang in ("zh", "en")}
     texts = {message["content"] for dialogue in later["lora_identity"] for message in dialogue}
