@@ -224,6 +224,7 @@ def talk(options: EvalOptions) -> None:
         return
     messages = typed_messages()
     if sys.stdin.isatty():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script put us into the background
         loading = Loading(options)
         print("Type a message; the model loads meanwhile. /clear forgets the conversation, /exit or Ctrl-D ends it.")
         first = next(messages, None)
