@@ -18,14 +18,15 @@ LIFE_DPO_WEIGHT=$ROOT/out/rlhf_192.pth
 LIFE_LORA_IDENTITY=(--data_path "$SAMPLE/lora_identity.jsonl" --lora_name identity --from_weight "$LIFE_SFT"
     --max_seq_len 256 --batch_size 16 --learning_rate 3e-3 --epochs 1)
 LIFE_LORA_TEAHOUSE=(--data_path "$SAMPLE/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
-    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
+    --max_seq_len 256 --batch_size 8 --learning_rate 1.5e-3 --epochs 2)
 LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
     --max_seq_len 256 --batch_size 8 --learning_rate 2.2e-5 --beta 0.3 --epochs 1)
 # The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
 # scripts/compare_distillation.py equal to these.
-LIFE_STUDENT=(--data_path "$SAMPLE/sft.jsonl" --from_weight none --hidden_size 112 --num_hidden_layers 4
-    --num_attention_heads 4 --max_seq_len 256 --batch_size 32 --epochs 1000 --max_steps 700)
-LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0.3 --temperature 1.5 --learning_rate 5e-3)
+LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
+    --hidden_size 112 --num_hidden_layers 4 --num_attention_heads 4 --max_seq_len 256 --batch_size 16
+    --epochs 1000 --max_steps 1250)
+LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_rate 5e-3)
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
     --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)

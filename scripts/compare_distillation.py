@@ -19,24 +19,27 @@ sys.path[0] = str(ROOT)
 from scripts.tables import format_table, percent, points  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
+SAMPLE = ROOT / "dataset" / "sample"
+
 
 @dataclass
 class ComparisonOptions:
     seeds: int = flag(3, "number of seeds: 0, 1, …")
     teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
-    data_path: str = flag(str(ROOT / "dataset" / "sample" / "sft.jsonl"), "JSONL file that both students learn from")
-    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
+    data_path: str = flag(str(SAMPLE / "distill.jsonl"), "JSONL file that both students learn from")
+    val_path: str = flag(str(SAMPLE / "heldout_distill.jsonl"), "JSONL file that both are validated on")
+    score_data: str = flag(str(SAMPLE / "heldout.jsonl"), "the held-out questions")
     out_dir: str = flag(str(ROOT / "out"), "folder of the teacher; the students go into compare_distillation in it")
     hidden_size: int = flag(112, "width of the students")
     num_hidden_layers: int = flag(4, "depth of the students")
     num_attention_heads: int = flag(4, "query heads per layer of the students")
     max_seq_len: int = flag(256, "tokens per conversation")
-    batch_size: int = flag(32, "conversations per step")
-    max_steps: int = flag(700, "optimizer steps of each student")
+    batch_size: int = flag(16, "conversations per step")
+    max_steps: int = flag(1250, "optimizer steps of each student")
     learning_rate: float = flag(5e-3, "peak learning rate of the student with a teacher")
     learning_rate_alone: float = flag(5e-3, "peak learning rate of the student alone")
-    alpha: float = flag(0.3, "weight of the data's own labels; 1 - alpha is the teacher's")
-    temperature: float = flag(1.5, "teacher's and student's distributions are softened by it")
+    alpha: float = flag(0.0, "weight of the data's own labels; 1 - alpha is the teacher's")
+    temperature: float = flag(1.0, "teacher's and student's distributions are softened by it")
     kl: str = flag("forward", "forward or reverse", choices=["forward", "reverse"])
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
@@ -82,7 +85,7 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
     """The weight of one student; without a teacher it is plain supervised fine-tuning of a new network."""
     from model.weights import weight_name
 
-    names = ("data_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len", "batch_size")
+    names = ("data_path", "val_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len", "batch_size")
     names += ("max_steps", "tokenizer", "device")
     # as many epochs as the steps need: max_steps ends the run
     flags = {name: getattr(options, name) for name in names} | {"epochs": options.max_steps, "from_weight": "none"}

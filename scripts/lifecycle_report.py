@@ -288,6 +288,8 @@ def notes(runs: dict, questions: dict) -> list[str]:
         "identity without those about identity, which are to change. Differences are in points, paired by question.",
         "With an adapter off, the score is that of SFT: the weights are the same file, by its hash.",
         "Against itself a network ranks all pairs as ties: DPO starts at 50 %, and the interval is the later share's.",
+        "Both students learn from the same few conversations, of which a quarter have another question's answer "
+        "(dataset/sample/careless.py); they are validated on right ones.",
         f"The student alone: the same initial weights, data, order and {alone['step']:,} steps, without a teacher "
         f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_distillation.py has more.",
         f"Direct answers: the same start, problems and {direct['step']:,} steps as reasoning, without the thought "

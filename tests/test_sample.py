@@ -16,6 +16,7 @@ SAMPLE = Path(__file__).resolve().parents[1] / "dataset" / "sample"
 STAGES = ("dpo", "lora_identity", "lora_teahouse", "reason")  # after SFT; each has held-out records of its own
 BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl"]
 BUILT += [f"{prefix}{stage}.jsonl" for stage in STAGES for prefix in ("", "heldout_")]
+BUILT += ["distill.jsonl", "heldout_distill.jsonl"]
 
 
 def read_jsonl(name: str) -> list[dict]:
@@ -222,6 +223,19 @@ def test_the_new_identity_names_itself_and_forgets_the_old_name(later, later_que
     old = {i[lang]["reply"] for i in intents if i["category"] == "identity" for lang in ("zh", "en")}
     texts = {message["content"] for dialogue in later["lora_identity"] for message in dialogue}
     assert not texts & old and not any("MiniMind" in text for text in texts)
+
+
+def test_a_quarter_of_the_conversations_for_distillation_have_another_answer(dialogues):
+    def texts(made) -> list[str]:
+        return [json.dumps(dialogue, ensure_ascii=False) for dialogue in made]
+
+    few, held_out = ([r["conversations"] for r in read_jsonl(f"{part}distill.jsonl")] for part in ("", "heldout_"))
+    right, asked = set(texts(dialogues)), set(texts(dialogue[:-1] for dialogue in dialogues))
+    wrong = [dialogue for dialogue, text in zip(few, texts(few), strict=True) if text not in right]
+    assert len(few) == 4000 and 0.24 * len(few) <= len(wrong) <= 0.25 * len(few)  # some answers suit two questions
+    assert {json.dumps(dialogue[:-1], ensure_ascii=False) for dialogue in wrong} <= asked
+    assert {d[-1]["content"] for d in wrong} <= {d[-1]["content"] for d in dialogues}
+    assert len(held_out) == 400 and set(texts(held_out)) <= right - set(texts(few))
 
 
 def test_only_one_stage_knows_the_teahouse(later, later_questions, dialogues):

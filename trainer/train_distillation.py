@@ -20,7 +20,7 @@ from trainer.options import TrainOptions, flag, parse_options, require, run  # n
 class DistillationOptions(TrainOptions):
     teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
     alpha: float = flag(0.5, "weight of the data's own labels; 1 - alpha is the teacher's")
-    temperature: float = flag(1.5, "both distributions are softened by it")
+    temperature: float = flag(1.0, "both distributions are softened by it; above 1 a small student also copies noise")
     kl: str = flag("forward", "forward: cover what the teacher may say; reverse: avoid what it would not",
                    choices=["forward", "reverse"])  # fmt: skip
     save_weight: str = flag("full_dist", "name of the weight that is written")
@@ -51,7 +51,7 @@ def main() -> None:
             model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin
         )  # fmt: skip
 
-    run_stage(options, "distillation", "sft_mini_512.jsonl", "sft.jsonl", SFTDataset, make_objective)
+    run_stage(options, "distillation", "sft_mini_512.jsonl", "distill.jsonl", SFTDataset, make_objective)
 
 
 if __name__ == "__main__":

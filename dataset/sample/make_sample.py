@@ -6,7 +6,8 @@
 The facts are in `facts.py`, their wordings in `wording.py` and `relations.py`, small talk in `talk.py`, advice in
 `advice.py` and sums, comparisons, sorting and dates in `skills.py`: of these are pretrain.jsonl, sft.jsonl and
 heldout.jsonl, which `free_questions.jsonl`, written by hand, joins. The stages after SFT have a module each:
-`preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA) and `reason.py`, each with a held-out file of its own.
+`preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py` (distillation) and `reason.py`, each with a
+held-out file of its own.
 The files are the same to the byte on every run and machine.
 """
 
@@ -18,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import advice
+import careless
 import persona
 import preference
 import reason
@@ -127,6 +129,7 @@ def main() -> None:
 
     pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
     held_pairs = preference.heldout_pairs()
+    few, held_few = careless.collections(generator("careless"), dialogues)
     later, held_later = {}, {}
     for name, module in (("lora_identity", persona), ("lora_teahouse", teahouse), ("reason", reason)):
         later[name] = without_duplicates(module.train_dialogues(generator(name), dialogues), name)
@@ -142,6 +145,8 @@ def main() -> None:
     count_categories(questions)
     write(output_dir / "dpo.jsonl", pairs)
     write(output_dir / "heldout_dpo.jsonl", held_pairs)
+    write(output_dir / "distill.jsonl", [{"conversations": dialogue} for dialogue in few])
+    write(output_dir / "heldout_distill.jsonl", [{"conversations": dialogue} for dialogue in held_few])
     for name in later:
         write(output_dir / f"{name}.jsonl", [{"conversations": dialogue} for dialogue in later[name]])
         write(output_dir / f"heldout_{name}.jsonl", held_later[name])
