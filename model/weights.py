@@ -69,8 +69,8 @@ def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info
     for key, value in state.items():
         if not value.isfinite().all():
             raise WeightError(
-                f"{path}: not written, because tensor {key} holds numbers that half precision cannot hold (above 65,504, "
-                "or NaN): training has diverged: lower --learning_rate"
+                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
+                "NaN): training has diverged: lower --learning_rate"
             )
     write_atomically(path, lambda temporary: torch.save(state, temporary))
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}

@@ -137,7 +137,7 @@ def end_rank(error: Exception) -> NoReturn:
     message, told = str(error), False
     if is_about_another_rank(error):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
-        message = "another rank has ended or hangs, see its message or the launcher's report"
+        message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
         deadline = time.monotonic() + PATIENCE
         while not (told := bool(count_reports())) and time.monotonic() < deadline:
             time.sleep(0.2)

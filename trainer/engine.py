@@ -203,27 +203,26 @@ class Trainer:
         self.skipped_steps += 1
         self.skipped_in_a_row += 1
         finite = all(self.world.gather(bool(torch.stack(losses).isfinite().all())))
-        what = "gradient" if finite else "loss"
+        what, why = "gradient" if finite else "loss", ""
         if self.scaler.is_enabled() and finite:
             scale = self.scaler.get_scale()
             if self.skipped_in_a_row < MAX_SKIPPED and scale > MIN_SCALE:
                 return
-            what += f" (in float16, {self.skipped_in_a_row} steps in a row, at scale {scale:.2g})"
-        samples = who_is_not_finite(self, self.step, counts)
-        self.stop(f"the {what} is not finite at step {self.step + 1}, the weights were not touched; {samples}")
+            why = f" (in float16 at scale {scale:.2g}, after {self.skipped_in_a_row} skipped steps)"
+        what = f"the {what} is not finite at step {self.step + 1}{why}, the weights were not touched"
+        self.stop(f"{what}. It comes from {who_is_not_finite(self, self.step, counts)}")
 
     def stop(self, what: str) -> NoReturn:
         """End the run on all ranks, because of what all of them know; rank 0 says it, and how to go on."""
         if not self.world.is_main:
             raise OtherRankError
-        state, weight, rate = state_path(self.out_dir, self.name), self.weight_path, self.options.learning_rate
+        state, rate = state_path(self.out_dir, self.name), self.options.learning_rate
         if self.saved_step is None:
             advice = f"Nothing was saved before: start again, with a lower --learning_rate (now {rate}) if need be"
         else:
             advice = (
-                f"The last saved state is that of step {self.saved_step}, {state}: --from_resume 1 goes on from it with "
-                f"the same flags and data; for others, such as a lower --learning_rate (now {rate}), start a "
-                f"new run from a good weight, such as {weight}"
+                f"The last saved state is that of step {self.saved_step}, {state}: --from_resume 1 goes on from it "
+                f"with the same flags and data; with others, as a lower --learning_rate (now {rate}), start a new run"
             )
         raise TrainingError(f"{what}. {advice}")
 

@@ -98,11 +98,11 @@ def who_is_not_finite(trainer, step: int, counts: dict[str, float]) -> str:
     found = trainer.world.gather((len(own), len(guilty), trainer.train_data.lines(guilty or own)))
     n_samples, n_guilty = (sum(part[i] for part in found) for i in (0, 1))
     if n_guilty == n_samples:
-        what = f"each of the step's {n_samples} samples makes it so, so the weights are to blame, not the data"
+        what = f"each of the step's {n_samples} samples, so the weights are to blame, not the data"
     elif n_guilty:
-        what = f"{n_guilty} of the step's {n_samples} samples make it so"
+        what = f"{n_guilty} of the step's {n_samples} samples"
     else:
-        what = f"none of the step's {n_samples} samples does so alone, all together do"
+        what = f"the step's {n_samples} samples together, from none of them alone"
     places = [
         f"{trainer.train_data.path}:{list_lines(lines)}" + (f" (rank {rank})" if len(found) > 1 else "")
         for rank, (_, of_rank, lines) in enumerate(found)
