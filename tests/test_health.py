@@ -115,7 +115,7 @@ def test_float16_does_not_skip_for_ever(data, tmp_path):
 
 def test_a_loss_that_stands_out_is_said_with_its_lines(data, tmp_path):
     flags = [*FLAGS, "--data_path", data["talk"], "--out_dir", tmp_path, "--conversations", 1, "--batch_size", 1]
-    flags += ["--eval_interval", 1000, "--epochs", 2, "--log_interval", 7, "--dropout", 0.1, "--seed", 5]
+    flags += ["--eval_interval", 1000, "--epochs", 1, "--log_interval", 7, "--dropout", 0.1, "--seed", 8]
     done = run_ranks(2, STAGE, *flags, env={"FAULT": "spike"})
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     (line,) = re.findall(r"step \d+: loss [^\r\n]*far above[^\r\n]*", done[0].stderr)
