@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from runs import STAGES, Run, compare, make_data, print_table, stop, wait_for
+from runs import STAGES, Run, compare, make_data, preload, print_table, stop, wait_for
 
 STEPS = 40
 
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name holds this")
     parser.add_argument("--seed", type=int, default=0, help="of the steps after which to stop")
     options = parser.parse_args()
+    preload()
     table, rng = [], random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         make_data(Path(folder))

@@ -13,7 +13,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from preloaded import Preloaded, run_preloaded  # noqa: E402
+from preloaded import CONTEXT, LIBRARIES, Preloaded, run_preloaded  # noqa: E402
 from test_stages import STAGES, lines  # noqa: E402
 
 from trainer.checkpoint import previous, state_path  # noqa: E402
@@ -26,6 +26,11 @@ STAGES = {
 } | STAGES
 # Figures of time and place; everything else in a metrics file must be the same.
 OF_THE_MOMENT = {"tokens_per_second", "mfu", "data_wait", "seconds", "peak_memory_mib"}
+
+
+def preload() -> None:
+    """Let the processes to come be forked from one that has imported this module too: most of their time is imports."""
+    CONTEXT.set_forkserver_preload([*LIBRARIES, "transformers.hf_argparser", "trainer.stage", "runs"])
 
 
 @dataclass
@@ -52,13 +57,18 @@ class Run:
     def has_state(self) -> bool:
         return self.state.exists() or previous(self.state).exists()
 
-    def start(self) -> Preloaded:
-        """Begin the run, or go on with it when it has a training state."""
+    def command(self, resume: bool | None = None) -> list:
+        """The script and its flags; `resume` None: when there is a training state."""
         script, kind, own, _ = STAGES[self.stage]
         places = ["--data_path", self.out_dir.parent / f"{kind}.jsonl", "--out_dir", self.out_dir]
         flags = [*places, *self._weights(own), "--use_moe", self.moe, "--max_seq_len", 64, "--seed", 7]
-        flags += ["--batch_size", 4, "--log_interval", 1, "--from_resume", int(self.has_state())]
-        return Preloaded(ROOT / "trainer" / script, *flags, *self.flags)
+        resume = self.has_state() if resume is None else resume
+        flags += ["--batch_size", 4, "--log_interval", 1, "--from_resume", int(resume)]
+        return [ROOT / "trainer" / script, *flags, *self.flags]
+
+    def start(self, resume: bool | None = None) -> Preloaded:
+        """Begin the run, or go on with it."""
+        return Preloaded(*self.command(resume))
 
     def _weights(self, own: list) -> list:
         start = self.out_dir.parent / f"start_32{'_moe' * self.moe}.pth"
