@@ -7,6 +7,7 @@ meets a vocabulary that fits its shape but not its meaning.
 Everything here is written so that a kill or a power cut at any moment leaves either the old or the new, whole.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -75,7 +76,7 @@ def temporary_name(path: Path) -> Path:
 def remove_stale(path: Path) -> None:
     """Delete the temporary files of `path` whose writers were killed, known by their process ids."""
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
-        writer = stale.name.removesuffix(".tmp").rpartition(".")[2]
+        writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
         if writer.isdecimal() and not is_running(int(writer)):
             stale.unlink(missing_ok=True)
 
@@ -166,22 +167,19 @@ def n_bytes(content) -> int:
 def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
     """Write the tensors to `path` and `info`, with their hash, to the `.json` beside it.
 
-    Two files cannot be renamed in one step. So while they change, the `.json` holds two descriptions, the new one and
+    Two files cannot be renamed in one step. So the `.json` goes first and holds two descriptions, the new one and
     within it, as "replaced", the older; whichever `.pth` is there, `read_beside` finds the one that belongs to it.
     """
-    beside = path.with_suffix(".json")
-    try:
+    beside, older, info = path.with_suffix(".json"), None, dict(info)
+    with contextlib.suppress(WeightError):  # of a pair that does not belong together there is nothing to keep
         older = read_beside(path) if path.is_file() else None
-    except WeightError:
-        older = None  # nothing that could be kept
 
     def write(temporary: Path) -> None:
         write_tensors(state, temporary)
         info["sha256"] = file_hash(temporary)
-        if older is not None:
-            write_json(beside, info | {"replaced": older})
+        if older is not None or not path.is_file():
+            write_json(beside, info | ({"replaced": older} if older else {}))
 
-    info = dict(info)
     write_atomically(path, write, n_bytes(state))
     write_json(beside, info)
 
@@ -316,8 +314,11 @@ def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Pa
     for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
         if getattr(config, name) > len(state):
             raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
-    with torch.device("meta"):
-        model = MiniMindForCausalLM(config)
+    try:
+        with torch.device("meta"):
+            model = MiniMindForCausalLM(config)
+    except Exception as error:  # a file's numbers and types can be anything
+        raise WeightError(f"{path}: no network can have the sizes that its .json, or the flags, give it") from error
     check_state(model.state_dict(), complete(state, config), path, "check --num_hidden_layers and --use_moe")
 
 

@@ -79,14 +79,16 @@ class Trainer:
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        packed = isinstance(train_data, PretrainDataset)
         if options.compile:
-            self.model.model.compile()
+            # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
+            # rounds, would depend on the shapes that came before it, which are others after a resume.
+            self.model.model.compile(dynamic=False if packed else None)
         self.wrapped = self.objective
         if world.world_size > 1:
             device_ids = [world.device] if world.device.type == "cuda" else None
             self.wrapped = nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
 
-        packed = isinstance(train_data, PretrainDataset)
         self.sampler = StepSampler(
             len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
             options.seed, None if packed else train_data.lengths,
