@@ -303,9 +303,16 @@ def load_weights(
                     f"leave --{name} out, or name another weight"
                 )
     check_sizes(config, state, path)
-    model = MiniMindForCausalLM(config)
+    model = build(config, path)
     load_state(model, state, path)
     return model, info
+
+
+def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
+    try:
+        return MiniMindForCausalLM(config)
+    except Exception as error:  # a file's numbers and types can be anything
+        raise WeightError(f"{path}: no network can be built as its .json, or the flags, describe it") from error
 
 
 def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> None:
@@ -314,11 +321,8 @@ def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Pa
     for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
         if getattr(config, name) > len(state):
             raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
-    try:
-        with torch.device("meta"):
-            model = MiniMindForCausalLM(config)
-    except Exception as error:  # a file's numbers and types can be anything
-        raise WeightError(f"{path}: no network can have the sizes that its .json, or the flags, give it") from error
+    with torch.device("meta"):
+        model = build(config, path)
     check_state(model.state_dict(), complete(state, config), path, "check --num_hidden_layers and --use_moe")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from kills import kill_until_done
+from kills import kill_until_done, run_whole
 from runs import Run, make_data, stop, wait_for
 
 from model.weights import file_hash, load_weights, save_weights
@@ -53,9 +53,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(folder, stage
     """In its first seconds, between two steps, and while it writes; the figures, the state and the weight agree."""
     flags = [*EVERY_STEP, "--dropout", 0.1]
     whole, killed = (new_run(folder, f"{how}_{stage}", *flags, stage=stage, moe=moe) for how in ("whole", "killed"))
-    done = whole.start().join()
-    assert done.returncode == 0, done.stderr
-    row = kill_until_done(killed, whole, number, 3, random.Random(1))
+    row = kill_until_done(killed, whole, number, 3, run_whole(whole), random.Random(1))
     assert row["figures"] and row["state"] and row["weights"], row
     assert row["sent"] and not row["not whole after it"] and not row["left over"], row
 

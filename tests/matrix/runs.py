@@ -112,7 +112,7 @@ def make_data(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def wait_for(process: Preloaded, what: Callable[[], bool], timeout: float = 300) -> bool:
+def wait_for(process: Preloaded, what: Callable[[], bool], timeout: float = 1800) -> bool:
     """Whether it came true before the process ended."""
     ends = time.monotonic() + timeout
     while not what():
@@ -125,7 +125,7 @@ def wait_for(process: Preloaded, what: Callable[[], bool], timeout: float = 300)
 
 def stop(process: Preloaded, number: int = signal.SIGTERM):
     process.send_signal(number)
-    return process.join(300)
+    return process.join(1800)
 
 
 def equal(one, other) -> bool:
