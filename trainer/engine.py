@@ -393,7 +393,7 @@ class Trainer:
             info = json.loads(beside.read_text(encoding="utf-8"))
             same = info["recipe"] == self.recipe and info["step"] == self.total_steps
             return same and info["sha256"] == file_hash(self.weight_path)
-        except (ValueError, KeyError, TypeError):  # not written by this engine: not this run
+        except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
             return False
 
     def resume(self) -> None:
