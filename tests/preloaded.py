@@ -1,7 +1,7 @@
 """Run a script in a new process in which the large libraries are loaded already.
 
-It is a process like any other, with its own exit code, standard streams and working folder; but it is forked from one
-that has imported torch and the rest, so that a test of fifty commands does not spend minutes on fifty imports.
+It is a process like any other, with its own id, exit code, standard streams and working folder; but it is forked from
+one that has imported torch and the rest, so that a test of fifty commands does not spend minutes on fifty imports.
 """
 
 import contextlib
@@ -28,26 +28,41 @@ def _main(script: str, flags: list[str], streams: Path, env: dict[str, str]) -> 
     runpy.run_path(script, run_name="__main__")
 
 
+class Preloaded:
+    """`python script flags`, begun, with these variables added to the environment; standard input is empty."""
+
+    def __init__(self, script: Path, *flags, env: dict[str, str] | None = None):
+        self.folder = tempfile.TemporaryDirectory()
+        self.args = (str(script), [str(flag) for flag in flags])
+        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(self.folder.name), env or {}))
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def printed(self, name: str) -> str:
+        """What it wrote so far to "out" or "err"."""
+        path = Path(self.folder.name) / name
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def send_signal(self, number: int) -> None:
+        """Nothing happens when it has ended by itself."""
+        if self.process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def join(self, timeout: float | None = None) -> subprocess.CompletedProcess | None:
+        """The process when it has ended, its exit code negative if by a signal; None when `timeout` seconds are up."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            return None
+        return subprocess.CompletedProcess(self.args, self.process.exitcode, self.printed("out"), self.printed("err"))
+
+
 def run_preloaded(script: Path, *flags, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    """`python script flags`, with these variables added to the environment; standard input is empty."""
-    with start_preloaded(script, *flags, env=env) as finish:
-        return finish()
-
-
-@contextlib.contextmanager
-def start_preloaded(script: Path, *flags, env: dict[str, str] | None = None):
-    """Start the same, and give a function that waits for its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = (str(script), [str(flag) for flag in flags], Path(folder), env or {})
-        process = CONTEXT.Process(target=_main, args=arguments)
-        process.start()
-
-        def finish() -> subprocess.CompletedProcess:
-            process.join()
-            out, err = ((Path(folder) / name).read_text("utf-8") for name in ("out", "err"))
-            return subprocess.CompletedProcess(arguments[:2], process.exitcode, out, err)
-
-        yield finish
+    """`python script flags`, ended; standard input is empty."""
+    return Preloaded(script, *flags, env=env).join()
 
 
 def run_ranks(n_ranks: int, script: Path, *flags, env: dict | None = None) -> list[subprocess.CompletedProcess]:
@@ -57,9 +72,7 @@ def run_ranks(n_ranks: int, script: Path, *flags, env: dict | None = None) -> li
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun's own process has one
     env = (env or {}) | {"WORLD_SIZE": str(n_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
     env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
-    with contextlib.ExitStack() as stack:
-        ranks = [
-            stack.enter_context(start_preloaded(script, *flags, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}))
-            for rank in range(n_ranks)
-        ]
-        return [finish() for finish in ranks]
+    ranks = [
+        Preloaded(script, *flags, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n_ranks)
+    ]
+    return [rank.join() for rank in ranks]
