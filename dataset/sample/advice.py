@@ -8,9 +8,9 @@ preference training (`preference.py`) then has something to prefer, and both man
 from talk import in_turn, split
 
 # How much to make.
-N_TRAIN = 1700  # dialogues, spread evenly over the situations
+N_TRAIN = 2000  # dialogues, spread evenly over the situations
 N_TEXTS = 100  # short texts for pretraining
-ZH_SHARE = 0.65
+ZH_SHARE = 0.5  # an English wish is more tokens long than a Chinese one, and takes more to learn
 PLAIN_SHARE = 0.65  # of the dialogues, whatever the wording
 OPENER_SHARE, CLOSER_SHARE = 0.25, 0.25  # of the user's turns
 CARELESS_SHARE = 0.1  # of the user's turns: typed without the last mark
