@@ -153,7 +153,7 @@ def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: 
     The noise of sampling is that of --seed and the turn.
     """
     from dataset.chat import keep_recent
-    from model.generation import Sampling
+    from model.sampling import Sampling
 
     room = engine.max_length - 8
     if options.model_mode == 0 and not options.load:
@@ -284,7 +284,8 @@ def answer_all(
     from tqdm import tqdm
 
     from dataset.chat import render_batch
-    from model.generation import Generator, Sampling
+    from model.generation import Generator
+    from model.sampling import Sampling
 
     prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
     engine = Generator(model, tokenizer, batch_size, max(map(len, prompts)) + max_new_tokens)

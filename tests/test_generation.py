@@ -8,17 +8,9 @@ import threading
 import pytest
 import torch
 
-from model.generation import (
-    CANDIDATES,
-    Generator,
-    Sampling,
-    TextStream,
-    bytes_of_tokens,
-    draw,
-    keep_likeliest,
-    penalise,
-)
+from model.generation import Generator, TextStream, bytes_of_tokens
 from model.model_lora import apply_lora
+from model.sampling import CANDIDATES, Sampling, draw, keep_likeliest, penalise
 
 KINDS = {"dense": {}, "moe": {"use_moe": True, "intermediate_size": 64}, "lora": {}}
 GREEDY = Sampling(max_tokens=16, stop_ids=())
