@@ -188,10 +188,9 @@ def test_a_long_life_takes_no_more_memory(make_engine):
 
     def round_of_requests() -> tuple[int, int]:
         engine.generate(prompts, Sampling(max_tokens=10, temperature=1.0, top_p=0.9, frequency_penalty=0.1))
-        gc.collect()
         return engine.cache.data.data_ptr(), sum(t.nbytes for t in gc.get_objects() if type(t) is torch.Tensor)
 
-    assert len({round_of_requests() for _ in range(4)}) == 1
+    assert len({round_of_requests() for _ in range(3)}) == 1
     assert not engine.running and not engine.waiting
 
 
