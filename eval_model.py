@@ -101,63 +101,75 @@ def load(options: EvalOptions):
         adapter = find_lora(options.lora_name, options.out_dir, model.config)
         load_lora(model, adapter)
         source = f"{source} + {adapter.name}"
-    torch.manual_seed(options.seed)  # of sampling
     n_params = sum(p.numel() for p in model.parameters())
     return model.eval().to(device), tokenizer, f"{source} ({n_params / 1e6:.2f}M parameters, on {device})"
 
 
 def load_folder(folder: Path):
-    """A Hugging Face folder, through MiniMind's own classes or transformers' stock ones; its code is never run."""
+    """A Hugging Face folder of MiniMind, or of a Llama, which a dense MiniMind is; its code is never run."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from model.weights import load_state
 
     require((folder / "config.json").is_file(), f"--weight {folder}: there is no config.json in it")
     AutoConfig.register("minimind", MiniMindConfig)
     AutoModelForCausalLM.register(MiniMindConfig, MiniMindForCausalLM)
-    return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, trust_remote_code=False, dtype="float32")
+    local = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **local)
+    require(
+        config.model_type in ("minimind", "llama"),
+        f"--weight {folder}: its network is of the kind {config.model_type}: name a folder of minimind or llama",
+    )
+    stock = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", **local)
+    if config.model_type == "minimind":
+        return stock
+    rope, head_dim = config.rope_parameters, config.hidden_size // config.num_attention_heads
+    require(
+        rope["rope_type"] == "default" and config.head_dim == head_dim,
+        f"--weight {folder}: its rotary embeddings or head size are not MiniMind's: name another folder",
+    )
+    shared = {name: value for name, value in config.to_dict().items() if name in MiniMindConfig().to_dict()}
+    left_out = ("model_type", "architectures", "transformers_version", "rope_theta")
+    shared = {name: value for name, value in shared.items() if name not in left_out}
+    model = MiniMindForCausalLM(MiniMindConfig(**shared, rope_theta=rope["rope_theta"]))
+    load_state(model, stock.state_dict(), folder)
+    return model
 
 
 # ---------------------------------------------------------------- talking
 
 
-def generate(model, tokenizer, prompt_ids: list[int], options: EvalOptions) -> Iterator[str]:
-    """The answer to a prompt, in pieces that never split a character; a reasoning weight's with its tags."""
-    import torch
-    from transformers import TextIteratorStreamer
+def make_engine(model, tokenizer, options: EvalOptions):
+    """The engine for one conversation."""
+    from model.generation import Generator
 
-    with_tags = options.model_mode == REASON
-    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=not with_tags)
-    sampling = {"do_sample": False}
-    if options.temperature > 0:
-        sampling = {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p}
-    ids = torch.tensor([prompt_ids], device=model.device)
-    arguments = {
-        "input_ids": ids, "attention_mask": torch.ones_like(ids), "streamer": streamer,
-        "max_length": options.max_seq_len, "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id, **sampling,
-    }  # fmt: skip
-    thread = threading.Thread(target=model.generate, kwargs=arguments, daemon=True)
-    thread.start()
-    for piece in streamer:
-        yield piece.replace(tokenizer.eos_token, "") if with_tags else piece
-    thread.join()
+    return Generator(model, tokenizer, 1, min(options.max_seq_len, model.config.max_position_embeddings))
 
 
-def answer(model, tokenizer, messages: list[dict], options: EvalOptions) -> str:
-    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags."""
+def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
+    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags.
+
+    The noise of sampling is that of --seed and the turn.
+    """
     from dataset.chat import keep_recent
+    from model.sampling import Sampling
 
+    room = engine.max_length - 8
     if options.model_mode == 0 and not options.load:
         prompt_ids = [tokenizer.bos_token_id] + tokenizer(messages[-1]["content"], split_special_tokens=True).input_ids
-        prompt_ids = prompt_ids[: options.max_seq_len - 8]
+        prompt_ids = prompt_ids[:room]
     else:
-        prompt_ids = keep_recent(tokenizer, messages, options.max_seq_len - 8)
+        prompt_ids = keep_recent(tokenizer, messages, room)
+    sampling = Sampling(
+        temperature=options.temperature, top_p=options.top_p, seed=options.seed + turn,
+        skip_special_tokens=options.model_mode != REASON,
+    )  # fmt: skip
     pieces = []
-    for piece in generate(model, tokenizer, prompt_ids, options):
-        pieces.append(piece)
+    for piece in engine.stream(prompt_ids, sampling):
+        pieces.append(piece.text)
         if options.stream:
-            print(show(piece, options), end="", flush=True)
+            print(show(piece.text, options), end="", flush=True)
     text = "".join(pieces)
     print("" if options.stream else show(text, options), flush=True)
     return text
@@ -217,10 +229,11 @@ def talk(options: EvalOptions) -> None:
         model, tokenizer, title = load(options)
         if options.prompt is None:
             print(title)
+        engine = make_engine(model, tokenizer, options)
         for prompt in [options.prompt] if options.prompt else CHAT_PROMPTS if options.model_mode else PRETRAIN_PROMPTS:
             if options.prompt is None:
                 print(f"\n> {prompt}")
-            answer(model, tokenizer, [*system_turn(options), {"role": "user", "content": prompt}], options)
+            answer(engine, tokenizer, [*system_turn(options), {"role": "user", "content": prompt}], options)
         return
     messages = typed_messages()
     if sys.stdin.isatty():
@@ -235,17 +248,17 @@ def talk(options: EvalOptions) -> None:
     else:
         model, tokenizer, title = load(options)
     print(title)
-    converse(model, tokenizer, messages, options)
+    converse(make_engine(model, tokenizer, options), tokenizer, messages, options)
 
 
 def system_turn(options: EvalOptions) -> list[dict]:
     return [{"role": "system", "content": options.system}] if options.system else []
 
 
-def converse(model, tokenizer, messages: Iterator[str], options: EvalOptions) -> None:
+def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -> None:
     """Answer one message after the other, each with the conversation so far in mind."""
     history: list[dict] = []
-    for message in messages:
+    for turn, message in enumerate(messages):
         if message == "/clear":
             history = []
             continue
@@ -253,7 +266,7 @@ def converse(model, tokenizer, messages: Iterator[str], options: EvalOptions) ->
             history = history[len(history) - options.history_cnt :] if options.history_cnt else []
         history.append({"role": "user", "content": message})
         try:
-            reply = answer(model, tokenizer, system_turn(options) + history, options)
+            reply = answer(engine, tokenizer, system_turn(options) + history, options, turn)
         except ValueError as error:  # too long a message: say so, keep talking
             print(f"error: {error}", file=sys.stderr)
             history.pop()
@@ -267,28 +280,18 @@ def converse(model, tokenizer, messages: Iterator[str], options: EvalOptions) ->
 def answer_all(
     model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128, with_tags=False
 ) -> list[str]:
-    """The likeliest reply to each conversation, `with_tags` of a reasoning weight.
-
-    Batches hold prompts of like length, padded on the left.
-    """
+    """The likeliest reply to each conversation, `with_tags` of a reasoning weight."""
     from tqdm import tqdm
 
     from dataset.chat import render_batch
+    from model.generation import Generator
+    from model.sampling import Sampling
 
     prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    replies = [""] * len(prompts)
-    for start in tqdm(range(0, len(order), batch_size), desc="answering", unit="batch", leave=False):
-        chosen = order[start : start + batch_size]
-        padded = tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, padding_side="left", return_tensors="pt")
-        made = model.generate(
-            **padded.to(model.device), max_new_tokens=max_new_tokens, do_sample=False,
-            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-        )  # fmt: skip
-        texts = tokenizer.batch_decode(made[:, padded["input_ids"].shape[1] :], skip_special_tokens=not with_tags)
-        for i, text in zip(chosen, texts, strict=True):
-            replies[i] = text.partition(tokenizer.eos_token)[0] if with_tags else text  # padding follows the end
-    return replies
+    engine = Generator(model, tokenizer, batch_size, max(map(len, prompts)) + max_new_tokens)
+    sampling = Sampling(max_tokens=max_new_tokens, skip_special_tokens=not with_tags)
+    with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
+        return [request.text for request in engine.generate(prompts, sampling, progress=bar.update)]
 
 
 def score(options: EvalOptions) -> None:

@@ -125,12 +125,17 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
     model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
 
 
+def merged_weight(layer: nn.Linear) -> torch.Tensor:
+    """The matrix that a layer amounts to, W + (alpha / rank) B A; W itself without an adapter."""
+    lora = getattr(layer, "lora", None)
+    return layer.weight if lora is None else layer.weight + (lora.alpha / lora.rank) * lora.B.weight @ lora.A.weight
+
+
 def merge_lora(model: nn.Module) -> None:
-    """Add every adapter to its matrix, W + (alpha / rank) B A, and remove it: a plain model, all of it trainable."""
+    """Add every adapter to its matrix and remove it: a plain model, all of it trainable."""
     for layer in adapted(model).values():
-        lora = layer.lora
         with torch.no_grad():
-            layer.weight += (lora.alpha / lora.rank) * lora.B.weight @ lora.A.weight
+            layer.weight.copy_(merged_weight(layer))
         remove_lora(layer)
     model.requires_grad_(True)
 

@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py                                   # a training step of the 26M model (--step)
     python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
+    python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
     python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
 
 Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
@@ -27,17 +28,20 @@ from scripts.tables import format_table  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 VOCAB_SIZE = 6400
+PROMPT_TOKENS, STREAMS = 32, (1, 16)  # of --decode
 
 
 @dataclass
 class BenchmarkOptions:
     step: bool = flag(False, "a training step against transformers; what is measured when nothing else is asked for")
+    decode: bool = flag(False, "generation with a KV cache against transformers' generate")
     text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
     hidden_size: int = flag(512, "width of the network")
     num_hidden_layers: int = flag(8, "depth of the network")
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
     batch_size: int = flag(8, "sequences per step, and per batch of a data set")
     max_seq_len: int = flag(512, "tokens per sequence")
+    new_tokens: int = flag(256, f"tokens made per stream, after {PROMPT_TOKENS} of prompt, for --decode")
     repeats: int = flag(10, "how often each side is measured")
     optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
@@ -46,7 +50,7 @@ class BenchmarkOptions:
     skip_bad_lines: bool = flag(False, "leave out lines of --text that cannot be used, rather than stop")
 
     def __post_init__(self):
-        for name in ("hidden_size", "num_hidden_layers", "batch_size", "repeats"):
+        for name in ("hidden_size", "num_hidden_layers", "batch_size", "new_tokens", "repeats"):
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
         require(self.max_seq_len >= 2, f"--max_seq_len {self.max_seq_len}: it must be at least 2")
 
@@ -73,8 +77,7 @@ def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
     finally:
         for side in sides:
             side.end()
-    left_out = ("step", "text", "tokenizer", "skip_bad_lines")  # the flags of other jobs
-    details = {key: value for key, value in dataclasses.asdict(options).items() if key not in left_out}
+    details = shown(options, "new_tokens")
     kind = "GraniteMoeShared" if options.use_moe else "Llama"
     reference_is = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
     yield Figure(
@@ -86,6 +89,12 @@ def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
         "step", "peak memory less imports", "MiB", our_peak, reference_peak, our_peak / reference_peak,
         note=reference_is, details=details,
     )  # fmt: skip
+
+
+def shown(options: BenchmarkOptions, *left_out: str) -> dict:
+    """The flags that belong to a figure: those of other jobs are `left_out`."""
+    left_out += ("step", "decode", "text", "tokenizer", "skip_bad_lines")
+    return {key: value for key, value in dataclasses.asdict(options).items() if key not in left_out}
 
 
 def random_rows(options: BenchmarkOptions):
@@ -134,8 +143,8 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     return timed(lambda: trainer.train_step([batch]), world.device)
 
 
-def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
-    """The same shape in transformers at its best: sdpa, no cache, its own loss, fused AdamW, the same clipping."""
+def stock_model(options: BenchmarkOptions, imports_done: Callable[[], None]):
+    """The same shape in transformers, on its device: sdpa, no cache unless asked for."""
     import torch
     from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -163,9 +172,17 @@ def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], Non
     else:
         config = LlamaConfig(**shape)
     config._attn_implementation = "sdpa"
-    device = choose_device(options.device)
     torch.manual_seed(0)
-    model = (GraniteMoeSharedForCausalLM if options.use_moe else LlamaForCausalLM)(config).to(device).train()
+    model = (GraniteMoeSharedForCausalLM if options.use_moe else LlamaForCausalLM)(config)
+    return model.to(choose_device(options.device))
+
+
+def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """transformers at its best: its own loss, fused AdamW, the same clipping."""
+    import torch
+
+    model = stock_model(options, imports_done).train()
+    device = model.device
     fused = device.type in ("cuda", "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=fused)
     dtype = getattr(torch, options.dtype)
@@ -225,6 +242,93 @@ def forward_products(config, options: BenchmarkOptions) -> Iterator[tuple[tuple[
         for n in rows:
             yield from [((n, hidden), (hidden, ffn)), ((n, hidden), (hidden, ffn)), ((n, ffn), (ffn, hidden))]
     yield (n_tokens, hidden), (hidden, VOCAB_SIZE)
+
+
+# ---------------------------------------------------------------- job: generation
+
+
+def generation(options: BenchmarkOptions) -> Iterator[Figure]:
+    """Greedy tokens per second of all streams together: our engine, transformers' generate, the weights' reading."""
+    from tqdm import tqdm
+
+    from trainer.distributed import choose_device
+
+    options = dataclasses.replace(options, device=str(choose_device(options.device)))
+    for streams in STREAMS:
+        tokens, own = streams * options.new_tokens, dataclasses.replace(options, batch_size=streams)
+        sides = [Side(build, own) for build in (build_engine, build_generate, build_reading)]
+        try:
+            for side in sides:
+                side.ask("turn")
+            rounds = tqdm(range(options.repeats), desc=f"decode {streams}", unit="round", leave=False)
+            ours, reference, floor = zip(*([side.ask("turn") for side in sides] for _ in rounds), strict=True)
+        finally:
+            for side in sides:
+                side.end()
+        yield Figure(
+            "decode", "one stream" if streams == 1 else f"{streams} streams together", "tokens/s",
+            tokens / statistics.median(ours), tokens / statistics.median(reference), paired(reference, ours),
+            tokens / statistics.median(floor), paired(floor, ours),
+            "reference: transformers' generate with its growing cache; floor: every weight is read once per step",
+            shown(own, "max_seq_len", "optimizer"),
+        )  # fmt: skip
+
+
+def build_engine(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The engine of eval_model.py and the server, on a network of random weights."""
+    import torch
+
+    from model.generation import Generator
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from model.sampling import Sampling
+    from trainer.distributed import choose_device
+    from trainer.stage import load_tokenizer
+
+    imports_done()
+    device = choose_device(options.device)
+    sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
+    torch.manual_seed(0)
+    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes)).to(device)
+    engine = Generator(
+        model, load_tokenizer(options.tokenizer), options.batch_size, PROMPT_TOKENS + options.new_tokens,
+        getattr(torch, options.dtype),
+    )  # fmt: skip
+    prompts = random_rows(dataclasses.replace(options, max_seq_len=PROMPT_TOKENS - 1)).tolist()
+    sampling = Sampling(max_tokens=options.new_tokens, stop_ids=())
+    return timed(lambda: engine.generate(prompts, sampling), device)
+
+
+def build_generate(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The same in transformers."""
+    import torch
+
+    model = stock_model(options, imports_done).to(getattr(torch, options.dtype)).eval()
+    ids = random_rows(dataclasses.replace(options, max_seq_len=PROMPT_TOKENS - 1)).to(model.device)
+    settings = {"max_new_tokens": options.new_tokens, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    mask = torch.ones_like(ids)
+    return timed(lambda: model.generate(ids, attention_mask=mask, use_cache=True, **settings), model.device)
+
+
+def build_reading(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The floor: as many bytes as a step's weights have, read once per step, on all threads."""
+    import torch
+
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from trainer.distributed import choose_device
+
+    imports_done()
+    device = choose_device(options.device)
+    sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
+    with torch.device("meta"):
+        model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
+    n_bytes = sum(p.numel() for p in model.parameters()) * getattr(torch, options.dtype).itemsize
+    weights = torch.ones(n_bytes // 4, device=device)
+
+    def read() -> None:
+        for _ in range(options.new_tokens):
+            weights.sum()
+
+    return timed(read, device)
 
 
 # ---------------------------------------------------------------- job: what a data set wastes
@@ -317,6 +421,8 @@ def machine() -> dict:
 def main() -> None:
     options = parse_options(BenchmarkOptions, "Measure MiniMind: one JSON line per figure, then a table.")
     jobs = [text_figures] if options.text else []
+    if options.decode:
+        jobs.append(generation)
     if options.step or not jobs:
         jobs.append(training_step)
     on, figures = machine(), []

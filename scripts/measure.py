@@ -23,7 +23,7 @@ class Figure:
     reference: float | None = None
     ratio: float | None = None  # ours / reference
     floor: float | None = None
-    share_of_floor: float | None = None  # floor / ours: 1 would be all that the hardware allows
+    share_of_floor: float | None = None  # of time, floor / ours: 1 would be all that the hardware allows
     note: str | None = None
     details: dict = dataclasses.field(default_factory=dict)
 

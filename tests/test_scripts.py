@@ -148,6 +148,15 @@ def test_a_training_step_against_transformers(use_moe):
     assert step["floor"] > 0 and 0 < step["share_of_floor"] <= 1
 
 
+def test_generation_against_transformers():
+    small = ("--hidden_size", 32, "--num_hidden_layers", 1, "--new_tokens", 4, "--repeats", 2)
+    found = figures(run("scripts/benchmark.py", "--decode", *small))
+    assert list(found) == ["one stream", "16 streams together"]
+    for streams, figure in zip((1, 16), found.values(), strict=True):
+        assert figure["batch_size"] == streams and figure["unit"] == "tokens/s"
+        assert min(figure[key] for key in ("ours", "reference", "ratio", "floor", "share_of_floor")) > 0
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
