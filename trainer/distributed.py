@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -13,15 +15,32 @@ from trainer.options import UsageError, require
 
 @dataclass
 class World:
-    """This process among all; rank 0 alone writes files and prints."""
+    """This process among all. Rank 0 alone prints; files are written by it, and by one rank on each other disk."""
 
     rank: int
     world_size: int
     device: torch.device
+    writer: int = 0  # the rank that writes to the disk that this one sees
 
     @property
     def is_main(self) -> bool:
         return self.rank == 0
+
+    @property
+    def writes(self) -> bool:
+        return self.rank == self.writer
+
+    def find_writer(self, folder: Path) -> None:
+        """Machines may share a disk or not: the first of all ranks that see the same `folder` writes there."""
+        if self.world_size == 1:
+            return
+        mark = f".ranks-{self.from_main(uuid.uuid4().hex)}-"
+        own = folder / f"{mark}{self.rank}"
+        own.touch()
+        dist.barrier()
+        self.writer = min(int(name.removeprefix(mark)) for name in os.listdir(folder) if name.startswith(mark))
+        dist.barrier()
+        own.unlink()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Element-wise sum over all ranks, in place; every rank must call it."""
@@ -37,13 +56,20 @@ class World:
         dist.all_gather_object(values, value)
         return values
 
+    def from_main(self, value):
+        """`value` of rank 0, on every rank."""
+        values = [value]
+        if self.world_size > 1:
+            dist.broadcast_object_list(values)
+        return values[0]
+
     @contextlib.contextmanager
     def main_first(self):
-        """Rank 0 goes through the block (to fill a cache), then the others (to find it filled)."""
-        if self.world_size > 1 and not self.is_main:
+        """The ranks that write go through the block (to fill a cache), then the others (to find it filled)."""
+        if self.world_size > 1 and not self.writes:
             dist.barrier()
         yield
-        if self.world_size > 1 and self.is_main:
+        if self.world_size > 1 and self.writes:
             dist.barrier()
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ from trainer.options import TrainOptions
 FREE_OPTIONS = {
     "data_path", "val_path", "out_dir", "from_resume", "skip_finished", "device", "num_workers", "log_interval",
     "save_interval", "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer",
-    "from_weight",
+    "from_weight", "deepspeed",
     # compared as the network's config
     "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe",
     "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
@@ -68,12 +68,10 @@ class Trainer:
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        self.flops = flops_per_token(self.model, options.max_seq_len)
         if options.compile:
             self.model.model.compile()
-        self.wrapped = self.objective
-        if world.world_size > 1:
-            device_ids = [world.device] if world.device.type == "cuda" else None
-            self.wrapped = nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+        self.wrapped = self.wrap()
 
         packed = isinstance(train_data, PretrainDataset)
         self.sampler = StepSampler(
@@ -109,6 +107,31 @@ class Trainer:
         if device_type == "cuda":
             torch.set_float32_matmul_precision("high")  # TensorFloat32 for what stays float32
         return dtype, torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32)
+
+    # ------------------------------------------------------------ what differs under DeepSpeed (trainer/zero.py)
+
+    def wrap(self) -> nn.Module:
+        """The objective as it is called in training: its backward pass averages gradients over the ranks."""
+        if self.world.world_size == 1:
+            return self.objective
+        device_ids = [self.world.device] if self.world.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+
+    def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
+        """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
+        return contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        self.scaler.scale(loss).backward()
+
+    def clip_gradients(self) -> torch.Tensor:
+        """The norm before clipping."""
+        self.scaler.unscale_(self.optimizer)
+        return nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
+
+    def whole_model(self) -> nn.Module:
+        """The model as it is now, for a rank to use by itself."""
+        return self.model
 
     # ------------------------------------------------------------ the loop
 
@@ -163,17 +186,15 @@ class Trainer:
         for i, batch in enumerate(micro_batches):
             batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
             last = i == len(micro_batches) - 1
-            # Gradients travel between ranks once per step, with the last micro-batch.
-            with contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync():
+            with self.micro_step(last):
                 with self.autocast:
                     sums = self.wrapped(batch)
                 total = sum(v / max(counts[name], 1.0) for name, v in sums.items() if v.requires_grad)
                 # DDP averages over ranks, and the sums are to be added.
-                self.scaler.scale(total * self.world.world_size).backward()
+                self.backward(total * self.world.world_size)
             for name, value in sums.items():
                 self.recent["sums"][name] = self.recent["sums"].get(name, 0.0) + value.detach()
-        self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
+        norm = self.clip_gradients()
         if not self.scaler.is_enabled() and not torch.isfinite(norm):
             raise TrainingError(
                 f"the gradient is not finite at step {self.step + 1}: the weights were not touched. "
@@ -241,7 +262,6 @@ class Trainer:
         seconds, tokens = max(recent["seconds"], 1e-9), recent["tokens"]
         self.seconds += seconds
         if self.monitor:
-            flops = flops_per_token(self.model, self.options.max_seq_len)
             self.monitor.log(
                 {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
                 | {name: sums[name] / max(recent["counts"][name], 1.0) for name in names}
@@ -249,7 +269,7 @@ class Trainer:
                     "lr": self.lr,
                     "grad_norm": float(self.grad_norm),
                     "tokens_per_second": tokens / seconds,
-                    "mfu": flops * tokens / seconds / (self.peak_flops * self.world.world_size),
+                    "mfu": self.flops * tokens / seconds / (self.peak_flops * self.world.world_size),
                     "data_wait": recent["waited"] / seconds,
                     "seconds": self.seconds,
                     "peak_memory_mib": peak_memory_mib(self.world.device),
@@ -264,7 +284,8 @@ class Trainer:
         world, sums, counts = self.world, {}, {}
         indices = list(range(world.rank, len(self.val_data), world.world_size))
         size = self.options.batch_size
-        for i in range(0, len(indices), size):
+        # As many batches on every rank, an empty one at the end: under ZeRO-3 they need each other for each.
+        for i in range(0, -(-len(self.val_data) // world.world_size), size):
             batch = self.collate([self.val_data[j] for j in indices[i : i + size]])
             for name, value in self.objective.counts(batch).items():
                 counts[name] = counts.get(name, 0.0) + value
@@ -292,7 +313,7 @@ class Trainer:
     def save(self) -> None:
         """The training state, to go on from, and the weights, to use."""
         rngs = self.world.gather(rng_states())  # every rank draws its own dropout
-        if not self.world.is_main:
+        if not self.world.writes:
             return
         state = {
             "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "rngs": rngs,
@@ -353,8 +374,9 @@ class Trainer:
     def resume(self) -> None:
         """Continue the newest training state; StateError names what differs from the stopped run."""
         path = state_path(self.out_dir, self.name)
-        state = load_state(path)
-        for key, now in self.identity().items():
+        # Of rank 0 alone: another machine's state may be missing, or older when the run was killed.
+        state = self.world.from_main(load_state(path) if self.world.is_main else None)
+        for key, now in self.world.from_main(self.identity()).items():
             before = state["identity"].get(key)
             if before != now:
                 raise StateError(f"{path}: the stopped run had {key} {before}, this one has {now}: make them equal")

@@ -23,7 +23,7 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
     """(samples, 2) float32: log-probabilities of every chosen and rejected answer under the objective's model.
 
     From `out/cache/reference_….npy` when this weight has read these pairs before; else the ranks share the work, and
-    rank 0 writes the file.
+    one rank per disk writes the file.
     """
     identity = f"{CACHE_FORMAT} {weight_hash} {tokenizer_hash(trainer.tokenizer)} {data.fingerprint} "
     identity += f"{data.max_length} {trainer.dtype} "
@@ -32,7 +32,7 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
     if all(trainer.world.gather(path.is_file())):  # all or none: the computation needs every rank
         return np.load(path)
     log_probs = compute_log_probs(trainer, objective, data)
-    if trainer.world.is_main:
+    if trainer.world.writes:
 
         def write(temporary: Path) -> None:
             with open(temporary, "wb") as file:
@@ -48,7 +48,7 @@ def compute_log_probs(trainer, objective: PreferenceObjective, data: DPODataset)
     objective.eval()
     result = torch.zeros(len(data), 2, device=world.device)
     own = np.argsort(data.lengths, kind="stable")[world.rank :: world.world_size]  # pairs of like length together
-    for start in range(0, len(own), size):
+    for start in range(0, -(-len(data) // world.world_size), size):  # as many batches on every rank, as in validate()
         chosen = own[start : start + size]
         batch = trainer.collate([data[int(i)] for i in chosen])
         batch = {name: value.to(world.device) for name, value in batch.items()}
@@ -65,7 +65,7 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
     Averages sum_t KL(pi(. | prompt, y_<t) || ref(. | prompt, y_<t)) over y ~ pi: the chain rule of KL, whose spread is
     far smaller than that of log pi(y) - log ref(y). Answers end after KL_TOKENS.
     """
-    world, policy, data = trainer.world, trainer.model, trainer.val_data
+    world, policy, data = trainer.world, trainer.whole_model(), trainer.val_data
     prompts = [data.prompt(i) for i in range(world.rank, min(KL_PROMPTS, len(data)), world.world_size)]
     total = torch.zeros(2, device=world.device)
     if prompts:
