@@ -12,7 +12,7 @@ import torch
 
 from dataset.lm_dataset import DPODataset
 from model.weights import file_hash, load_weights, tokenizer_hash, write_atomically
-from trainer.losses import token_kl
+from trainer.losses import sequence_log_probs, token_kl
 from trainer.objectives import PreferenceObjective, decode
 
 CACHE_FORMAT = 1  # raise it when the meaning of the cached numbers changes
@@ -46,15 +46,17 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
 def compute_log_probs(trainer, objective: PreferenceObjective, data: DPODataset) -> np.ndarray:
     world, size = trainer.world, trainer.options.batch_size
     objective.eval()
+    model = trainer.whole_model()
     result = torch.zeros(len(data), 2, device=world.device)
     own = np.argsort(data.lengths, kind="stable")[world.rank :: world.world_size]  # pairs of like length together
-    for start in range(0, -(-len(data) // world.world_size), size):  # as many batches on every rank, as in validate()
+    for start in range(0, len(own), size):
         chosen = own[start : start + size]
         batch = trainer.collate([data[int(i)] for i in chosen])
         batch = {name: value.to(world.device) for name, value in batch.items()}
         with trainer.autocast:
-            hidden = decode(objective.model, batch).last_hidden_state
-            result[torch.from_numpy(chosen).to(world.device)] = objective.log_probs(hidden, batch).T
+            hidden = decode(model, batch).last_hidden_state
+            log_probs = sequence_log_probs(hidden, model.lm_head.weight, batch["targets"], batch["loss_mask"])
+            result[torch.from_numpy(chosen).to(world.device)] = log_probs.view(2, -1).T
     return world.sum(result).cpu().numpy()  # each pair is 0 on all ranks but one
 
 

@@ -69,6 +69,8 @@ def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | Non
         filled["torch_autocast.enabled"] = half, "--dtype"
         if half:
             filled["torch_autocast.dtype"] = str(dtype).removeprefix("torch."), "--dtype"
+            # As in DDP, what travels between ranks stays float32; and so do the weights that are gathered to be saved.
+            filled["torch_autocast.lower_precision_safe_modules"] = [], "MiniMind"
     for key, (value, flag) in filled.items():
         *sections, last = key.split(".")
         section = config
@@ -149,7 +151,8 @@ class ZeroTrainer(Trainer):
         """Under stage 3 a copy, as a rank that calls the model needs all others to call it too."""
         if not self.stage_3:
             return self.model
-        with self.gathered():
+        cuda = [self.world.device] if self.world.device.type == "cuda" else []
+        with self.gathered(), torch.random.fork_rng(cuda):  # a new network draws weights, which are not to be missed
             copy = MiniMindForCausalLM(self.model.config).to(self.world.device)
             copy.load_state_dict(self.model.state_dict())
         return copy.train(self.model.training)
@@ -201,6 +204,7 @@ class ZeroAdamW:
         self.moments = {}
         if not self.adamw.state:  # before the first step
             return
+        self.link()
         step = next(iter(self.adamw.state.values()))["step"]
         for number, parameter in enumerate(self.parameters):
             whole = {name: safe_get_full_optimizer_state(parameter, name) for name in MOMENTS}
@@ -227,7 +231,16 @@ class ZeroAdamW:
         for share in zero.fp32_partitioned_groups_flat if stage_3 else zero.single_partition_of_fp32_groups:
             moments = {name: torch.zeros_like(share) for name in MOMENTS}
             self.adamw.state[share] = moments | {"step": step.to(share.device, copy=True)}
-        if not stage_3:
+        self.link()
+
+    def link(self) -> None:
+        """Let stages 1 and 2 find the moments by their parameters.
+
+        DeepSpeed 0.19 does it once, after the step of the first group, when the second one's are not there yet.
+        """
+        zero = self.engine.optimizer
+        if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
+            zero._hp_optimizer_states_linked = False
             zero._lazy_init_hp_params_optimizer_state()
 
     @staticmethod
