@@ -118,6 +118,8 @@ class ZeroTrainer(Trainer):
         require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
 
     def wrap(self) -> nn.Module:
+        from pydantic import ValidationError  # with which DeepSpeed reads its settings
+
         require(self.dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
         config = read_config(self.options, self.world.world_size, self.dtype)
         self.stage_3 = config["zero_optimization"]["stage"] == 3
@@ -127,9 +129,14 @@ class ZeroTrainer(Trainer):
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
         (adamw,) = self.optimizer.parts
         self.optimizer = ZeroAdamW(adamw)
-        self.engine, *_ = self.deepspeed.initialize(
-            model=self.objective, optimizer=adamw, config=config, dist_init_required=False
-        )
+        try:
+            self.engine, *_ = self.deepspeed.initialize(
+                model=self.objective, optimizer=adamw, config=config, dist_init_required=False
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            entry = ".".join(map(str, first["loc"]))
+            raise ZeroConfigError(f"{self.options.deepspeed}: zero_optimization.{entry}: {first['msg']}") from None
         self.optimizer.engine = self.engine
         return self.engine
 
