@@ -85,7 +85,7 @@ def test_two_machines_train_as_one(tmp_path):
         machines = [
             torchrun(
                 "--nnodes", 2, "--nproc_per_node", 1, "--rdzv_id", "test", "--rdzv_endpoint", f"{ADDRESSES[0]}:29555",
-                "--local_addr", address, script, *FLAGS,
+                "--rdzv_conf", f"is_host={int(address == ADDRESSES[0])}", "--local_addr", address, script, *FLAGS,
                 "--data_path", tmp_path / folder / "data.jsonl", "--out_dir", tmp_path / folder,
                 before=["ip", "netns", "exec", name, "env", f"GLOO_SOCKET_IFNAME={name}"],
             )
