@@ -19,6 +19,7 @@ PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", 
 LORA, DPO = "trainer/train_lora.py", "trainer/train_dpo.py"
 DISTILL, REASON = "trainer/train_distillation.py", "trainer/train_distill_reason.py"
 USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
+ZERO = ["--optimizer", "adamw", "--deepspeed", str(ROOT / "trainer" / "ds_config.json")]
 SIZE = ["--hidden_size", "32", "--num_hidden_layers", "1"]
 FAST = ["--max_seq_len", "32", "--batch_size", "2", "--max_steps", "2"]
 
@@ -43,6 +44,9 @@ LINES = {
     "question_wrong_type": [{"category": "a", "messages": [USER], "answers": [3]}],
 }
 FILES = {f"{name}.jsonl": "".join(json.dumps(line) + "\n" for line in lines) for name, lines in LINES.items()}
+FILES |= {"ds_batch.json": '{"zero_optimization": {"stage": 1}, "train_micro_batch_size_per_gpu": 3}'}
+FILES |= {"ds_lr.json": '{"zero_optimization": {"stage": 3}, "optimizer": {"params": {"lr": 1}}}'}
+FILES |= {"ds_no_stage.json": '{"train_batch_size": "auto"}'}
 FILES |= {"blank.jsonl": "\n\n", "broken.jsonl": '{"text": "a"}\n\n{"text": "b"\n{"text": "c"}\n'}
 
 # name: (script, flags that are wrong, exit code, what the sentence names).  {dir} holds FILES, {out} is a new folder,
@@ -71,11 +75,26 @@ USAGE_MISTAKES = {
     "eval: an unknown stage": (EVAL, ["--model_mode", "9"], ["--model_mode", "9"]),
     "eval: load 1 without a folder": (EVAL, ["--load", "1"], ["--load 1", "--weight"]),
     "eval: below zero": (EVAL, ["--temperature", "-1"], ["--temperature -1"]),
+    "Muon under DeepSpeed": (PRETRAIN, [*ZERO, "--optimizer", "muon"], ["--optimizer muon", "--optimizer adamw"]),
+    "float16 under DeepSpeed": (PRETRAIN, [*ZERO, "--dtype", "float16"], ["--dtype float16", "bfloat16"]),
 }
 if not torch.cuda.is_available():
     USAGE_MISTAKES["a GPU that is not there"] = (PRETRAIN, ["--device", "cuda"], ["--device cuda"])
 
 OTHER_MISTAKES = {
+    "no settings for DeepSpeed": (PRETRAIN, [*ZERO, "--deepspeed", "{dir}/none.json"], ["{dir}/none.json"]),
+    "settings that are not JSON": (PRETRAIN, [*ZERO, "--deepspeed", "{dir}/blank.jsonl"], ["blank.jsonl", "JSON"]),
+    "no ZeRO stage": (PRETRAIN, [*ZERO, "--deepspeed", "{dir}/ds_no_stage.json"], ["ds_no_stage.json", "stage"]),
+    "a batch size told twice": (
+        PRETRAIN,
+        [*ZERO, "--deepspeed", "{dir}/ds_batch.json"],
+        ["ds_batch.json", "train_micro_batch_size_per_gpu is 3", "--batch_size says 2"],
+    ),
+    "a learning rate told twice": (
+        PRETRAIN,
+        [*ZERO, "--deepspeed", "{dir}/ds_lr.json"],
+        ["ds_lr.json", "optimizer", "--learning_rate"],
+    ),
     "no such file": (PRETRAIN, ["--data_path", "{dir}/none.jsonl"], ["{dir}/none.jsonl", "no such file"]),
     "a folder as data": (PRETRAIN, ["--data_path", "{dir}"], ["{dir}: a folder"]),
     "an empty file": (PRETRAIN, ["--data_path", "{dir}/empty.jsonl"], ["{dir}/empty.jsonl", "empty"]),
@@ -202,3 +221,11 @@ def test_the_same_commands_work_without_a_mistake(places, run_script):
     done = run_script(EVAL, *flags, "--score", "--score_json", table)
     assert done.returncode == 0, done.stderr
     assert json.loads(table.read_text())["n"] == 1
+
+
+def test_a_missing_deepspeed_is_named(tmp_path):
+    script = tmp_path / "without_deepspeed.py"
+    lines = ["import runpy, sys", "sys.modules['deepspeed'] = None", f"sys.argv[0] = {str(ROOT / PRETRAIN)!r}"]
+    script.write_text("\n".join([*lines, "runpy.run_path(sys.argv[0], run_name='__main__')"]))
+    done = run_preloaded(script, *SIZE, *FAST, *ZERO, "--out_dir", tmp_path / "out")
+    assert done.returncode == 2 and "pip install" in done.stderr and "Traceback" not in done.stderr

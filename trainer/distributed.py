@@ -6,8 +6,10 @@ import signal
 import sys
 import time
 import traceback
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import NoReturn
 
 import torch
@@ -26,17 +28,34 @@ class OtherRankError(RuntimeError):
 
 @dataclass
 class World:
-    """This process among all; rank 0 alone writes files and prints."""
+    """This process among all. Rank 0 alone prints; files are written by it, and by one rank on each other disk."""
 
     rank: int
     world_size: int
     device: torch.device
     store: dist.Store | None = None  # what the ranks can read and write without waiting for each other
     waits: int = 0  # how often main_first was passed
+    writer: int = 0  # the rank that writes to the disk that this one sees
 
     @property
     def is_main(self) -> bool:
         return self.rank == 0
+
+    @property
+    def writes(self) -> bool:
+        return self.rank == self.writer
+
+    def find_writer(self, folder: Path) -> None:
+        """Machines may share a disk or not: the first of all ranks that see the same `folder` writes there."""
+        if self.world_size == 1:
+            return
+        mark = f".ranks-{self.from_main(uuid.uuid4().hex)}-"
+        own = folder / f"{mark}{self.rank}"
+        own.touch()
+        dist.barrier()
+        self.writer = min(int(name.removeprefix(mark)) for name in os.listdir(folder) if name.startswith(mark))
+        dist.barrier()
+        own.unlink()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Element-wise sum over all ranks, in place; every rank must call it."""
@@ -52,15 +71,22 @@ class World:
         dist.all_gather_object(values, value)
         return values
 
+    def from_main(self, value):
+        """`value` of rank 0, on every rank."""
+        values = [value]
+        if self.world_size > 1:
+            dist.broadcast_object_list(values)
+        return values[0]
+
     @contextlib.contextmanager
     def main_first(self):
-        """Rank 0 goes through the block (to fill a cache), then the others (to find it filled).
+        """The ranks that write go through the block (to fill a cache), then the others (to find it filled).
 
         It may take hours, so nobody waits in a collective operation, whose time is limited.
         """
         self.waits += 1
-        key, passed = f"minimind/main_first/{self.waits}", False
-        if self.world_size > 1 and not self.is_main:
+        key, passed = f"minimind/main_first/{self.writer}/{self.waits}", False
+        if self.world_size > 1 and not self.writes:
             while not self.store.check([key]):
                 time.sleep(0.1)
             if self.store.get(key) != b"passed":
@@ -69,7 +95,7 @@ class World:
             yield
             passed = True
         finally:
-            if self.world_size > 1 and self.is_main:
+            if self.world_size > 1 and self.writes:
                 self.store.set(key, "passed" if passed else "failed")
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ from trainer.options import TrainOptions
 FREE_OPTIONS = {
     "data_path", "val_path", "out_dir", "from_resume", "skip_finished", "device", "num_workers", "log_interval",
     "save_interval", "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer",
-    "from_weight",
+    "from_weight", "deepspeed",
     # compared as the network's config
     "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe", "dropout",
     "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
@@ -81,15 +81,13 @@ class Trainer:
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        self.flops = flops_per_token(self.model, options.max_seq_len)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:
             # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
             # rounds, would depend on the shapes that came before it, which are others after a resume.
             self.model.model.compile(dynamic=False if packed else None)
-        self.wrapped = self.objective
-        if world.world_size > 1:
-            device_ids = [world.device] if world.device.type == "cuda" else None
-            self.wrapped = nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+        self.wrapped = self.wrap()
 
         self.sampler = StepSampler(
             len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
@@ -133,6 +131,33 @@ class Trainer:
             torch.set_float32_matmul_precision("high")  # TensorFloat32 for what stays float32
         return dtype, torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32)
 
+    # ------------------------------------------------------------ what differs under DeepSpeed (trainer/zero.py)
+
+    in_step = False  # whether a rank can call the network only together with all others
+
+    def wrap(self) -> nn.Module:
+        """The objective as it is called in training: its backward pass averages gradients over the ranks."""
+        if self.world.world_size == 1:
+            return self.objective
+        device_ids = [self.world.device] if self.world.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+
+    def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
+        """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
+        return contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        self.scaler.scale(loss).backward()
+
+    def clip_gradients(self) -> torch.Tensor:
+        """The norm before clipping."""
+        self.scaler.unscale_(self.optimizer)
+        return nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
+
+    def whole_model(self) -> nn.Module:
+        """The model as it is now, for a rank to use by itself."""
+        return self.model
+
     # ------------------------------------------------------------ the loop
 
     def train(self) -> None:
@@ -140,7 +165,7 @@ class Trainer:
 
         Raises StateError when another process is writing the same weight.
         """
-        if self.world.is_main:
+        if self.world.writes:
             self.lock = take_lock(state_path(self.out_dir, self.name).with_suffix(".lock"))
         self.objective.prepare(self)
         assert self.start  # of the files as they are now, before hours go by
@@ -192,22 +217,20 @@ class Trainer:
         for i, batch in enumerate(micro_batches):
             batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
             last = i == len(micro_batches) - 1
-            # Gradients travel between ranks once per step, with the last micro-batch.
-            with contextlib.nullcontext() if last or self.world.world_size == 1 else self.wrapped.no_sync():
+            with self.micro_step(last):
                 with self.autocast:
                     sums = self.wrapped(batch)
                 total = sum(v / max(counts[name], 1.0) for name, v in sums.items() if v.requires_grad)
                 # Times 1; but NaN if it is not finite, so that the gradient's norm tells every rank.
                 total = total * (1 + 0 * total.detach())
                 # DDP averages over ranks, and the sums are to be added.
-                self.scaler.scale(total * self.world.world_size).backward()
+                self.backward(total * self.world.world_size)
             for name, value in sums.items():
                 self.recent["sums"][name] = self.recent["sums"].get(name, 0.0) + value.detach()
             losses.append(total.detach())
             step_loss = step_loss + sums["loss"].detach()
         self.recent["losses"].append((step_loss, counts["loss"]))
-        self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
+        norm = self.clip_gradients()
         self.lr = lr
         if torch.isfinite(norm):  # here the host waits for the device, once per step
             self.scaler.step(self.optimizer)
@@ -302,7 +325,6 @@ class Trainer:
         seconds, tokens = max(recent["seconds"], 1e-9), recent["tokens"]
         self.seconds += seconds
         if self.monitor:
-            flops = flops_per_token(self.model, self.options.max_seq_len)
             self.monitor.log(
                 {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
                 | {name: sums[name] / max(recent["counts"][name], 1.0) for name in names}
@@ -310,7 +332,7 @@ class Trainer:
                     "lr": self.lr,
                     "grad_norm": float(self.grad_norm) if self.grad_norm.isfinite() else None,
                     "tokens_per_second": tokens / seconds,
-                    "mfu": flops * tokens / seconds / (self.peak_flops * self.world.world_size),
+                    "mfu": self.flops * tokens / seconds / (self.peak_flops * self.world.world_size),
                     "data_wait": recent["waited"] / seconds,
                     "seconds": self.seconds,
                     "peak_memory_mib": peak_memory_mib(self.world.device),
@@ -327,7 +349,8 @@ class Trainer:
             if usual is None:
                 continue
             line = f"step {step + 1}: loss {loss:.2f}, far above the usual {usual:.2f} of the steps before"
-            if step // self.sampler.steps_per_epoch == self.sampler.epoch:  # else the order of the data is another now
+            same_order = step // self.sampler.steps_per_epoch == self.sampler.epoch  # of the data
+            if same_order and not self.in_step:
                 line += f"; its hardest samples now: {hardest_samples(self, step)}"
             if self.monitor:
                 self.monitor.say(line)
@@ -348,8 +371,9 @@ class Trainer:
         world, sums, counts = self.world, {}, {}
         indices = list(range(world.rank, len(self.val_data), world.world_size))
         size = self.options.batch_size
-        for i in range(0, len(indices), size):
-            if self.stop_signal:
+        # As many batches on every rank, an empty one at the end: under ZeRO-3 they need each other for each.
+        for i in range(0, -(-len(self.val_data) // world.world_size), size):
+            if self.stop_signal and not self.in_step:
                 break
             batch = self.collate([self.val_data[j] for j in indices[i : i + size]])
             for name, value in self.objective.counts(batch).items():
@@ -389,7 +413,7 @@ class Trainer:
         losses = torch.tensor([float(loss) for loss, _ in self.recent["losses"]])
         ranks = self.world.gather({"rngs": rng_states(), "sums": sums, "losses": losses})  # each draws its own dropout
         self.saved, self.saved_step = (self.step, self.validated), self.step
-        if not self.world.is_main:
+        if not self.world.writes:
             return
         state = {
             "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "ranks": ranks,
@@ -465,9 +489,11 @@ class Trainer:
         many samples per step, it goes on at the same sample in the same order, and the figures agree to rounding;
         dropout draws other noise. Raises StateError, naming what differs, when this is not the run that was stopped.
         """
-        state, path = load_state(state_path(self.out_dir, self.name))
+        # Rank 0's alone: another machine's may be missing, or older when the run was killed.
+        found = load_state(state_path(self.out_dir, self.name)) if self.world.is_main else None
+        state, path = self.world.from_main(found)
         try:
-            if changed := differences(state["identity"], self.identity()):
+            if changed := differences(state["identity"], self.world.from_main(self.identity())):
                 raise StateError(
                     f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
                     "make them equal, or start anew without --from_resume"

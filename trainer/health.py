@@ -83,12 +83,13 @@ def hardest_samples(trainer, step: int, most: int = 3) -> str:
 def who_is_not_finite(trainer, step: int, counts: dict[str, float]) -> str:
     """Which samples of a step, computed alone, give a loss or a gradient that is not finite; every rank calls it.
 
-    `counts` are the step's. Slow, forward and backward for every sample: it is for a run that has ended.
+    `counts` are the step's. Slow, forward and backward for every sample: it is for a run that has ended. Where ranks
+    go in step, the samples are not told apart.
     """
     parameters = [p for p in trainer.objective.parameters() if p.requires_grad]
     own = samples_of_step(trainer, step)
     guilty = []
-    for sample, sums, _ in sums_of_each(trainer, own):
+    for sample, sums, _ in sums_of_each(trainer, own if not trainer.in_step else []):
         total = sum(value / max(counts[name], 1.0) for name, value in sums.items() if value.requires_grad)
         # Not backward(), which would wake DDP's hooks.
         gradients = torch.autograd.grad(trainer.scaler.scale(total), parameters, allow_unused=True)
@@ -102,7 +103,7 @@ def who_is_not_finite(trainer, step: int, counts: dict[str, float]) -> str:
     elif n_guilty:
         what = f"{n_guilty} of the step's {n_samples} samples"
     else:
-        what = f"the step's {n_samples} samples together, from none of them alone"
+        what = f"the step's {n_samples} samples" + ("" if trainer.in_step else " together, from none of them alone")
     places = [
         f"{trainer.train_data.path}:{list_lines(lines)}" + (f" (rank {rank})" if len(found) > 1 else "")
         for rank, (_, of_rank, lines) in enumerate(found)

@@ -75,6 +75,7 @@ class TrainOptions(ModelOptions):
     use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)")
     wandb_project: str = flag("MiniMind", "project in Weights & Biases")
     wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's")
+    deepspeed: str | None = flag(None, "DeepSpeed's settings, as trainer/ds_config.json: train with its ZeRO")
     local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it")
     ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself")
 

@@ -12,7 +12,7 @@ import torch
 
 from dataset.lm_dataset import DPODataset
 from model.weights import file_hash, load_weights, tokenizer_hash, write_atomically
-from trainer.losses import token_kl
+from trainer.losses import sequence_log_probs, token_kl
 from trainer.objectives import PreferenceObjective, decode
 
 CACHE_FORMAT = 1  # raise it when the meaning of the cached numbers changes
@@ -23,7 +23,7 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
     """(samples, 2) float32: log-probabilities of every chosen and rejected answer under the objective's model.
 
     From `out/cache/reference_….npy` when this weight has read these pairs before; else the ranks share the work, and
-    rank 0 writes the file.
+    one rank per disk writes the file.
     """
     identity = f"{CACHE_FORMAT} {weight_hash} {tokenizer_hash(trainer.tokenizer)} {data.fingerprint} "
     identity += f"{data.max_length} {trainer.dtype} "
@@ -33,7 +33,7 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
     if all(trainer.world.gather(known is not None)):  # all or none: the computation needs every rank
         return known
     log_probs = compute_log_probs(trainer, objective, data)
-    if trainer.world.is_main:
+    if trainer.world.writes:
 
         def write(temporary: Path) -> None:
             with open(temporary, "wb") as file:
@@ -61,6 +61,7 @@ def read_reference(path: Path, n_samples: int) -> np.ndarray | None:
 def compute_log_probs(trainer, objective: PreferenceObjective, data: DPODataset) -> np.ndarray:
     world, size = trainer.world, trainer.options.batch_size
     objective.eval()
+    model = trainer.whole_model()
     result = torch.zeros(len(data), 2, device=world.device)
     own = np.argsort(data.lengths, kind="stable")[world.rank :: world.world_size]  # pairs of like length together
     for start in range(0, len(own), size):
@@ -68,8 +69,9 @@ def compute_log_probs(trainer, objective: PreferenceObjective, data: DPODataset)
         batch = trainer.collate([data[int(i)] for i in chosen])
         batch = {name: value.to(world.device) for name, value in batch.items()}
         with trainer.autocast:
-            hidden = decode(objective.model, batch).last_hidden_state
-            result[torch.from_numpy(chosen).to(world.device)] = objective.log_probs(hidden, batch).T
+            hidden = decode(model, batch).last_hidden_state
+            log_probs = sequence_log_probs(hidden, model.lm_head.weight, batch["targets"], batch["loss_mask"])
+            result[torch.from_numpy(chosen).to(world.device)] = log_probs.view(2, -1).T
     return world.sum(result).cpu().numpy()  # each pair is 0 on all ranks but one
 
 
@@ -80,7 +82,7 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
     Averages sum_t KL(pi(. | prompt, y_<t) || ref(. | prompt, y_<t)) over y ~ pi: the chain rule of KL, whose spread is
     far smaller than that of log pi(y) - log ref(y). Answers end after KL_TOKENS.
     """
-    world, policy, data = trainer.world, trainer.model, trainer.val_data
+    world, policy, data = trainer.world, trainer.whole_model(), trainer.val_data
     prompts = [data.prompt(i) for i in range(world.rank, min(KL_PROMPTS, len(data)), world.world_size)]
     total = torch.zeros(2, device=world.device)
     if prompts:

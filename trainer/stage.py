@@ -2,6 +2,7 @@
 
 import gc
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,9 +97,18 @@ def load_data(
         val_data = make(Path(options.val_path), **common) if options.val_path else None
     if val_data is None:
         train_data, val_data = train_data.split_validation()
+    check_data_is_shared(world, path, train_data, val_data)
     if world.is_main:
         print(train_data.summary(), flush=True)
     return train_data, val_data
+
+
+def check_data_is_shared(world: World, path: Path, *parts: JsonlDataset) -> None:
+    """ValueError unless every rank has read the same samples: each machine reads its own copy of the file."""
+    lengths = world.gather([zlib.crc32(part.lengths.tobytes()) for part in parts])
+    for rank, theirs in enumerate(lengths):
+        if theirs != lengths[0]:
+            raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
 
 
 def print_trained_share(model: MiniMindForCausalLM) -> None:
@@ -122,6 +132,12 @@ def run_stage(
     world = join_world(options.device)
     try:
         check_out_dir(options.out_dir)
+        world.find_writer(Path(options.out_dir))
+        make_trainer = Trainer
+        if options.deepspeed:
+            from trainer.zero import ZeroTrainer as make_trainer
+
+            make_trainer.check(options, world)
         tokenizer = load_tokenizer(options.tokenizer)
         model = make_model(options, tokenizer, world)
         objective = make_objective(model, tokenizer, options)
@@ -131,8 +147,8 @@ def run_stage(
             options, world, full_set, sample,
             lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
         )
-        trainer = Trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
-        if options.skip_finished and trainer.is_finished():
+        trainer = make_trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
+        if options.skip_finished and world.from_main(trainer.is_finished()):
             if world.is_main:
                 print(f"{stage}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
         else:

@@ -1,0 +1,283 @@
+"""Training under DeepSpeed's ZeRO (Rajbhandari et al. 2020): the ranks divide among them what each holds whole in DDP.
+
+Stage 1 divides AdamW's moments and the float32 weights that it works on, stage 2 the gradients too, stage 3 the
+parameters themselves, which are gathered layer by layer while they are used. The arithmetic is that of DDP, and so
+are the files: a training state is gathered into the one format, so a run may go on with or without DeepSpeed, in any
+stage and with any number of ranks.
+"""
+
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from model.model_minimind import MiniMindForCausalLM
+from trainer.distributed import World
+from trainer.engine import Trainer
+from trainer.options import TrainOptions, require
+
+MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
+
+
+class ZeroConfigError(ValueError):
+    """DeepSpeed's settings cannot be used: which file, which entry, what to do."""
+
+
+# ---------------------------------------------------------------- settings
+
+
+def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | None = None) -> dict:
+    """DeepSpeed's settings from the file that --deepspeed names, what our own flags decide filled in.
+
+    Such an entry may be left out, be "auto", or say the same as the flag. `dtype` None: not known yet, not filled in.
+    Raises ZeroConfigError for a file that cannot be read, an entry that contradicts a flag, or no ZeRO stage.
+    """
+    path = Path(options.deepspeed).absolute()
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ZeroConfigError(f"--deepspeed {path}: cannot read it ({error.strerror}): name a JSON file") from None
+    except ValueError as error:
+        raise ZeroConfigError(f"{path}: this is not valid JSON ({error})") from None
+    zero = config.get("zero_optimization") if isinstance(config, dict) else None
+    stage = zero.get("stage") if isinstance(zero, dict) else None
+    if stage not in (1, 2, 3):
+        raise ZeroConfigError(f"{path}: zero_optimization.stage is {json.dumps(stage)}: write 1, 2 or 3")
+    filled = {
+        "train_micro_batch_size_per_gpu": (options.batch_size, "--batch_size"),
+        "gradient_accumulation_steps": (options.accumulation_steps, "--accumulation_steps"),
+        "train_batch_size": (
+            options.batch_size * options.accumulation_steps * world_size,
+            "--batch_size times --accumulation_steps times the number of ranks",
+        ),
+        "gradient_clipping": (options.grad_clip, "--grad_clip"),
+        # Ours works with and without offload; DeepSpeed's own would have to be compiled on the user's machine.
+        "zero_force_ds_cpu_optimizer": (False, "MiniMind's own AdamW"),
+        # Half-precision weights are another thing than computing in half precision, which is --dtype.
+        "bf16.enabled": (False, "MiniMind, whose weights stay float32, with --dtype for computing,"),
+        "fp16.enabled": (False, "MiniMind, whose weights stay float32, with --dtype for computing,"),
+    }
+    if dtype is not None:
+        half = dtype != torch.float32
+        filled["torch_autocast.enabled"] = half, "--dtype"
+        if half:
+            filled["torch_autocast.dtype"] = str(dtype).removeprefix("torch."), "--dtype"
+            # As in DDP, what travels between ranks stays float32; and so do the weights that are gathered to be saved.
+            filled["torch_autocast.lower_precision_safe_modules"] = [], "MiniMind"
+    for key, (value, flag) in filled.items():
+        *sections, last = key.split(".")
+        section = config
+        for name in sections:
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
+                raise ZeroConfigError(f"{path}: {name} must be an object: leave it out")
+        said = section.get(last, "auto")
+        if said not in ("auto", value):
+            raise ZeroConfigError(
+                f'{path}: {key} is {json.dumps(said)}, but {flag} says {json.dumps(value)}: write "auto" or the same'
+            )
+        section[last] = value
+    for key in ("optimizer", "scheduler"):
+        if key in config:
+            raise ZeroConfigError(f"{path}: leave {key} out: --optimizer, --learning_rate and --weight_decay decide it")
+    for key in ("offload_optimizer", "offload_param"):
+        if zero.get(key) not in (None, "auto") and zero[key].get("device") not in ("cpu", "none"):
+            raise ZeroConfigError(f'{path}: zero_optimization.{key}.device must be "cpu" or "none"')
+    return {key: value for key, value in config.items() if value != "auto"}
+
+
+# ---------------------------------------------------------------- training
+
+
+class ZeroTrainer(Trainer):
+    """`Trainer` whose backward pass, clipping and step are DeepSpeed's."""
+
+    @staticmethod
+    def check(options: TrainOptions, world: World) -> None:
+        """Refuse at once what DeepSpeed cannot do here; UsageError, ZeroConfigError."""
+        require(
+            importlib.util.find_spec("deepspeed") is not None,
+            "--deepspeed: the package is not installed (on Linux: pip install -r requirements.txt)",
+        )
+        config = read_config(options, world.world_size)
+        stage = config["zero_optimization"]["stage"]
+        require(
+            options.optimizer == "adamw",
+            f"--optimizer {options.optimizer}: Muon needs whole matrices, and ZeRO divides them: "
+            "with --deepspeed pass --optimizer adamw",
+        )
+        require(options.dtype != "float16", "--dtype float16 does not go with --deepspeed: use bfloat16 or float32")
+        require(not options.compile or stage < 3, "--compile does not go with ZeRO stage 3: use stage 2 or 1")
+        require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
+
+    def wrap(self) -> nn.Module:
+        from pydantic import ValidationError  # with which DeepSpeed reads its settings
+
+        require(self.dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
+        config = read_config(self.options, self.world.world_size, self.dtype)
+        self.in_step = config["zero_optimization"]["stage"] == 3
+        self.deepspeed = import_deepspeed(self.world.device)
+        if not dist.is_initialized():  # DeepSpeed wants a group even of one
+            backend = "nccl" if self.world.device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        (adamw,) = self.optimizer.parts
+        self.optimizer = ZeroAdamW(adamw)
+        try:
+            self.engine, *_ = self.deepspeed.initialize(
+                model=self.objective, optimizer=adamw, config=config, dist_init_required=False
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            entry = ".".join(map(str, first["loc"]))
+            raise ZeroConfigError(f"{self.options.deepspeed}: zero_optimization.{entry}: {first['msg']}") from None
+        self.optimizer.engine = self.engine
+        return self.engine
+
+    def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
+        self.engine.set_gradient_accumulation_boundary(last)
+        return contextlib.nullcontext()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        # The loss is the sum over a whole step divided by its whole count: no division by the micro-batches.
+        self.engine.backward(loss, scale_wrt_gas=False)
+
+    def clip_gradients(self) -> torch.Tensor:
+        """The norm before clipping. DeepSpeed clips and updates in one call, and leaves out the update if the norm is
+        not finite."""
+        self.engine.step()
+        return torch.as_tensor(self.engine.get_global_grad_norm())
+
+    def whole_model(self) -> nn.Module:
+        """Under stage 3 a copy, as a rank that calls the model needs all others to call it too."""
+        if not self.in_step:
+            return self.model
+        cuda = [self.world.device] if self.world.device.type == "cuda" else []
+        with self.gathered(), torch.random.fork_rng(cuda):  # a new network draws weights, which are not to be missed
+            copy = MiniMindForCausalLM(self.model.config).to(self.world.device)
+            copy.load_state_dict(self.model.state_dict())
+        return copy.train(self.model.training)
+
+    @contextlib.contextmanager
+    def gathered(self, write: bool = False):
+        """Every parameter whole on every rank; afterwards, with `write`, as the ranks have changed it."""
+        parameters, writer = list(self.objective.parameters()), 0 if write else None
+        with self.deepspeed.zero.GatheredParameters(parameters, modifier_rank=writer, enabled=self.in_step):
+            yield
+
+    def save(self) -> None:
+        with self.gathered():
+            self.optimizer.gather(keep=self.world.writes)
+            super().save()
+
+    def resume(self) -> None:
+        with self.gathered(write=True):
+            super().resume()
+
+
+class ZeroAdamW:
+    """The AdamW inside DeepSpeed's optimizer, to the rest of the engine like any other.
+
+    Made before DeepSpeed divides the parameters. `state_dict` and `load_state_dict` speak the format of the undivided
+    optimizer: {"parts": [AdamW's own state dict]}.
+    """
+
+    def __init__(self, adamw: torch.optim.AdamW):
+        self.adamw = adamw
+        self.parameters = [p for group in adamw.param_groups for p in group["params"]]  # as a state dict numbers them
+        self.groups = adamw.state_dict()["param_groups"]
+        self.moments: dict[int, dict[str, torch.Tensor]] = {}
+
+    def set_lr(self, lr: float) -> None:
+        for group in (*self.adamw.param_groups, *self.groups):
+            group["lr"] = lr
+
+    def step(self) -> None:
+        """Done already, by clip_gradients."""
+
+    def zero_grad(self) -> None:
+        """Done already, by clip_gradients."""
+
+    def gather(self, keep: bool) -> None:
+        """Collect the moments for `state_dict`, on the ranks that are to `keep` them; every rank must call it."""
+        from deepspeed.utils import safe_get_full_optimizer_state
+
+        self.moments = {}
+        if not self.adamw.state:  # before the first step
+            return
+        self.link()
+        step = next(iter(self.adamw.state.values()))["step"]
+        for number, parameter in enumerate(self.parameters):
+            whole = {name: safe_get_full_optimizer_state(parameter, name) for name in MOMENTS}
+            if keep:
+                self.moments[number] = {name: value.cpu() for name, value in whole.items()} | {"step": step.cpu()}
+
+    def state_dict(self) -> dict:
+        return {"parts": [{"state": self.moments, "param_groups": self.groups}]}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Also takes over the parameters as they are now, which must be whole."""
+        (state,) = state_dict["parts"]
+        if state["state"]:
+            self.make_moments(state["state"][0]["step"])
+        for number, parameter in enumerate(self.parameters):
+            self.put(parameter, parameter.data)
+            for name in MOMENTS if state["state"] else ():
+                self.put(parameter, state["state"][number][name], name)
+
+    def make_moments(self, step: torch.Tensor) -> None:
+        """What AdamW would make at its first step: moments of zero for this rank's share."""
+        zero = self.engine.optimizer
+        stage_3 = hasattr(zero, "fp32_partitioned_groups_flat")
+        for share in zero.fp32_partitioned_groups_flat if stage_3 else zero.single_partition_of_fp32_groups:
+            moments = {name: torch.zeros_like(share) for name in MOMENTS}
+            self.adamw.state[share] = moments | {"step": step.to(share.device, copy=True)}
+        self.link()
+
+    def link(self) -> None:
+        """Let stages 1 and 2 find the moments by their parameters.
+
+        DeepSpeed 0.19 does it once, after the step of the first group, when the second one's are not there yet.
+        """
+        zero = self.engine.optimizer
+        if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
+            zero._hp_optimizer_states_linked = False
+            zero._lazy_init_hp_params_optimizer_state()
+
+    @staticmethod
+    def put(parameter: nn.Parameter, whole: torch.Tensor, moment: str | None = None) -> None:
+        """Give DeepSpeed its share of a parameter's float32 weights, or of a moment."""
+        from deepspeed import utils
+
+        if hasattr(parameter, "ds_tensor"):  # stage 3; the last share is filled up with zeros
+            size = parameter.ds_tensor.numel()
+            flat = torch.zeros(size * dist.get_world_size())
+            flat[: whole.numel()] = whole.flatten()
+            share = flat.narrow(0, size * dist.get_rank(), size)
+            if moment:
+                utils.safe_set_local_optimizer_state(parameter, share, moment)
+            else:
+                utils.safe_set_local_fp32_param(parameter, share)
+        elif moment:
+            utils.safe_set_full_optimizer_state(parameter, whole, moment)
+        else:
+            utils.safe_set_full_fp32_param(parameter, whole)
+
+
+def import_deepspeed(device: torch.device):
+    """The package, told where to compute, and without its notes of what it does."""
+    os.environ.setdefault("DS_ACCELERATOR", device.type)
+    import deepspeed
+
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    # It calls torch's gathering functions, thousands of times, by names that have got successors.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
+    # On a CPU it would compile C++ at the first start, to pass tensors through shared memory; gloo does without.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    return deepspeed
