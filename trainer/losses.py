@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from model.fused import HeadLossFunction, LinearFunction
+
 # Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
 HEAD_CHUNK = 512
 
@@ -38,6 +40,9 @@ def token_cross_entropy(
     hidden (B, T, C), head (V, C), targets and loss_mask (B, T). `weighted` is for masks that hold more than 0 and 1.
     """
     learned = learned_tokens(loss_mask)
+    if hidden.is_cpu and not torch.is_autocast_enabled("cpu"):
+        rows, weights = hidden.flatten(0, 1)[learned], loss_mask.flatten()[learned].to(hidden.dtype)
+        return HeadLossFunction.apply(rows, head, targets.flatten()[learned], weights, HEAD_CHUNK)
     if not weighted:
         return cross_entropy_at(hidden, head, targets, learned, "sum")
     return (cross_entropy_at(hidden, head, targets, learned, "none") * loss_mask.flatten()[learned]).sum()
@@ -108,7 +113,7 @@ def _kl_of_chunk(rows, head, teacher_rows, teacher_head, temperature: float, rev
     """rows (N, C), teacher_rows (N, C') -> the sum of their KL, without T^2."""
 
     def log_probs(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:  # (N, V)
-        logits = rows @ head.T
+        logits = LinearFunction.apply(rows, head)
         return F.log_softmax(logits.to(at_least_float32(logits)) / temperature, dim=-1)
 
     log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head)
