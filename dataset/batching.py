@@ -108,9 +108,11 @@ class PairCollate(Collate):
         return super().__call__(chosen + rejected) | {"reference": torch.stack(reference)}
 
 
-def _ignore_interrupt(worker_id: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the training process decides when its workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ignore_stop(worker_id: int) -> None:
+    # Ctrl-C reaches every process of the terminal, and a scheduler's SIGTERM every process of the job; the training
+    # process decides when its workers end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False):
@@ -121,7 +123,7 @@ def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_m
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=_ignore_interrupt,
+        worker_init_fn=_ignore_stop,
         prefetch_factor=4 if num_workers else None,
         generator=torch.Generator(),  # else the loader draws from the noise that dropout uses, once per start
     )

@@ -192,6 +192,7 @@ class JsonlDataset(torch.utils.data.Dataset):
 
     def _load_rows(self, skip_bad_lines: bool, cache_dir, num_proc: int, options: str):
         import datasets  # takes most of a second, which who only talks to a model need not wait
+        import pyarrow
 
         size = self.path.stat().st_size
         pieces = max(1, min(4 * num_proc, size // MIN_BYTES_PER_PROCESS)) if num_proc > 1 else 1
@@ -203,7 +204,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         identity = f"{CACHE_FORMAT} {type(self).__name__} {self.fingerprint} {options} {skip_bad_lines} {pieces} "
         identity += self.tokenizer.backend_tokenizer.to_str()
         try:
-            return datasets.Dataset.from_generator(
+            rows = datasets.Dataset.from_generator(
                 tokenise_ranges,
                 features=datasets.Features(features),
                 cache_dir=str(cache_dir) if cache_dir else None,
@@ -218,6 +219,8 @@ class JsonlDataset(torch.utils.data.Dataset):
                     "options": options,
                 },
             )
+            rows.data.table.validate(full=True)  # an offset that points elsewhere would end the process
+            return rows
         except datasets.exceptions.DatasetGenerationError as error:
             # From another process an error arrives as its text alone.
             report = "".join(traceback.format_exception(error))
@@ -226,6 +229,13 @@ class JsonlDataset(torch.utils.data.Dataset):
             if isinstance(error.__cause__, OSError):  # a full disk, say
                 raise error.__cause__ from None
             raise
+        except (pyarrow.ArrowException, json.JSONDecodeError, OSError) as error:
+            if getattr(error, "errno", None):  # of the system, not of what stands in the files
+                raise
+            raise DataError(
+                f"{cache_dir or datasets.config.HF_DATASETS_CACHE}: the token cache of {self.path} in this folder is "
+                "damaged: delete the folder, it is made anew"
+            ) from None
         except ValueError as error:
             if "corresponds to no data" not in str(error):
                 raise

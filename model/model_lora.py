@@ -7,7 +7,6 @@ On disk an adapter is `out/lora/{name}_{hidden_size}[_moe].pth`, half precision,
 `model.layers.0.self_attn.q_proj.lora.A.weight`, and a `.json` beside it that holds rank, alpha and targets.
 """
 
-import json
 import math
 from pathlib import Path
 
@@ -19,12 +18,11 @@ from model.model_minimind import MiniMindForCausalLM
 from model.weights import (
     WeightError,
     check_state,
-    file_hash,
+    read_beside,
     read_state,
     tokenizer_hash,
     weight_name,
-    write_atomically,
-    write_json,
+    write_pair,
 )
 
 # All projections of attention and feed-forward, experts included; not the embedding, the head or the MoE gate.
@@ -88,12 +86,11 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **in
     if not layers:
         raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
     state = {key: value.detach().to("cpu", torch.float16) for key, value in lora_state(model).items()}
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
     lora = next(iter(layers.values())).lora
     settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": sorted({n.rpartition(".")[2] for n in layers})}
     if tokenizer is not None:
         info["tokenizer_hash"] = tokenizer_hash(tokenizer)
-    write_json(path.with_suffix(".json"), {"format": 1, **info, "lora": settings, "sha256": file_hash(path)})
+    write_pair(path, state, {"format": 1, **info, "lora": settings})
 
 
 def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
@@ -114,15 +111,12 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight")}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
-    alpha = None
-    if beside.is_file():
+    alpha, info = None, read_beside(path)
+    if info is not None:
         try:
-            info = json.loads(beside.read_text(encoding="utf-8"))
-            alpha, sha256 = float(info["lora"]["alpha"]), info["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
+            alpha = float(info["lora"]["alpha"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
-        if sha256 != file_hash(path):
-            raise WeightError(f"{path}: it is not the file that {beside.name} describes: copy both again")
     apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
     for name, layer in adapted(model).items():
         if name not in targets:  # an adapter may cover only some layers of a name

@@ -3,18 +3,25 @@
 The `.json` says what the `.pth` cannot: the network's sizes, the vocabulary it speaks, the stage and data it comes
 from, its validation figures, and the hash of the `.pth`. With it no reader has to be told sizes, and a weight never
 meets a vocabulary that fits its shape but not its meaning.
+
+Everything here is written so that a kill or a power cut at any moment leaves either the old or the new, whole.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+
+MOST_POSITIONS = 1 << 22  # of any network here; more in a file is a damaged or a malicious one
 
 
 class WeightError(ValueError):
@@ -37,17 +44,99 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a temporary file beside `path`, flush it, then rename it: `path` is old or new, never half."""
+def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, previous: Path | None = None) -> None:
+    """Let `write` make a temporary file beside `path`, flush it, then rename it: `path` is old or new, never half.
+
+    With `previous`, what `path` held so far is kept under that name. `size` in bytes is only for the message.
+    Raises OSError, in one sentence, when the disk is full or fails; `path` is then what it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_stale(path)
+    temporary = temporary_name(path)
     try:
         write(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        flush(temporary)
+        if previous is not None and path.exists():  # the new one is whole and on the disk by now
+            keep(path, previous)
         os.replace(temporary, path)
+        flush(path.parent)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)  # before the free space is measured
+        if cause := system_error(error):
+            raise OSError(why_not_written(path, size, cause)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_stale(path: Path) -> None:
+    """Delete the temporary files of `path` whose writers were killed, known by their process ids."""
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
+        if writer.isdecimal() and not is_running(int(writer)):
+            stale.unlink(missing_ok=True)
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def keep(path: Path, previous: Path) -> None:
+    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file.
+
+    Where the disk knows no hard links it is renamed, and until the new one takes its place only `previous` is there.
+    """
+    remove_stale(previous)
+    link = temporary_name(previous)
+    try:
+        link.unlink(missing_ok=True)
+        os.link(path, link)
+        os.replace(link, previous)
+    except OSError:
+        os.replace(path, previous)
+    finally:
+        link.unlink(missing_ok=True)  # renaming one name of a file to another of its names leaves both
+
+
+def flush(path: Path) -> None:
+    """Put a file on the disk itself, so that a power cut cannot undo it; or, where the system can, a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def system_error(error: BaseException | None) -> OSError | None:
+    """What the operating system said, if `error` comes from there: torch wraps it in an error of its own."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def why_not_written(path: Path, size: int, error: OSError) -> str:
+    intact = "what was saved before is intact"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: it cannot be written ({error.strerror or error}); {intact}"
+    free = shutil.disk_usage(path.parent).free
+    needs = f"it needs {size / 2**20:,.1f} MiB, " if size else ""
+    return (
+        f"{path}: the disk is full: {needs}{free / 2**20:,.1f} MiB are free in {path.parent}: "
+        f"make room and run again; {intact}"
+    )
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -55,18 +144,56 @@ def write_json(path: Path, content: dict) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def write_tensors(content: dict, path: Path) -> None:
+    """torch.save into an open file: given a name, it would write that name into the file, and equal contents would
+    give unequal bytes."""
+    with open(path, "wb") as file:
+        torch.save(content, file)
+
+
+def tensors_in(content) -> dict[int, torch.Tensor]:
+    """All tensors in nested dicts and lists, each once, by where they lie in memory."""
+    if isinstance(content, torch.Tensor):
+        return {content.data_ptr(): content}
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return {place: tensor for part in inner for place, tensor in tensors_in(part).items()}
+
+
+def n_bytes(content) -> int:
+    """What the tensors in `content` take on the disk."""
+    return sum(tensor.nbytes for tensor in tensors_in(content).values())
+
+
+def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
+    """Write the tensors to `path` and `info`, with their hash, to the `.json` beside it.
+
+    Two files cannot be renamed in one step. So the `.json` goes first and holds two descriptions, the new one and
+    within it, as "replaced", the older; whichever `.pth` is there, `read_beside` finds the one that belongs to it.
+    """
+    beside, older, info = path.with_suffix(".json"), None, dict(info)
+    with contextlib.suppress(WeightError):  # of a pair that does not belong together there is nothing to keep
+        older = read_beside(path) if path.is_file() else None
+
+    def write(temporary: Path) -> None:
+        write_tensors(state, temporary)
+        info["sha256"] = file_hash(temporary)
+        if older is not None or not path.is_file():
+            write_json(beside, info | ({"replaced": older} if older else {}))
+
+    write_atomically(path, write, n_bytes(state))
+    write_json(beside, info)
+
+
 def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info) -> None:
     """Write `path` in half precision and the `.json` beside it; `info` (stage, step, …) goes into the latter."""
-    path = Path(path)
     halves: dict[int, torch.Tensor] = {}  # tied tensors stay tied, and are stored once
     state = {
         key: halves.setdefault(value.data_ptr(), value.detach().to("cpu", torch.float16))
         for key, value in model.state_dict().items()
     }
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}
-    details = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "sha256": file_hash(path)}
-    write_json(path.with_suffix(".json"), details | {"config": config})
+    details = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
+    write_pair(Path(path), state, details)
 
 
 def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, use_moe: bool | None = None) -> Path:
@@ -88,19 +215,46 @@ def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, 
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
-def read_info(path: Path) -> dict | None:
-    """The `.json` beside a weight, or None when there is none."""
+def read_beside(path: Path) -> dict | None:
+    """What the `.json` beside a weight or adapter says of the file at `path`; None when there is no `.json`.
+
+    Raises WeightError when it cannot be read, or describes another file.
+    """
     beside = path.with_suffix(".json")
     if not beside.is_file():
         return None
     try:
         info = json.loads(beside.read_text(encoding="utf-8"))
-        MiniMindConfig.from_dict(info["config"])
-        return info | {"sha256": str(info["sha256"]), "tokenizer_hash": str(info["tokenizer_hash"])}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        told = [str(part["sha256"]) for part in (info, info.get("replaced", info))]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise no_description(beside) from error
+    sha256, older = file_hash(path), info.pop("replaced", None)
+    if sha256 not in told:
         raise WeightError(
-            f"{beside}: this does not describe a weight: delete it and give the sizes by flags, or train again"
-        ) from error
+            f"{path}: it is not the file that {beside.name} describes: copy both again, or go on with the run that "
+            "writes them (--from_resume 1), which writes both anew"
+        )
+    return info if sha256 == told[0] else older
+
+
+def no_description(beside: Path) -> WeightError:
+    return WeightError(
+        f"{beside}: this does not describe a weight: delete it and give the sizes by flags, or train again"
+    )
+
+
+def read_info(path: Path) -> dict | None:
+    """`read_beside` for a whole network: with a config that can be built, and the hash of its vocabulary."""
+    info = read_beside(path)
+    if info is None:
+        return None
+    try:
+        config = MiniMindConfig.from_dict(info["config"])
+        if config.max_position_embeddings > MOST_POSITIONS:
+            raise ValueError(f"max_position_embeddings {config.max_position_embeddings}")
+        return info | {"tokenizer_hash": str(info["tokenizer_hash"])}
+    except Exception as error:  # its numbers and types can be anything
+        raise no_description(path.with_suffix(".json")) from error
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -136,10 +290,6 @@ def load_weights(
             )
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
-        if info["sha256"] != file_hash(path):
-            raise WeightError(
-                f"{path}: it is not the file that {path.with_suffix('.json').name} describes: copy both again"
-            )
         if tokenizer is not None and info["tokenizer_hash"] != tokenizer_hash(tokenizer):
             raise WeightError(
                 f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: "
@@ -152,15 +302,40 @@ def load_weights(
                     f"{path}: its {name} is {int(getattr(config, name))}, you asked for {int(value)}: "
                     f"leave --{name} out, or name another weight"
                 )
-    model = MiniMindForCausalLM(config)
+    check_sizes(config, state, path)
+    model = build(config, path)
     load_state(model, state, path)
     return model, info
 
 
+def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
+    try:
+        return MiniMindForCausalLM(config)
+    except Exception as error:  # a file's numbers and types can be anything
+        raise WeightError(f"{path}: no network can be built as its .json, or the flags, describe it") from error
+
+
+def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> None:
+    """WeightError unless the tensors are those of such a network; before a size that is wrong, however large, has
+    taken memory or time."""
+    for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
+        if getattr(config, name) > len(state):
+            raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
+    with torch.device("meta"):
+        model = build(config, path)
+    check_state(model.state_dict(), complete(state, config), path, "check --num_hidden_layers and --use_moe")
+
+
+def complete(state: dict[str, torch.Tensor], config: MiniMindConfig) -> dict[str, torch.Tensor]:
+    """With the output matrix, which others leave out of a file where it is the embedding."""
+    if config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
+        return state | {"lm_head.weight": state["model.embed_tokens.weight"]}
+    return state
+
+
 def load_state(model: MiniMindForCausalLM, state: dict[str, torch.Tensor], path: Path) -> None:
     """Strictly: every tensor of the model, no other, each of the right shape."""
-    if model.config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
-        state = state | {"lm_head.weight": state["model.embed_tokens.weight"]}
+    state = complete(state, model.config)
     check_state(model.state_dict(), state, path, "check --num_hidden_layers and --use_moe")
     model.load_state_dict(state)
 

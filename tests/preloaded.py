@@ -1,9 +1,10 @@
 """Run a script in a new process in which the large libraries are loaded already.
 
-It is a process like any other, with its own exit code, standard streams and working folder; but it is forked from one
-that has imported torch and the rest, so that a test of fifty commands does not spend minutes on fifty imports.
+It is a process like any other, with its own id, exit code, standard streams and working folder; but it is forked from
+one that has imported torch and the rest, so that a test of fifty commands does not spend minutes on fifty imports.
 """
 
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -26,12 +27,38 @@ def _main(script: str, flags: list[str], streams: Path) -> None:
     runpy.run_path(script, run_name="__main__")
 
 
+class Preloaded:
+    """`python script flags`, begun; standard input is empty."""
+
+    def __init__(self, script: Path, *flags):
+        self.folder = tempfile.TemporaryDirectory()
+        self.args = (str(script), [str(flag) for flag in flags])
+        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(self.folder.name)))
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def printed(self, name: str) -> str:
+        """What it wrote so far to "out" or "err"."""
+        path = Path(self.folder.name) / name
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def send_signal(self, number: int) -> None:
+        """Nothing happens when it has ended by itself."""
+        if self.process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def join(self, timeout: float | None = None) -> subprocess.CompletedProcess | None:
+        """The process when it has ended, its exit code negative if by a signal; None when `timeout` seconds are up."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            return None
+        return subprocess.CompletedProcess(self.args, self.process.exitcode, self.printed("out"), self.printed("err"))
+
+
 def run_preloaded(script: Path, *flags) -> subprocess.CompletedProcess:
-    """`python script flags`; standard input is empty."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = (str(script), [str(flag) for flag in flags], Path(folder))
-        process = CONTEXT.Process(target=_main, args=arguments)
-        process.start()
-        process.join()
-        out, err = ((Path(folder) / name).read_text("utf-8") for name in ("out", "err"))
-        return subprocess.CompletedProcess(arguments[:2], process.exitcode, out, err)
+    """`python script flags`, ended; standard input is empty."""
+    return Preloaded(script, *flags).join()

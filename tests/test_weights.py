@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,29 @@ def test_a_json_that_describes_no_weight(weight, text):
     assert "does not describe a weight" in refusal(weight)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_size": 10**15}, {"vocab_size": 10**15}, {"num_hidden_layers": 10**9}, {"intermediate_size": 10**12},
+        {"use_moe": True, "n_routed_experts": 10**9}, {"max_position_embeddings": 10**12}, {"hidden_size": 1e999},
+        {"num_hidden_layers": [2]}, {"rope_theta": {}}, {"num_attention_heads": 10**30},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_json_with_absurd_sizes(weight, change):
+    """Refused before memory or time are spent on them."""
+    info = json.loads(weight.with_suffix(".json").read_text("utf-8"))
+    info["config"] |= change
+    weight.with_suffix(".json").write_text(json.dumps(info))
+    refusal(weight)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, '{"sha256": "0", "config": ' + "[" * 100_000])
+def test_a_json_that_is_nested_too_deeply(weight, text):
+    weight.with_suffix(".json").write_text(text)
+    assert "does not describe a weight" in refusal(weight)
+
+
 def test_a_json_that_is_not_utf8(weight):
     weight.with_suffix(".json").write_bytes(b'{"config": "\xff"}')
     assert "does not describe a weight" in refusal(weight)
@@ -300,13 +324,30 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_killed_writers_left_is_cleared_and_what_others_are_writing_is_not(tmp_path):
+    path, ended = tmp_path / "file", subprocess.Popen(["true"])
+    ended.wait()
+    dead, alive = (tmp_path / f".file.{pid}.tmp" for pid in (ended.pid, os.getppid()))
+    other = tmp_path / f".file.json.{ended.pid}.tmp"
+    for left in (dead, alive, other):
+        left.touch()
+    write_atomically(path, lambda temporary: temporary.write_text("new"))
+    assert set(tmp_path.iterdir()) == {path, alive, other}
+
+
+def test_equal_weights_are_equal_bytes_under_any_name(weight, network, tokenizer, tmp_path):
+    other = tmp_path / "b" / "another_name_32.pth"
+    save_weights(network(), other, tokenizer)
+    assert other.read_bytes() == weight.read_bytes()
+
+
 def test_a_full_disk_leaves_the_old_weight_usable(weight, network, tokenizer):
     """A limit on the size of files stands for the disk."""
     before = {path.name: path.read_bytes() for path in weight.parent.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises((OSError, RuntimeError)):
+        with pytest.raises(OSError, match="it cannot be written.*what was saved before is intact"):
             save_weights(network(seed=1), weight, tokenizer)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

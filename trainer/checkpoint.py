@@ -5,14 +5,21 @@ alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists
 never executes anything.
 """
 
+import errno
+import fcntl
 import os
 import random
+import socket
+import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 
-from model.weights import write_atomically
+from model.weights import n_bytes, write_atomically, write_tensors
+
+FORMAT = 2  # raise it when a state means something else than before
 
 
 class StateError(ValueError):
@@ -30,37 +37,89 @@ def previous(path: Path) -> Path:
 
 def save_state(state: dict, path: Path) -> None:
     """Write atomically; the state that was newest so far is kept as the previous one."""
-
-    def write(temporary: Path) -> None:
-        torch.save(state, temporary)
-        if path.exists():  # the new one is whole by now, so the old one may step back
-            os.replace(path, previous(path))
-
-    write_atomically(path, write)
+    content = state | {"format": FORMAT}
+    write_atomically(path, lambda temporary: write_tensors(content, temporary), n_bytes(content), previous(path))
 
 
-def load_state(path: Path) -> dict:
-    """The newest whole state: `path`, or the one before it when `path` is missing or damaged (said aloud).
+def read_whole(path: Path) -> dict:
+    """The state in a file, without executing anything in it. Raises in any way there is when bytes of it are wrong."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():  # torch itself does not look at the checksums that it writes
+            raise ValueError(f"{damaged} is damaged")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not isinstance(state.get("step"), int):
+        raise ValueError("it holds something else")
+    return state
 
-    Raises StateError when there is none.
+
+def load_state(path: Path) -> tuple[dict, Path]:
+    """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged (said aloud).
+
+    Raises StateError when there is none, or when another version of this program wrote it.
     """
     damaged = []
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
         try:
-            state = torch.load(candidate, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or "step" not in state:
-                raise ValueError("it holds something else")
+            state = read_whole(candidate)
         except Exception:  # foreign bytes make the reader fail in any way there is
             damaged.append(candidate)
             continue
-        if damaged:
-            print(f"{damaged[0]} is damaged; continuing from {candidate}, step {state['step']}")
-        return state
+        if candidate != path:
+            what = "is damaged" if damaged else "is not there"
+            print(f"{path} {what}; continuing from {candidate}, step {state['step']}", flush=True)
+        if state.get("format") != FORMAT:
+            raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start anew")
+        return state, candidate
     if damaged:
         raise StateError(f"{damaged[0]}: this training state is damaged and no older one is left: start without it")
     raise StateError(f"{path}: there is no training state to resume: start without --from_resume")
+
+
+def differences(before: dict, now: dict, within: str = "") -> list[str]:
+    """What differs between two nested dicts, a phrase for each value: `network hidden_size 32 → 64`."""
+    phrases = []
+    for key in before | now:
+        old, new = (side.get(key, "not set") for side in (before, now))
+        if isinstance(old, dict) and isinstance(new, dict):
+            phrases += differences(old, new, f"{within}{key} ")
+        elif old != new:
+            phrases.append(f"{within}{key} {old} → {new}")
+    return phrases
+
+
+def take_lock(path: Path) -> IO[str]:
+    """The right to write the states, weights and metrics of one name: held until the file returned is closed.
+
+    The kernel gives it back when the process ends, however it ends. Raises StateError while another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+    try:
+        # A lock of the process, which its loader's workers do not inherit: they outlive a killed run for seconds.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            file.seek(0)
+            holder = file.read(200).strip() or "another process"
+            raise StateError(
+                f"{path}: {holder} is writing this weight: wait for it, stop it, or pass another --save_weight or "
+                "--out_dir"
+            ) from None
+        print(f"note: {path.parent} has no file locks ({error.strerror}): start no second run of this name", flush=True)
+        return file
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
+
+
+def seed_all(seed: int) -> None:
+    """Seed every random number generator of this process."""
+    torch.manual_seed(seed)  # of every device
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
 
 
 def rng_states() -> dict:
@@ -70,6 +129,7 @@ def rng_states() -> dict:
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
         "python": [version, list(internal), gauss_next],
     }
@@ -79,6 +139,8 @@ def set_rng_states(states: dict) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
+    if states["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"])
     keys, position, has_gauss, gauss = states["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
     version, internal, gauss_next = states["python"]

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -24,7 +25,17 @@ from torch import nn
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
 from model.weights import file_hash, save_weights, tokenizer_hash, weight_name
-from trainer.checkpoint import StateError, load_state, rng_states, save_state, set_rng_states, state_path
+from trainer.checkpoint import (
+    StateError,
+    differences,
+    load_state,
+    rng_states,
+    save_state,
+    seed_all,
+    set_rng_states,
+    state_path,
+    take_lock,
+)
 from trainer.distributed import World
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
@@ -36,7 +47,7 @@ FREE_OPTIONS = {
     "save_interval", "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer",
     "from_weight",
     # compared as the network's config
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe",
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe", "dropout",
     "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
     "teacher_weight",  # compared by its content, like the other weights of an objective's origin
 }  # fmt: skip
@@ -68,14 +79,16 @@ class Trainer:
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        packed = isinstance(train_data, PretrainDataset)
         if options.compile:
-            self.model.model.compile()
+            # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
+            # rounds, would depend on the shapes that came before it, which are others after a resume.
+            self.model.model.compile(dynamic=False if packed else None)
         self.wrapped = self.objective
         if world.world_size > 1:
             device_ids = [world.device] if world.device.type == "cuda" else None
             self.wrapped = nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
 
-        packed = isinstance(train_data, PretrainDataset)
         self.sampler = StepSampler(
             len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
             options.seed, None if packed else train_data.lengths,
@@ -93,8 +106,11 @@ class Trainer:
         self.tokens = 0  # text tokens seen, padding not counted, all ranks
         self.seconds = 0.0  # of training, without validation and saving
         self.validation: dict[str, float] = {}
+        self.validated = -1  # the step that they are of
+        self.saved = None  # (step, validated) that is on the disk
+        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}  # since the last log
         self.stop_signal = 0
-        torch.manual_seed(options.seed + 1000 * world.rank)  # dropout differs between ranks
+        seed_all(options.seed + 1000 * world.rank)  # dropout differs between ranks
 
     # ------------------------------------------------------------ precision
 
@@ -113,22 +129,26 @@ class Trainer:
     # ------------------------------------------------------------ the loop
 
     def train(self) -> None:
-        """Train to the last step, or until a signal asks to stop; save; print what came out."""
+        """Train to the last step, or until a signal asks to stop; save; print what came out.
+
+        Raises StateError when another process is writing the same weight.
+        """
+        if self.world.is_main:
+            self.lock = take_lock(state_path(self.out_dir, self.name).with_suffix(".lock"))
         self.objective.prepare(self)
-        assert self.recipe  # of the files as they are now, before hours go by
+        assert self.start  # of the files as they are now, before hours go by
         if self.options.from_resume:
             self.resume()
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
         self.monitor = self.start_monitor() if self.world.is_main else None
-        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
         self.objective.train()
         with stop_signals(self):
-            if self.step == 0:
+            if self.validation_is_due():
                 self.validate()
             while self.step < self.total_steps and not self.stop_signal:
                 self.train_epoch(self.step // self.sampler.steps_per_epoch)
-        if self.stop_signal:
-            self.save()
+            if self.saved != (self.step, self.validated):
+                self.save()
         if self.monitor:
             self.monitor.say(self.last_words())
             self.monitor.close()
@@ -214,7 +234,7 @@ class Trainer:
             self.monitor.step(self.step)
         if done or self.step % options.log_interval == 0:
             self.log()
-        if done or self.step % self.eval_interval == 0:
+        if self.validation_is_due():
             self.validate()
         if done or self.step % options.save_interval == 0:
             self.save()
@@ -257,14 +277,24 @@ class Trainer:
             )
         self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
 
+    def validation_is_due(self) -> bool:
+        """At the start, every so often and at the end; also after a resume, when the stop came before it was done."""
+        on_time = self.step % self.eval_interval == 0 or self.step == self.total_steps
+        return on_time and self.validated != self.step
+
     @torch.no_grad()
     def validate(self) -> None:
-        """The objective's figures on the held-out samples, and bits per byte of text; the ranks share the work."""
+        """The objective's figures on the held-out samples, and bits per byte of text; the ranks share the work.
+
+        A signal ends it after the batch in hand, without figures: the resumed run begins with it anew.
+        """
         self.objective.eval()
         world, sums, counts = self.world, {}, {}
         indices = list(range(world.rank, len(self.val_data), world.world_size))
         size = self.options.batch_size
         for i in range(0, len(indices), size):
+            if self.stop_signal:
+                break
             batch = self.collate([self.val_data[j] for j in indices[i : i + size]])
             for name, value in self.objective.counts(batch).items():
                 counts[name] = counts.get(name, 0.0) + value
@@ -273,14 +303,18 @@ class Trainer:
                 for name, value in self.objective(batch).items():
                     sums[name] = sums.get(name, 0.0) + float(value)
         names = list(self.objective.counts(self.collate([])))  # a rank without samples has no other way to know
-        values = [sums.get(n, 0.0) for n in names] + [counts.get(n, 0.0) for n in names]
-        totals = world.sum(torch.tensor(values, dtype=torch.float64, device=world.device)).tolist()
+        values = [sums.get(n, 0.0) for n in names] + [counts.get(n, 0.0) for n in names] + [float(self.stop_signal)]
+        *totals, stop = world.sum(torch.tensor(values, dtype=torch.float64, device=world.device)).tolist()
+        if stop:  # on any rank: the figures are of a part
+            self.stop_signal = self.stop_signal or signal.SIGTERM
+            self.objective.train()
+            return
         figures = {f"val_{n}": totals[i] / max(totals[len(names) + i], 1.0) for i, n in enumerate(names)}
         if text_loss := self.objective.text_loss:
             text_nats = totals[names.index(text_loss)]
             figures["val_bits_per_byte"] = text_nats / math.log(2) / max(1, self.val_data.n_bytes)
         figures |= {f"val_{name}": value for name, value in self.objective.more_figures(self).items()}
-        self.validation = figures
+        self.validation, self.validated = figures, self.step
         self.objective.train()
         if self.monitor:
             self.monitor.log({"step": self.step, "tokens": self.tokens, "seconds": self.seconds} | figures)
@@ -291,13 +325,17 @@ class Trainer:
 
     def save(self) -> None:
         """The training state, to go on from, and the weights, to use."""
-        rngs = self.world.gather(rng_states())  # every rank draws its own dropout
+        sums = {name: value.cpu() for name, value in self.recent["sums"].items()}
+        ranks = self.world.gather({"rngs": rng_states(), "sums": sums})  # every rank draws its own dropout
+        self.saved = self.step, self.validated
         if not self.world.is_main:
             return
         state = {
-            "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "rngs": rngs,
-            "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(), "validation": self.validation, "identity": self.identity(),
+            "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "ranks": ranks,
+            "recent": self.recent | {"sums": {}}, "model": self.trained_state(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
+            "identity": self.identity(), "start": self.start,
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
@@ -320,23 +358,31 @@ class Trainer:
         """What a resumed run must have in common with the stopped one."""
         fixed = {k: v for k, v in dataclasses.asdict(self.options).items() if k not in FREE_OPTIONS}
         fixed |= self.objective.origin
+        network = self.model.config.to_diff_dict()
         return fixed | {
-            "network": {k: v for k, v in self.model.config.to_diff_dict().items() if isinstance(v, int | float | str)},
+            "dtype": str(self.dtype).removeprefix("torch."),  # what "auto" came to here
+            "network": {
+                k: v for k, v in network.items() if isinstance(v, int | float | str) and k != "transformers_version"
+            },
             "stage": self.stage,
             "samples per step": self.sampler.step_size,
+            "training samples": self.sampler.n_samples,
             "content of the data file": self.train_data.fingerprint,
             "vocabulary": tokenizer_hash(self.tokenizer),
         }
 
     @functools.cached_property
+    def start(self) -> str:
+        """Hash of the weights that training began with."""
+        return "new" if self.options.from_weight == "none" else file_hash(Path(self.options.from_weight))
+
+    @property
     def recipe(self) -> dict[str, str | int]:
         """What shapes the result, hashed: two runs with the same recipe are the same run, on one machine to the bit."""
-        start = self.options.from_weight
-        start = "new" if start == "none" else file_hash(Path(start))
         samples = [len(self.train_data), len(self.val_data)]
-        shaped_by = self.identity() | {"start": start, "validation": self.val_data.fingerprint, "samples": samples}
-        text = json.dumps(shaped_by, sort_keys=True)
-        return {"hash": hashlib.sha256(text.encode()).hexdigest(), "steps": self.total_steps, "start": start}
+        shaped_by = self.identity() | {"start": self.start, "samples": samples}
+        text = json.dumps(shaped_by | {"validation": self.val_data.fingerprint}, sort_keys=True)
+        return {"hash": hashlib.sha256(text.encode()).hexdigest(), "steps": self.total_steps, "start": self.start}
 
     def is_finished(self) -> bool:
         """Whether what this run would write is there already, from the same recipe and trained to the last step."""
@@ -347,32 +393,60 @@ class Trainer:
             info = json.loads(beside.read_text(encoding="utf-8"))
             same = info["recipe"] == self.recipe and info["step"] == self.total_steps
             return same and info["sha256"] == file_hash(self.weight_path)
-        except (ValueError, KeyError, TypeError):  # not written by this engine: not this run
+        except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
             return False
 
     def resume(self) -> None:
-        """Continue the newest training state; StateError names what differs from the stopped run."""
-        path = state_path(self.out_dir, self.name)
-        state = load_state(path)
-        for key, now in self.identity().items():
-            before = state["identity"].get(key)
-            if before != now:
-                raise StateError(f"{path}: the stopped run had {key} {before}, this one has {now}: make them equal")
+        """Continue the newest training state as if the run had never stopped.
+
+        On one machine, with as many ranks, losses and weights are the same to the bit (with --compile, where batches
+        have one shape: compiled code depends on the shapes that came first). With another number of ranks, but as
+        many samples per step, it goes on at the same sample in the same order, and the figures agree to rounding;
+        dropout draws other noise. Raises StateError, naming what differs, when this is not the run that was stopped.
+        """
+        state, path = load_state(state_path(self.out_dir, self.name))
+        try:
+            if changed := differences(state["identity"], self.identity()):
+                raise StateError(
+                    f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
+                    "make them equal, or start anew without --from_resume"
+                )
+            self.take_over(state)
+        except StateError:
+            raise
+        except Exception as error:  # what a file holds can be wrong in any way there is
+            raise StateError(f"{path}: this is no training state of this run: start without --from_resume") from error
+
+    def take_over(self, state: dict) -> None:
+        """Set everything that a training state holds."""
+        if state["start"] != self.start and self.world.is_main:
+            print(f"note: this run began from other weights than {self.options.from_weight}: it goes on with its own")
+        self.start = state["start"]
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
-        self.validation = state["validation"]
-        assert self.trained_state().keys() == state["model"].keys()  # the identity decides them
+        self.validation, self.validated = state["validation"], state["validated"]
+        if self.trained_state().keys() != state["model"].keys():
+            raise KeyError("the identity decides the tensors")
         self.model.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        if len(state["rngs"]) == self.world.world_size:
-            set_rng_states(state["rngs"][self.world.rank])
+        rank, ranks = self.world.rank, state["ranks"]
+        same_ranks = len(ranks) == self.world.world_size
+        if same_ranks:
+            set_rng_states(ranks[rank]["rngs"])
         elif self.world.is_main:
-            print(f"note: stopped with {len(state['rngs'])} ranks, resumed with {self.world.world_size}: same samples")
+            print(f"note: stopped with {len(ranks)} ranks, resumed with {self.world.world_size}: same samples")
+        # The sums since the last log are each rank's own; in another company the first rank takes them all.
+        own = [ranks[rank]] if same_ranks else ranks if rank == 0 else []
+        sums: dict[str, torch.Tensor] = {}
+        for part in own:
+            for name, value in part["sums"].items():
+                sums[name] = sums.get(name, 0.0) + value.to(self.world.device)
+        self.recent = state["recent"] | {"sums": sums}
 
     # ------------------------------------------------------------ the end
 
     def last_words(self) -> str:
-        if self.stop_signal:
+        if self.stop_signal and self.step < self.total_steps:
             name = signal.Signals(self.stop_signal).name
             return f"stopped by {name} after step {self.step} of {self.total_steps}; saved. Go on with --from_resume 1"
         return f"done in {self.seconds:.0f} s: {self.tokens:,} tokens, weights in {self.weight_path}"
@@ -380,12 +454,17 @@ class Trainer:
 
 @contextlib.contextmanager
 def stop_signals(trainer: Trainer):
-    """Ctrl-C and SIGTERM let the step in hand end, then the run saves and stops. A second Ctrl-C stops at once."""
+    """Ctrl-C and SIGTERM let the step in hand end, then the run saves and stops. A second Ctrl-C stops at once.
+
+    Not so under torchrun and its like: the terminal sends Ctrl-C to every process, and the launcher passes its own on,
+    so that the ranks get two of each.
+    """
+    launched = "LOCAL_RANK" in os.environ
 
     def ask_to_stop(number, frame):
-        if trainer.stop_signal:
+        if number == trainer.stop_signal == signal.SIGINT and not launched:
             raise KeyboardInterrupt
-        trainer.stop_signal = number
+        trainer.stop_signal = trainer.stop_signal or number
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

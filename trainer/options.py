@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -123,15 +124,25 @@ def fail(message: str, code: int = 1) -> int:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a program. A user's mistake (ValueError, OSError) ends it with one sentence and exit code 1, Ctrl-C with 130.
+    """Run a program. A user's mistake (ValueError, OSError) ends it with one sentence and exit code 1, Ctrl-C with 130,
+    SIGTERM with 143, like Ctrl-C: what it began is put away, and processes that it started end with it.
 
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
+
+    own = os.getpid()
+
+    def terminate(number, frame):
+        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing of its own to put away
+            os._exit(128 + number)
+        raise KeyboardInterrupt(number)
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         main()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nstopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     except (ValueError, OSError) as error:
         if os.environ.get("MINIMIND_TRACEBACK"):
             raise

@@ -29,8 +29,9 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
     identity += f"{data.max_length} {trainer.dtype} "
     key = hashlib.sha256(identity.encode() + data.kept.astype(np.int64).tobytes()).hexdigest()[:16]
     path = trainer.out_dir / "cache" / f"reference_{key}.npy"
-    if all(trainer.world.gather(path.is_file())):  # all or none: the computation needs every rank
-        return np.load(path)
+    known = read_reference(path, len(data))
+    if all(trainer.world.gather(known is not None)):  # all or none: the computation needs every rank
+        return known
     log_probs = compute_log_probs(trainer, objective, data)
     if trainer.world.is_main:
 
@@ -39,6 +40,20 @@ def reference_log_probs(trainer, objective: PreferenceObjective, data: DPODatase
                 np.save(file, log_probs)
 
         write_atomically(path, write)
+    return log_probs
+
+
+def read_reference(path: Path, n_samples: int) -> np.ndarray | None:
+    """What an earlier run left in `path`, or None. Never executes anything that a file may contain."""
+    if not path.is_file():
+        return None
+    try:
+        log_probs = np.load(path, allow_pickle=False)
+        if log_probs.shape != (n_samples, 2) or log_probs.dtype != np.float32 or not np.isfinite(log_probs).all():
+            raise ValueError("other numbers")
+    except Exception:  # foreign bytes make the reader fail in any way there is
+        print(f"note: {path} is damaged; the reference is computed anew", flush=True)
+        return None
     return log_probs
 
 

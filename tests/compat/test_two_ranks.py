@@ -1,0 +1,59 @@
+"""Every stage on two ranks of torchrun, dense and mixture of experts: the figures are those of one rank."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runs import STAGES, Run, make_data
+
+pytestmark = pytest.mark.compat
+FLAGS = ["--max_steps", 8, "--epochs", 9, "--eval_interval", 4, "--optimizer", "adamw", "--learning_rate", "1e-4"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make_data(folder)
+    return folder
+
+
+def torchrun(run: Run, n_ranks: int, *flags) -> str:
+    """Run it to its end; what it printed."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", n_ranks]
+    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [str(word) for word in (*launcher, *run.command(), *flags)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def assert_agree(one: Run, two: Run) -> None:
+    for a, b in zip(one.records(), two.records(), strict=True):
+        assert a.keys() == b.keys() and a["step"] == b["step"] and a["tokens"] == b["tokens"]
+        for key in a.keys() - {"val_kl_to_reference"}:  # of answers that each rank samples for itself
+            assert b[key] == pytest.approx(a[key], abs=2e-4, rel=1e-3), (key, a["step"])
+
+
+@pytest.mark.parametrize("moe", [0, 1], ids=["dense", "moe"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_ranks_equal_one_and_may_go_on_as_one(folder, stage, moe):
+    """Also stopped with two ranks and resumed with one: the same samples in the same order, without dropout."""
+    runs = []
+    for name in ("one", "two", "fewer"):
+        flags = [*FLAGS, *(["--lora_dropout", 0] if stage == "lora" else [])]
+        runs.append(Run(stage, moe, folder / f"{stage}_{moe}_{name}", flags))
+        runs[-1].out_dir.mkdir()
+    one, two, fewer = runs
+    assert one.start().join().returncode == 0
+    torchrun(two, 2, "--batch_size", 2)
+    assert_agree(one, two)
+    torchrun(fewer, 2, "--batch_size", 2, "--save_interval", 4)
+    fewer.state.with_suffix(".previous.pt").replace(fewer.state)  # of step 4
+    done = fewer.start().join()
+    assert done.returncode == 0 and "stopped with 2 ranks, resumed with 1" in done.stdout, done.stderr
+    assert_agree(one, fewer)
+    assert json.loads(fewer.weight.with_suffix(".json").read_text())["step"] == 8
