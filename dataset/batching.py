@@ -52,10 +52,13 @@ class StepSampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps()[self.start_step :]:
-            # A short last step is spread over all micro-batches rather than leaving some ranks idle.
-            parts = np.array_split(step, self.accumulation_steps * self.world_size)
-            for micro in range(self.accumulation_steps):
-                yield parts[micro * self.world_size + self.rank].tolist()
+            yield from self.micro_batches(step)
+
+    def micro_batches(self, step: np.ndarray) -> list[list[int]]:
+        """What this rank takes of the samples of a step."""
+        # A short last step is spread over all micro-batches rather than leaving some ranks idle.
+        parts = np.array_split(step, self.accumulation_steps * self.world_size)
+        return [parts[micro * self.world_size + self.rank].tolist() for micro in range(self.accumulation_steps)]
 
     def __len__(self) -> int:
         return (self.steps_per_epoch - self.start_step) * self.accumulation_steps

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +63,19 @@ def fingerprint_file(path: Path) -> str:
 
 def bad_line(path: Path, offset: int, what: str, advice="correct the line, or pass --skip_bad_lines 1") -> DataError:
     """The error for the line that begins at byte `offset`; only now is it worth counting lines."""
-    number, left = 1, offset
+    return DataError(f"{path}:{line_numbers(path, [offset])[0]}: {what}: {advice}")
+
+
+def line_numbers(path: Path, offsets: Iterable[int]) -> list[int]:
+    """Numbers, from 1, of the lines that begin at these byte offsets, which ascend."""
+    numbers, number, at = [], 1, 0
     with open(path, "rb") as file:
-        while left > 0 and (block := file.read(min(left, 1 << 24))):
-            number += block.count(b"\n")
-            left -= len(block)
-    return DataError(f"{path}:{number}: {what}: {advice}")
+        for offset in offsets:
+            while at < offset and (block := file.read(min(offset - at, 1 << 24))):
+                number += block.count(b"\n")
+                at += len(block)
+            numbers.append(number)
+    return numbers
 
 
 def read_lines(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
@@ -253,6 +260,15 @@ class JsonlDataset(torch.utils.data.Dataset):
         """Columns of sample `index` as arrays."""
         return self.arrays[int(self.kept[index])]
 
+    def rows_of(self, indices: Sequence[int]) -> np.ndarray:
+        """Row numbers in the cache of what samples are made of."""
+        return self.kept[np.asarray(indices, dtype=np.int64)]
+
+    def lines(self, indices: Sequence[int]) -> list[int]:
+        """Numbers, from 1, of the lines of the file that these samples come from, in the file's order."""
+        rows = np.unique(self.rows_of(indices))
+        return line_numbers(self.path, self.rows.data.column("offset").take(rows.tolist()).to_pylist())
+
     def subset(self, indices: np.ndarray) -> "JsonlDataset":
         """The same data set with only these samples; the cache is shared."""
         other = object.__new__(type(self))
@@ -328,6 +344,14 @@ class PretrainDataset(JsonlDataset):
         row = self.kept[index]
         start = self.where[row]
         return self.streams[self.chunk_of[row]][start : start + self.lengths[index]]
+
+    def rows_of(self, indices: Sequence[int]) -> np.ndarray:
+        """Row numbers in the cache of all documents that the packed rows hold a part of."""
+        starts = np.asarray(indices, dtype=np.int64) * self.max_length
+        first = np.searchsorted(self.ends, starts, side="right")
+        last = np.searchsorted(self.ends, np.minimum(starts + self.max_length, self.ends[-1] - 1), side="right")
+        slots = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+        return self.kept[self.order[np.concatenate(slots)]] if slots else np.empty(0, dtype=np.int64)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
         start = index * self.max_length

@@ -185,15 +185,25 @@ def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
 
 
 def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info) -> None:
-    """Write `path` in half precision and the `.json` beside it; `info` (stage, step, …) goes into the latter."""
+    """Write `path` in half precision and the `.json` beside it; `info` (stage, step, …) goes into the latter.
+
+    Raises WeightError for weights that half precision cannot hold; what was at `path` stays then.
+    """
+    path = Path(path)
     halves: dict[int, torch.Tensor] = {}  # tied tensors stay tied, and are stored once
     state = {
         key: halves.setdefault(value.data_ptr(), value.detach().to("cpu", torch.float16))
         for key, value in model.state_dict().items()
     }
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise WeightError(
+                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
+                "NaN): training has diverged: lower --learning_rate"
+            )
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}
     details = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
-    write_pair(Path(path), state, details)
+    write_pair(path, state, details)
 
 
 def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, use_moe: bool | None = None) -> Path:
@@ -341,7 +351,7 @@ def load_state(model: MiniMindForCausalLM, state: dict[str, torch.Tensor], path:
 
 
 def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Path, advice: str) -> None:
-    """WeightError, which ends in `advice`, unless the tensors of the file `path` are `own` in name and shape."""
+    """WeightError unless the tensors of the file `path` are finite, and `own` in name and shape; `advice` ends it."""
     for key in sorted(own.keys() ^ state.keys()):
         whose = "is missing in it" if key in own else "in it is unknown to the network"
         raise WeightError(f"{path}: tensor {key} {whose}: {advice}")
@@ -350,4 +360,9 @@ def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], pa
             raise WeightError(
                 f"{path}: tensor {key} has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}: "
                 "check --hidden_size and --tokenizer"
+            )
+        if not state[key].isfinite().all():
+            raise WeightError(
+                f"{path}: tensor {key} holds numbers that are not finite (NaN or infinity), so this weight is broken: "
+                "take an older one, or train it again"
             )

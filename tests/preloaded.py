@@ -18,7 +18,8 @@ LIBRARIES = ("torch", "datasets", "transformers.models.auto", "transformers.mode
 CONTEXT.set_forkserver_preload([*LIBRARIES, "transformers.hf_argparser"])
 
 
-def _main(script: str, flags: list[str], streams: Path) -> None:
+def _main(script: str, flags: list[str], streams: Path, env: dict[str, str]) -> None:
+    os.environ.update(env)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(streams / name, os.O_WRONLY | os.O_CREAT), number)
     sys.modules["torch"].set_num_threads(1)
@@ -30,10 +31,10 @@ def _main(script: str, flags: list[str], streams: Path) -> None:
 class Preloaded:
     """`python script flags`, begun; standard input is empty."""
 
-    def __init__(self, script: Path, *flags):
+    def __init__(self, script: Path, *flags, env: dict[str, str] | None = None):
         self.folder = tempfile.TemporaryDirectory()
         self.args = (str(script), [str(flag) for flag in flags])
-        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(self.folder.name)))
+        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(self.folder.name), env or {}))
         self.process.start()
 
     @property
@@ -59,6 +60,19 @@ class Preloaded:
         return subprocess.CompletedProcess(self.args, self.process.exitcode, self.printed("out"), self.printed("err"))
 
 
-def run_preloaded(script: Path, *flags) -> subprocess.CompletedProcess:
-    """`python script flags`, ended; standard input is empty."""
-    return Preloaded(script, *flags).join()
+def run_preloaded(script: Path, *flags, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    """`python script flags`, with these variables added to the environment, ended; standard input is empty."""
+    return Preloaded(script, *flags, env=env).join()
+
+
+def run_ranks(n_ranks: int, script: Path, *flags, env: dict | None = None) -> list[subprocess.CompletedProcess]:
+    """`torchrun --nproc_per_node n_ranks script flags`, by rank, but nobody ends the others when one fails."""
+    import torch.distributed as dist
+
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun's own process has one
+    env = (env or {}) | {"WORLD_SIZE": str(n_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+    ranks = [
+        Preloaded(script, *flags, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n_ranks)
+    ]
+    return [rank.join() for rank in ranks]

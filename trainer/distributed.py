@@ -1,14 +1,27 @@
-"""Devices and ranks: where this process computes and who else takes part."""
+"""Devices and ranks: where this process computes, who else takes part, and how all end when one fails."""
 
 import contextlib
 import os
+import signal
+import sys
+import time
+import traceback
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
 
-from trainer.options import UsageError, require
+from trainer.options import UsageError, fail, require
+
+# A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
+STEP_TIMEOUT = timedelta(minutes=10)
+PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one wonders aloud
+
+
+class OtherRankError(RuntimeError):
+    """This rank is well, but cannot go on: another one has failed, and says why."""
 
 
 @dataclass
@@ -18,6 +31,8 @@ class World:
     rank: int
     world_size: int
     device: torch.device
+    store: dist.Store | None = None  # what the ranks can read and write without waiting for each other
+    waits: int = 0  # how often main_first was passed
 
     @property
     def is_main(self) -> bool:
@@ -39,12 +54,23 @@ class World:
 
     @contextlib.contextmanager
     def main_first(self):
-        """Rank 0 goes through the block (to fill a cache), then the others (to find it filled)."""
+        """Rank 0 goes through the block (to fill a cache), then the others (to find it filled).
+
+        It may take hours, so nobody waits in a collective operation, whose time is limited.
+        """
+        self.waits += 1
+        key, passed = f"minimind/main_first/{self.waits}", False
         if self.world_size > 1 and not self.is_main:
-            dist.barrier()
-        yield
-        if self.world_size > 1 and self.is_main:
-            dist.barrier()
+            while not self.store.check([key]):
+                time.sleep(0.1)
+            if self.store.get(key) != b"passed":
+                raise OtherRankError
+        try:
+            yield
+            passed = True
+        finally:
+            if self.world_size > 1 and self.is_main:
+                self.store.set(key, "passed" if passed else "failed")
 
     def close(self) -> None:
         if dist.is_initialized():
@@ -75,8 +101,55 @@ def join_world(device_name: str) -> World:
     device = choose_device(device_name, int(os.environ.get("LOCAL_RANK", 0)))
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    store = None
     if world_size > 1:
-        # Tokenising a large file on rank 0 may take long, and the others wait for it.
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(hours=2))
-    return World(rank, world_size, device)
+        store, rank, world_size = next(dist.rendezvous("env://", timeout=STEP_TIMEOUT))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=STEP_TIMEOUT)
+    return World(rank, world_size, device, store)
+
+
+# ---------------------------------------------------------------- when a rank fails
+
+
+def is_about_another_rank(error: Exception) -> bool:
+    """Whether an error only says that another rank is gone or silent."""
+    return isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error)
+
+
+def count_reports(mine: int = 0) -> int | None:
+    """How many ranks have reported an error, this one included if `mine` is 1; None where nobody counts.
+
+    torchrun's own process does: it outlives the ranks.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    try:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=PATIENCE))
+        return store.add(f"minimind/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", mine)
+    except RuntimeError:  # torchrun is gone too
+        return None
+
+
+def end_rank(error: Exception) -> NoReturn:
+    """End this process because of `error`; of all ranks only the first that failed by itself says what happened."""
+    message, told = str(error), False
+    if is_about_another_rank(error):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
+        message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
+        deadline = time.monotonic() + PATIENCE
+        while not (told := bool(count_reports())) and time.monotonic() < deadline:
+            time.sleep(0.2)
+    elif os.environ.get("MINIMIND_TRACEBACK") or not isinstance(error, ValueError | OSError):
+        if not count_reports():
+            traceback.print_exception(error)
+        message = f"{type(error).__name__}: {error}"
+    if told:
+        time.sleep(1)  # so that the launcher's report, too, begins with the one that failed
+    else:
+        fail(message)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: to take down a process group in which others are waiting may take for ever.
+    os._exit(2 if isinstance(error, UsageError) else 1)

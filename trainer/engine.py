@@ -17,6 +17,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -36,7 +37,8 @@ from trainer.checkpoint import (
     state_path,
     take_lock,
 )
-from trainer.distributed import World
+from trainer.distributed import OtherRankError, World
+from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, who_is_not_finite
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
@@ -108,7 +110,12 @@ class Trainer:
         self.validation: dict[str, float] = {}
         self.validated = -1  # the step that they are of
         self.saved = None  # (step, validated) that is on the disk
-        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}  # since the last log
+        self.recent = no_figures()  # since the last log
+        self.skipped_steps = 0  # that float16 lost to a scale too large
+        self.skipped_in_a_row = 0
+        self.grad_norm = torch.tensor(math.nan)
+        self.loss_watch = LossWatch()
+        self.saved_step: int | None = None
         self.stop_signal = 0
         seed_all(options.seed + 1000 * world.rank)  # dropout differs between ranks
 
@@ -139,10 +146,11 @@ class Trainer:
         assert self.start  # of the files as they are now, before hours go by
         if self.options.from_resume:
             self.resume()
+            self.saved_step = self.step
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
         self.monitor = self.start_monitor() if self.world.is_main else None
         self.objective.train()
-        with stop_signals(self):
+        with stop_signals(self), self.monitor or contextlib.nullcontext():
             if self.validation_is_due():
                 self.validate()
             while self.step < self.total_steps and not self.stop_signal:
@@ -180,6 +188,7 @@ class Trainer:
             return False
         lr = get_lr(self.step, self.total_steps, self.options.learning_rate, self.warmup_steps)
         self.optimizer.set_lr(lr)
+        losses, step_loss = [], 0.0  # of this rank: what each micro-batch is trained on, and the figure
         for i, batch in enumerate(micro_batches):
             batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
             last = i == len(micro_batches) - 1
@@ -188,23 +197,54 @@ class Trainer:
                 with self.autocast:
                     sums = self.wrapped(batch)
                 total = sum(v / max(counts[name], 1.0) for name, v in sums.items() if v.requires_grad)
+                # Times 1; but NaN if it is not finite, so that the gradient's norm tells every rank.
+                total = total * (1 + 0 * total.detach())
                 # DDP averages over ranks, and the sums are to be added.
                 self.scaler.scale(total * self.world.world_size).backward()
             for name, value in sums.items():
                 self.recent["sums"][name] = self.recent["sums"].get(name, 0.0) + value.detach()
+            losses.append(total.detach())
+            step_loss = step_loss + sums["loss"].detach()
+        self.recent["losses"].append((step_loss, counts["loss"]))
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.options.grad_clip or math.inf)
-        if not self.scaler.is_enabled() and not torch.isfinite(norm):
-            raise TrainingError(
-                f"the gradient is not finite at step {self.step + 1}: the weights were not touched. "
-                f"Lower --learning_rate (now {lr:.1e}), or look at the data; "
-                f"--from_resume 1 continues from the last state in {state_path(self.out_dir, self.name)}"
-            )
-        self.scaler.step(self.optimizer)
+        self.lr = lr
+        if torch.isfinite(norm):  # here the host waits for the device, once per step
+            self.scaler.step(self.optimizer)
+            self.grad_norm, self.skipped_in_a_row = norm, 0
+        else:
+            self.skip_or_stop(losses, counts)
         self.scaler.update()
         self.optimizer.zero_grad()
-        self.lr, self.grad_norm = lr, norm
         return True
+
+    def skip_or_stop(self, losses: list[torch.Tensor], counts: dict[str, float]) -> None:
+        """The gradient is not finite. float16 may skip the step, if its scale was too large; else the run ends here."""
+        self.skipped_steps += 1
+        self.skipped_in_a_row += 1
+        finite = all(self.world.gather(bool(torch.stack(losses).isfinite().all())))
+        what, why = "gradient" if finite else "loss", ""
+        if self.scaler.is_enabled() and finite:
+            scale = self.scaler.get_scale()
+            if self.skipped_in_a_row < MAX_SKIPPED and scale > MIN_SCALE:
+                return
+            why = f" (in float16 at scale {scale:.2g}, after {self.skipped_in_a_row} skipped steps)"
+        what = f"the {what} is not finite at step {self.step + 1}{why}, the weights were not touched"
+        self.stop(f"{what}. It comes from {who_is_not_finite(self, self.step, counts)}")
+
+    def stop(self, what: str) -> NoReturn:
+        """End the run on all ranks, because of what all of them know; rank 0 says it, and how to go on."""
+        if not self.world.is_main:
+            raise OtherRankError
+        state, rate = state_path(self.out_dir, self.name), self.options.learning_rate
+        if self.saved_step is None:
+            advice = f"Nothing was saved before: start again, with a lower --learning_rate (now {rate}) if need be"
+        else:
+            advice = (
+                f"The last saved state is that of step {self.saved_step}, {state}: --from_resume 1 goes on from it "
+                f"with the same flags and data; with others, as a lower --learning_rate (now {rate}), start a new run"
+            )
+        raise TrainingError(f"{what}. {advice}")
 
     def count(self, micro_batches: list[dict[str, torch.Tensor]]) -> dict[str, float] | None:
         """What each sum is divided by: counted over all micro-batches and ranks.
@@ -234,10 +274,13 @@ class Trainer:
             self.monitor.step(self.step)
         if done or self.step % options.log_interval == 0:
             self.log()
-        if self.validation_is_due():
+        # A validation just before the last one would tell the same.
+        last = self.eval_interval // 10
+        if self.validation_is_due() and (done or self.total_steps - self.step > last):
             self.validate()
         if done or self.step % options.save_interval == 0:
             self.save()
+            self.saved_step = self.step
 
     # ------------------------------------------------------------ figures
 
@@ -256,8 +299,9 @@ class Trainer:
     def log(self) -> None:
         """Global figures since the last log. Only here does the device's work come back to Python."""
         recent, names = self.recent, list(self.recent["sums"])
-        values = torch.stack([recent["sums"][name].double().reshape(()) for name in names])
-        sums = dict(zip(names, self.world.sum(values).tolist(), strict=True))
+        values = [recent["sums"][name] for name in names] + [loss for loss, _ in recent["losses"]]
+        values = self.world.sum(torch.stack([value.double().reshape(()) for value in values])).tolist()
+        sums = dict(zip(names, values, strict=False))
         seconds, tokens = max(recent["seconds"], 1e-9), recent["tokens"]
         self.seconds += seconds
         if self.monitor:
@@ -267,15 +311,29 @@ class Trainer:
                 | {name: sums[name] / max(recent["counts"][name], 1.0) for name in names}
                 | {
                     "lr": self.lr,
-                    "grad_norm": float(self.grad_norm),
+                    "grad_norm": float(self.grad_norm) if self.grad_norm.isfinite() else None,
                     "tokens_per_second": tokens / seconds,
                     "mfu": flops * tokens / seconds / (self.peak_flops * self.world.world_size),
                     "data_wait": recent["waited"] / seconds,
                     "seconds": self.seconds,
                     "peak_memory_mib": peak_memory_mib(self.world.device),
                 }
+                | ({"skipped_steps": self.skipped_steps} if self.scaler.is_enabled() else {})
             )
-        self.recent = {"sums": {}, "counts": {}, "tokens": 0, "seconds": 0.0, "waited": 0.0}
+        self.name_spikes([v / max(n, 1.0) for v, (_, n) in zip(values[len(names) :], recent["losses"], strict=True)])
+        self.recent = no_figures()
+
+    def name_spikes(self, losses: list[float]) -> None:
+        """A line on the screen for a loss, of the newest steps, that lies far above those before it."""
+        for step, loss in enumerate(losses, self.step - len(losses)):
+            usual = self.loss_watch.usual_if_exceeded(loss)
+            if usual is None:
+                continue
+            line = f"step {step + 1}: loss {loss:.2f}, far above the usual {usual:.2f} of the steps before"
+            if step // self.sampler.steps_per_epoch == self.sampler.epoch:  # else the order of the data is another now
+                line += f"; its hardest samples now: {hardest_samples(self, step)}"
+            if self.monitor:
+                self.monitor.say(line)
 
     def validation_is_due(self) -> bool:
         """At the start, every so often and at the end; also after a resume, when the stop came before it was done."""
@@ -316,9 +374,13 @@ class Trainer:
         figures |= {f"val_{name}": value for name, value in self.objective.more_figures(self).items()}
         self.validation, self.validated = figures, self.step
         self.objective.train()
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                self.stop(f"{name} is not finite ({value}) in the validation after step {self.step}; it was not saved")
         if self.monitor:
             self.monitor.log({"step": self.step, "tokens": self.tokens, "seconds": self.seconds} | figures)
-            shown = [f"{name[4:].replace('_', ' ')} {value:.4f}" for name, value in figures.items()]
+            units = {"val_loss": f" {self.objective.unit}"}
+            shown = [f"{n[4:].replace('_', ' ')} {value:.4f}{units.get(n, '')}" for n, value in figures.items()]
             self.monitor.say(f"step {self.step}: validation {', '.join(shown)}")
 
     # ------------------------------------------------------------ files
@@ -335,7 +397,7 @@ class Trainer:
             "recent": self.recent | {"sums": {}}, "model": self.trained_state(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
-            "identity": self.identity(), "start": self.start,
+            "identity": self.identity(), "start": self.start, "skipped_steps": self.skipped_steps,
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
@@ -424,6 +486,7 @@ class Trainer:
         self.start = state["start"]
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.validation, self.validated = state["validation"], state["validated"]
+        self.skipped_steps = state.get("skipped_steps", 0)
         if self.trained_state().keys() != state["model"].keys():
             raise KeyError("the identity decides the tensors")
         self.model.load_state_dict(state["model"], strict=False)
@@ -450,6 +513,11 @@ class Trainer:
             name = signal.Signals(self.stop_signal).name
             return f"stopped by {name} after step {self.step} of {self.total_steps}; saved. Go on with --from_resume 1"
         return f"done in {self.seconds:.0f} s: {self.tokens:,} tokens, weights in {self.weight_path}"
+
+
+def no_figures() -> dict:
+    """What is gathered between two logs, before the first step of it; `losses` has (sum, count) of every step."""
+    return {"sums": {}, "counts": {}, "losses": [], "tokens": 0, "seconds": 0.0, "waited": 0.0}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a run shows while it trains: a progress bar, a metrics file, and Weights & Biases on demand."""
 
 import json
+import math
 import resource
 import statistics
 import sys
@@ -8,7 +9,10 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
+
+from model.weights import write_atomically
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -18,7 +22,8 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 
     def seconds() -> float:
         started = time.perf_counter()
-        (a @ b)[0, 0].item()  # item() waits for the device
+        # The product of a linear layer, for which a CPU has other code than for `a @ b`; item() waits for the device.
+        nn.functional.linear(a, b)[0, 0].item()
         return time.perf_counter() - started
 
     seconds()
@@ -49,23 +54,27 @@ def peak_memory_mib(device: torch.device) -> float:
 class Monitor:
     """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest.
 
-    A resumed run (`from_step` > 0) drops the records of steps that are done again, then appends.
+    A resumed run (`from_step` > 0) drops the records of steps that are done again and a line that a killed run left
+    half-written, then appends. `{name}.wandb` holds the run's id in Weights & Biases, so that it goes on there too.
     """
 
     def __init__(self, folder: Path, name: str, title: str, total_steps: int, from_step: int, wandb_options=None):
         self.path = folder / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = []
-        if from_step and self.path.exists():
-            kept = [r for r in map(json.loads, self.path.read_text().splitlines()) if r["step"] <= from_step]
-        self.file = open(self.path, "w")  # noqa: SIM115 (open as long as the run)
-        for record in kept:
-            self._write(record)
+        lines = self.path.read_bytes().splitlines(keepends=True) if from_step and self.path.exists() else []
+        kept = [line for line in lines if step_of(line) <= from_step]
+        write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
+        self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
         self.bar = tqdm(
             total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
             bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
         )  # fmt: skip
-        self.wandb_run = start_wandb(**wandb_options) if wandb_options else None
+        self.wandb_run = None
+        if wandb_options:
+            id_path = self.path.with_suffix(".wandb")
+            run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
+            self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
+            write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
 
     def _write(self, record: dict) -> None:
         self.file.write(json.dumps(record) + "\n")
@@ -78,9 +87,11 @@ class Monitor:
         """`record` has "step" and figures; those of a training step show in the bar."""
         self._write(record)
         if "loss" in record:
+            skipped = f", {record['skipped_steps']} steps skipped" if record.get("skipped_steps") else ""
             self.bar.set_postfix_str(
                 f"loss {record['loss']:.3f}, lr {record['lr']:.1e}, {record['tokens_per_second']:,.0f} tokens/s, "
-                f"MFU {record['mfu']:.0%}, data {record['data_wait']:.0%}"
+                f"MFU {record['mfu']:.0%}, data {record['data_wait']:.0%}, {record['peak_memory_mib'] / 1024:.1f} GiB"
+                f"{skipped}"
             )
         if self.wandb_run:
             self.wandb_run.log({k: v for k, v in record.items() if k != "step"}, step=record["step"])
@@ -88,16 +99,32 @@ class Monitor:
     def say(self, line: str) -> None:
         self.bar.write(line, file=sys.stderr)
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         self.bar.close()
         self.file.close()
         if self.wandb_run:
-            self.wandb_run.finish()
+            self.wandb_run.finish(exit_code=int(failed))
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, error, *_) -> None:
+        if error:  # else there may be something left to say
+            self.close(failed=True)
 
 
-def start_wandb(project: str, name: str, config: dict, folder: Path):
+def step_of(line: bytes) -> float:
+    """The step of a record in a metrics file; infinite for half a line."""
+    try:
+        return json.loads(line)["step"] if line.endswith(b"\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str | None):
+    """A run of Weights & Biases, or with `run_id` the one that has this id, continued."""
     try:
         import wandb
     except ImportError:
         raise ValueError("--use_wandb needs the package: pip install wandb") from None
-    return wandb.init(project=project, name=name, config=config, dir=folder)
+    return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")

@@ -18,6 +18,7 @@ class Objective(nn.Module):
     """What the stages share. A subclass says what it counts (`n_items`) and gives its sums (`sums`)."""
 
     figures: tuple[str, ...] = ("loss",)  # names of the sums, all divided by `n_items`
+    unit = "nats per token"  # of the loss
     text_loss: str | None = "loss"  # the one that is plain cross-entropy of the text: bits per byte come from it
 
     def __init__(self, model, origin: dict[str, str] | None = None):
@@ -88,6 +89,7 @@ class PreferenceObjective(Objective):
     """
 
     figures = ("loss", "reward_margin", "reward_accuracy", "chosen_logp", "rejected_logp")
+    unit = "nats per pair"
     text_loss = None
 
     def __init__(

@@ -118,7 +118,13 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
 
 
 def fail(message: str, code: int = 1) -> int:
-    """Print an error as one sentence and return the exit code."""
+    """Print an error as one sentence and return the exit code. Of several ranks, the first to fail speaks."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from trainer.distributed import count_reports
+
+        message = f"rank {os.environ.get('RANK')}: {message}"
+        if (count_reports(mine=1) or 1) > 1:
+            return code
     print(f"error: {message}", file=sys.stderr, flush=True)
     return code
 

@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 from dataset.lm_dataset import JsonlDataset
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
-from trainer.distributed import World, join_world
+from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.options import TrainOptions, UsageError, default_data, require
 
@@ -138,6 +138,10 @@ def run_stage(
         else:
             trainer.train()
         stop_signal = trainer.stop_signal
+    except Exception as error:
+        if world.world_size > 1:
+            end_rank(error)
+        raise
     finally:
         # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
         # with Python's lock in its hand, for which such a thread may be waiting.
