@@ -10,7 +10,6 @@ are medians, the ratio is the median over pairs. The *floor* is what the hardwar
 """
 
 import dataclasses
-import os
 import platform
 import statistics
 import sys
@@ -243,17 +242,14 @@ def text_figures(options: BenchmarkOptions) -> Iterator[Figure]:
 
 def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions) -> Iterator[Figure]:
     import numpy as np
-    from datasets.utils.logging import disable_progress_bar
 
     from dataset.batching import Collate, StepSampler, make_loader
     from dataset.lm_dataset import PretrainDataset, SFTDataset
 
-    disable_progress_bar()
     packed = first_keys(path) == "text"
     data = (PretrainDataset if packed else SFTDataset)(
-        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir,
-        num_proc=os.cpu_count() or 1,
-    )  # fmt: skip
+        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir
+    )
     n_samples, n_tokens = len(data.kept), int(data.lengths.sum())
     if packed:
         data.set_order(np.random.default_rng(0))
@@ -282,7 +278,7 @@ def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions
 
 def first_keys(path: str) -> str:
     """Which kind of data a JSONL file holds: "text" or "conversations"."""
-    from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
 
     file = check_file(path)
     for offset, line in read_lines(file, 0, file.stat().st_size):
