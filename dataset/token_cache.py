@@ -76,7 +76,7 @@ def open_or_build(folder: Path, job: TokeniseLines, num_proc: int | None = None)
         if not builder.info.splits["train"].num_examples:
             return datasets.Dataset.from_dict({name: [] for name in features}, features)
         rows = builder.as_dataset("train")
-        check_whole(folder, rows, features)
+        check_whole(folder, rows, features, job)
         return rows
     except (pa.ArrowException, LookupError, TypeError, AttributeError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
@@ -84,11 +84,20 @@ def open_or_build(folder: Path, job: TokeniseLines, num_proc: int | None = None)
         raise DataError(f"{folder}: this token cache of {job.path} is damaged: delete it, it is made anew") from None
 
 
-def check_whole(folder: Path, rows: datasets.Dataset, features: datasets.Features) -> None:
-    """ValueError for a cache that is not what was written, as far as it would end the process."""
+def check_whole(folder: Path, rows: datasets.Dataset, features: datasets.Features, job: TokeniseLines) -> None:
+    """ValueError for a cache that is not what was written, as far as it would end the process or break training.
+
+    The description is written last. Only when another file is younger, changed or copied, are the tokens read for it.
+    """
     if rows.features != features:
         raise ValueError("other columns")
     rows.data.table.validate(full=True)  # an offset that points elsewhere
+    written = (folder / "dataset_info.json").stat().st_mtime_ns
+    if any(path.stat().st_mtime_ns > written for path in folder.glob("*.arrow")):
+        for column in (name for name, what in job.kind.sequences.items() if what == "token"):
+            chunks = rows.data.column(column).chunks
+            if max(int(c.values.to_numpy().max(initial=0)) for c in chunks) >= len(job.tokenizer):
+                raise ValueError("numbers that are no tokens")
 
 
 def build(folder: Path, job: TokeniseLines, features: datasets.Features, num_proc: int | None) -> None:

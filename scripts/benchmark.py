@@ -357,9 +357,13 @@ def open_data(path: str, options: BenchmarkOptions, cache_dir, num_proc: int | N
 
 
 def build_tokenising(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
-    import dataset.token_cache  # noqa: F401 (so that no turn waits for it)
+    from tqdm import tqdm
+
+    from dataset import token_cache
 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    token_cache.SECONDS_BEFORE_BAR = float("inf")  # the rounds have theirs
+    tqdm.set_lock(threading.RLock())  # not one between processes, which the end of this one would leave behind
     imports_done()
 
     def turn() -> float:

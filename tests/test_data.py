@@ -536,10 +536,14 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-@pytest.mark.parametrize("damage", ["cut short", "other bytes", "gone", "no JSON", "another JSON", "pickle"])
+DAMAGES = ["cut short", "other bytes", "other tokens", "gone", "no JSON", "another JSON", "pickle"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path, damage):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
-    before = content_of(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache"))
+    data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    before, document = content_of(data), data.document(3).tobytes()
     (tokens,) = (tmp_path / "cache").rglob("*.arrow")
     info = tokens.with_name("dataset_info.json")
     if damage == "cut short":
@@ -547,6 +551,9 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
     elif damage == "other bytes":
         content = tokens.read_bytes()
         tokens.write_bytes(content[:1000] + b"\xff" * (len(content) - 1000))
+    elif damage == "other tokens":
+        assert document in tokens.read_bytes()
+        tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
     elif damage == "gone":
         tokens.unlink()
     elif damage == "pickle":
