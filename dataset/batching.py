@@ -15,6 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 BUCKET_STEPS = 32  # samples are sorted by length within this many steps' worth of shuffled samples
 
 
+def shuffled(n: int, rng: np.random.Generator) -> np.ndarray:
+    """0 … n-1 in the order of rng.permutation(n), at half its memory."""
+    order = np.arange(n, dtype=np.uint32)
+    rng.shuffle(order)
+    return order
+
+
 class StepSampler:
     """Yields micro-batches (lists of sample indices) of one rank, `accumulation_steps` of them per step.
 
@@ -39,16 +46,26 @@ class StepSampler:
     def steps(self) -> list[np.ndarray]:
         """The samples of each step of this epoch, the same on every rank."""
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(self.n_samples)
-        if self.lengths is None:
-            return _cut(order, self.step_size)
-        steps = []
-        for pool in _cut(order, BUCKET_STEPS * self.step_size):
-            steps += _cut(pool[np.argsort(self.lengths[pool], kind="stable")], self.step_size)
-        # Short and long steps in random order; the one that is not full, if any, stays last.
+        order = shuffled(self.n_samples, rng)
         n_full = self.n_samples // self.step_size
-        full = [step for step in steps if len(step) == self.step_size]
-        return [full[i] for i in rng.permutation(n_full)] + [step for step in steps if len(step) < self.step_size]
+        end = n_full * self.step_size
+        full, rest = order[:end].reshape(n_full, self.step_size), order[end:]
+        if self.lengths is not None:
+            order = np.concatenate([self.sort_by_length(pool) for pool in self.pools(order)])
+            # Short and long steps in random order; the one that is not full, if any, stays last.
+            full, rest = order[:end].reshape(n_full, self.step_size)[rng.permutation(n_full)], order[end:]
+        return [*full, rest] if len(rest) else [*full]
+
+    def pools(self, order: np.ndarray) -> list[np.ndarray]:
+        """The samples in pools (pools, size) of BUCKET_STEPS steps, and what is left over as a smaller one."""
+        size = BUCKET_STEPS * self.step_size
+        end = len(order) // size * size
+        return [order[:end].reshape(-1, size), order[end:].reshape(1, -1)]
+
+    def sort_by_length(self, pools: np.ndarray) -> np.ndarray:
+        """Each pool sorted, one after the other."""
+        by_length = np.argsort(self.lengths[pools], axis=1, kind="stable")
+        return np.take_along_axis(pools, by_length, axis=1).ravel()
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps()[self.start_step :]:
@@ -62,10 +79,6 @@ class StepSampler:
 
     def __len__(self) -> int:
         return (self.steps_per_epoch - self.start_step) * self.accumulation_steps
-
-
-def _cut(array: np.ndarray, size: int) -> list[np.ndarray]:
-    return np.split(array, range(size, len(array), size))
 
 
 class Collate:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from dataset.chat import check_messages
-from dataset.lm_dataset import DataError, bad_line, check_file, parse_line, read_lines
+from dataset.jsonl import DataError, bad_line, check_file, parse_line, read_lines
 
 
 def read_questions(path: str | Path) -> list[dict]:

@@ -4,18 +4,22 @@
     python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
     python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
+    python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, and opened again
 
 Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
 through the whole run, so that neither owns a better minute of the machine and each has its memory to itself. Figures
 are medians, the ratio is the median over pairs. The *floor* is what the hardware allows, measured in the same run.
 """
 
+import contextlib
 import dataclasses
 import os
 import platform
 import statistics
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +40,7 @@ class BenchmarkOptions:
     step: bool = flag(False, "a training step against transformers; what is measured when nothing else is asked for")
     decode: bool = flag(False, "generation with a KV cache against transformers' generate")
     text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
+    data: list[str] | None = flag(None, "JSONL files: rate of tokenising, start with a cache, memory of the processes")
     hidden_size: int = flag(512, "width of the network")
     num_hidden_layers: int = flag(8, "depth of the network")
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
@@ -46,8 +51,8 @@ class BenchmarkOptions:
     optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
-    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text")
-    skip_bad_lines: bool = flag(False, "leave out lines of --text that cannot be used, rather than stop")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
+    skip_bad_lines: bool = flag(False, "leave out lines of --text and --data that cannot be used, rather than stop")
 
     def __post_init__(self):
         for name in ("hidden_size", "num_hidden_layers", "batch_size", "new_tokens", "repeats"):
@@ -347,17 +352,14 @@ def text_figures(options: BenchmarkOptions) -> Iterator[Figure]:
 
 def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions) -> Iterator[Figure]:
     import numpy as np
-    from datasets.utils.logging import disable_progress_bar
 
     from dataset.batching import Collate, StepSampler, make_loader
     from dataset.lm_dataset import PretrainDataset, SFTDataset
 
-    disable_progress_bar()
     packed = first_keys(path) == "text"
     data = (PretrainDataset if packed else SFTDataset)(
-        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir,
-        num_proc=os.cpu_count() or 1,
-    )  # fmt: skip
+        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir
+    )
     n_samples, n_tokens = len(data.kept), int(data.lengths.sum())
     if packed:
         data.set_order(np.random.default_rng(0))
@@ -386,7 +388,7 @@ def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions
 
 def first_keys(path: str) -> str:
     """Which kind of data a JSONL file holds: "text" or "conversations"."""
-    from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
 
     file = check_file(path)
     for offset, line in read_lines(file, 0, file.stat().st_size):
@@ -399,6 +401,153 @@ def first_keys(path: str) -> str:
                 return key
         raise bad_line(file, offset, 'neither "text" nor "conversations" is in it')
     raise ValueError(f"{file}: there are only blank lines in it: it needs one JSON object per line")
+
+
+# ---------------------------------------------------------------- job: tokenising
+
+
+RATE_BYTES = 16 << 20  # of a file, on which the rate of one process is measured
+
+
+def data_figures(options: BenchmarkOptions) -> Iterator[Figure]:
+    """How fast a file is tokenised, beside the bare tokenizer; how fast it opens later; memory of the processes."""
+    for path in options.data or []:
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / "part.jsonl"
+            write_part(Path(path), part)
+            yield from rate_figures(path, dataclasses.replace(options, data=[str(part)]))
+            yield from whole_figures(path, Path(folder) / "cache", options)
+
+
+def write_part(path: Path, part: Path) -> None:
+    """The first lines of a file."""
+    from dataset.jsonl import check_file, read_lines
+
+    with open(part, "wb") as file:
+        file.writelines(line for _, line in read_lines(check_file(path), 0, RATE_BYTES))
+
+
+def rate_figures(path: str, options: BenchmarkOptions) -> Iterator[Figure]:
+    from tqdm import tqdm
+
+    sides = [Side(build, options) for build in (build_tokenising, build_bare_tokenizer)]
+    try:
+        for side in sides:
+            side.ask("turn")  # warm up
+        rounds = tqdm(range(options.repeats), desc="data", unit="round", leave=False)
+        ours, bare = zip(*([side.ask("turn") for side in sides] for _ in rounds), strict=True)
+    finally:
+        for side in sides:
+            side.end()
+    megabytes = Path(options.data[0]).stat().st_size / 1e6
+    ratio = paired(bare, ours)
+    yield Figure(
+        "data", f"{Path(path).name}: tokenising, one process", "MB/s", megabytes / statistics.median(ours),
+        megabytes / statistics.median(bare), ratio, note="ours: lines read, checked, tokenised and written; "
+        f"reference: encode_batch of tokenizers on the same {megabytes:.0f} MB, read before",
+        details={"file": str(path)},
+    )  # fmt: skip
+
+
+def open_data(path: str, options: BenchmarkOptions, cache_dir, num_proc: int | None):
+    from dataset.lm_dataset import PretrainDataset, SFTDataset
+    from trainer.stage import load_tokenizer, quiet_transformers
+
+    quiet_transformers()
+    tokenizer = load_tokenizer(options.tokenizer)
+    kind = PretrainDataset if first_keys(path) == "text" else SFTDataset
+    settings = {"skip_bad_lines": options.skip_bad_lines, "cache_dir": cache_dir, "num_proc": num_proc}
+    return lambda: kind(path, tokenizer, options.max_seq_len, **settings)
+
+
+def build_tokenising(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    from tqdm import tqdm
+
+    from dataset import token_cache
+
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    token_cache.SECONDS_BEFORE_BAR = float("inf")  # the rounds have theirs
+    tqdm.set_lock(threading.RLock())  # not one between processes, which the end of this one would leave behind
+    imports_done()
+
+    def turn() -> float:
+        with tempfile.TemporaryDirectory() as cache_dir:
+            make = open_data(options.data[0], options, cache_dir, num_proc=1)
+            started = time.perf_counter()
+            make()
+            return time.perf_counter() - started
+
+    return turn
+
+
+def build_bare_tokenizer(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    """The floor of tokenising: the texts of the file, nothing read, checked or written."""
+    from dataset.jsonl import parse_line, read_lines
+    from trainer.stage import load_tokenizer
+
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    backend, path, texts = load_tokenizer(options.tokenizer).backend_tokenizer, Path(options.data[0]), []
+    for _, line in read_lines(path, 0, path.stat().st_size):
+        record = parse_line(line)
+        texts += [record["text"]] if "text" in record else [m["content"] for m in record["conversations"]]
+    imports_done()
+
+    def turn() -> float:
+        started = time.perf_counter()
+        for start in range(0, len(texts), 256):
+            backend.encode_batch(texts[start : start + 256], add_special_tokens=False)
+        return time.perf_counter() - started
+
+    return turn
+
+
+def whole_figures(path: str, cache_dir: Path, options: BenchmarkOptions) -> Iterator[Figure]:
+    name, details = Path(path).name, {"file": str(path)}
+    make = open_data(path, options, cache_dir, num_proc=None)
+    with AnonymousMemory() as memory:
+        started = time.perf_counter()
+        make()
+        seconds = time.perf_counter() - started
+    rate = Path(path).stat().st_size / 1e6 / seconds
+    yield Figure("data", f"{name}: tokenising, all processes", "MB/s", rate, details=details)
+    if memory.peaks:
+        yield Figure(
+            "data", f"{name}: most memory of a process", "MiB", max(memory.peaks.values()),
+            note=f"anonymous (RssAnon), {len(memory.peaks)} processes, imports included", details=details,
+        )  # fmt: skip
+    seconds = []
+    for _ in range(options.repeats):
+        started = time.perf_counter()
+        make()
+        seconds.append(time.perf_counter() - started)
+    yield Figure("data", f"{name}: opening with a cache", "s", statistics.median(seconds), details=details)
+
+
+class AnonymousMemory:
+    """While it is entered, `peaks` gathers per process id the highest RssAnon in MiB: of this process and its children.
+
+    It stays empty where there is no /proc.
+    """
+
+    def __enter__(self) -> "AnonymousMemory":
+        self.peaks: dict[str, float] = {}
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def watch(self) -> None:
+        while not self.done.wait(0.1):
+            children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+            for pid in ("self", *children.split()):
+                with contextlib.suppress(OSError, StopIteration):  # it has ended
+                    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                    kib = int(next(line for line in lines if line.startswith("RssAnon:")).split()[1])
+                    self.peaks[pid] = max(self.peaks.get(pid, 0.0), kib / 1024)
 
 
 # ---------------------------------------------------------------- all of it
@@ -420,9 +569,8 @@ def machine() -> dict:
 
 def main() -> None:
     options = parse_options(BenchmarkOptions, "Measure MiniMind: one JSON line per figure, then a table.")
-    jobs = [text_figures] if options.text else []
-    if options.decode:
-        jobs.append(generation)
+    asked = ((text_figures, options.text), (data_figures, options.data), (generation, options.decode))
+    jobs = [job for job, wanted in asked if wanted]
     if options.step or not jobs:
         jobs.append(training_step)
     on, figures = machine(), []

@@ -27,7 +27,7 @@ def main() -> None:
     options = parse_options(DirectOptions, "Keep the answers of a reasoning file, without the thoughts.")
 
     from dataset.chat import check_messages
-    from dataset.lm_dataset import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
     from model.weights import write_atomically
 
     path, lines = check_file(options.data_path), []

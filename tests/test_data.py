@@ -1,9 +1,14 @@
 """Data: every token once and in its place, hardly any padding, batches that change no logits, and bad lines named."""
 
 import json
+import multiprocessing
 import os
+import pickle
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +17,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from dataset import lm_dataset
+from dataset import chat, token_cache
 from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
-from dataset.lm_dataset import DataError, PretrainDataset, SFTDataset, fingerprint_file
+from dataset.jsonl import DataError, fingerprint_file
+from dataset.lm_dataset import PretrainDataset, SFTDataset
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"
@@ -315,6 +321,33 @@ def test_validation_of_tiny_files(tokenizer, tmp_path, cache):
         one.split_validation()
 
 
+@pytest.mark.parametrize("mask_documents", [False, True])
+def test_the_end_of_a_lone_book_is_held_out(tokenizer, tmp_path, cache, mask_documents):
+    text = "白日依山尽，黄河入海流。Every word of it. " * 500
+    path = write_jsonl(tmp_path / "book.jsonl", [{"text": text}])
+    book = PretrainDataset(path, tokenizer, 64, mask_documents, cache_dir=cache)
+    train, val = book.split_validation()
+    train.set_order(np.random.default_rng(0))
+    parts = [sum((row[0].tolist() for row in map(part.__getitem__, range(len(part)))), []) for part in (train, val)]
+    last = [part[len(part) - 1][1][-1].item() for part in (train, val)]
+    assert [*parts[0], last[0], *parts[1], last[1]] == [BOS, *encode_texts(tokenizer, [text])[0], EOS]
+    assert len(val) >= 1 and len(train) > 10 * len(val)
+    assert train.n_bytes + val.n_bytes == pytest.approx(len(text.encode()), abs=4)
+
+
+def test_a_long_text_is_encoded_in_parts_as_in_one(tokenizer, monkeypatch):
+    lines = (SAMPLE / "pretrain.jsonl").read_text("utf-8").splitlines()[:300]
+    text = "".join(json.loads(line)["text"] for line in lines)
+    text += "don't 12½ⅣⅤ, a\u0301b\r\n\n  x" * 30
+    whole = encode_texts(tokenizer, [text])
+    monkeypatch.setattr(chat, "LONG_TEXT", 5)
+    assert encode_texts(tokenizer, ["a", text, "b"]) == [
+        *encode_texts(tokenizer, ["a"]),
+        *whole,
+        *encode_texts(tokenizer, ["b"]),
+    ]
+
+
 # ---------------------------------------------------------------- the cache
 
 
@@ -385,15 +418,17 @@ def test_two_processes_tokenise_like_one(tokenizer, tmp_path, monkeypatch):
     records = [say(f"第{i}问" * (i % 40 + 1), f"答{i}\u2028行" * (i % 7 + 1)) for i in range(600)]
     path = write_jsonl(tmp_path / "a.jsonl", records)
     serial = SFTDataset(path, tokenizer, 64, cache_dir=tmp_path / "serial")
-    monkeypatch.setattr(lm_dataset, "MIN_BYTES_PER_PROCESS", 1000)
+    monkeypatch.setattr(token_cache, "MIN_BYTES_PER_PROCESS", 1000)
+    monkeypatch.setattr(token_cache, "BYTES_PER_TASK", 1000)
     parallel = SFTDataset(path, tokenizer, 64, cache_dir=tmp_path / "parallel", num_proc=2)
-    assert len(arrow_files(tmp_path / "parallel")) == 2 and len(serial) + serial.n_too_long == 600
+    assert len(serial) + serial.n_too_long == 600
     assert content_of(parallel) == content_of(serial)
     assert (parallel.n_bytes, parallel.n_too_long) == (serial.n_bytes, serial.n_too_long)
 
 
 def test_two_processes_name_and_skip_bad_lines_like_one(tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(lm_dataset, "MIN_BYTES_PER_PROCESS", 1000)
+    monkeypatch.setattr(token_cache, "MIN_BYTES_PER_PROCESS", 1000)
+    monkeypatch.setattr(token_cache, "BYTES_PER_TASK", 1000)
     records = [{"text": f"第{i}句话"} for i in range(400)]
     records[333] = {"text": 5}
     path = write_jsonl(tmp_path / "a.jsonl", records)
@@ -402,6 +437,152 @@ def test_two_processes_name_and_skip_bad_lines_like_one(tokenizer, tmp_path, mon
     data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache", num_proc=2, skip_bad_lines=True)
     assert (len(data.kept), data.n_skipped) == (399, 1)
     assert tokenizer.decode(data.document(333)[1:-1]) == "第334句话"
+
+
+class SlowDataset(PretrainDataset):
+    """Takes its time, and says in `n_bytes` which process encoded a line; a file beside the data names it at once."""
+
+    @staticmethod
+    def encode(tokenizer, records: list[dict]) -> list[dict]:
+        time.sleep(0.05)
+        Path(records[0]["log"]).joinpath(str(os.getpid())).touch()
+        return [row | {"n_bytes": os.getpid()} for row in PretrainDataset.encode(tokenizer, records)]
+
+
+@pytest.fixture
+def slow_file(tmp_path, monkeypatch) -> Path:
+    """A file that SlowDataset tokenises with two processes in a second or two; they leave their names in log/."""
+    monkeypatch.setattr(token_cache, "MIN_BYTES_PER_PROCESS", 1000)
+    monkeypatch.setattr(token_cache, "BYTES_PER_TASK", 1000)
+    (tmp_path / "log").mkdir()
+    return write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话", "log": str(tmp_path / "log")} for i in range(400)])
+
+
+def fork(target, *arguments) -> multiprocessing.Process:
+    """A process in a group of its own, as a command typed into a terminal has."""
+
+    def run():
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests were started
+        target(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return process
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_file_is_tokenised_by_several_processes_unasked(tokenizer, slow_file, tmp_path):
+    data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache", num_proc=2)
+    workers = set(data.rows["n_bytes"])
+    assert len(workers) == 2 and os.getpid() not in workers
+    assert not multiprocessing.active_children()
+    if token_cache.usable_cpus() > 1:
+        shutil.rmtree(tmp_path / "cache")
+        data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache")
+        assert len(set(data.rows["n_bytes"])) > 1
+
+
+def left_over(cache: Path) -> list[Path]:
+    return list(cache.rglob("*.incomplete"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, tmp_path, number):
+    cache, log = tmp_path / "cache", tmp_path / "log"
+    process = fork(lambda: SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2))
+    wait_until(lambda: len(list(log.iterdir())) == 2 and any(cache.rglob("*.arrow")))
+    workers = [int(path.name) for path in log.iterdir()]
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # a terminal sends it to all
+    else:
+        os.kill(process.pid, number)
+    process.join()
+    wait_until(lambda: not any(map(lives, workers)), seconds=10)
+    assert not any(cache.rglob("dataset_info.json"))
+    assert len(left_over(cache)) == (number != signal.SIGINT)
+    other = write_jsonl(tmp_path / "b.jsonl", [{"text": "another file"}])
+    PretrainDataset(other, tokenizer, 32, cache_dir=cache)
+    assert not left_over(cache) and len(list(cache.rglob("*.arrow"))) == 1
+    data = SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2)
+    assert [tokenizer.decode(data.document(i)[1:-1]) for i in (0, 399)] == ["第0句话", "第399句话"]
+
+
+def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_path):
+    def start(name: str) -> None:
+        data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache", num_proc=2)
+        (tmp_path / name).write_text(str(content_of(data)))
+
+    processes = [fork(start, name) for name in ("one", "two")]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    data = PretrainDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "alone")
+    assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text() == str(content_of(data))
+    assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 1 and not left_over(tmp_path / "cache")
+    assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
+
+
+DAMAGES = ["cut short", "other bytes", "other tokens", "gone", "no JSON", "another JSON", "pickle"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path, damage):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
+    data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    before, document = content_of(data), data.document(3).tobytes()
+    (tokens,) = (tmp_path / "cache").rglob("*.arrow")
+    info = tokens.with_name("dataset_info.json")
+    if damage == "cut short":
+        os.truncate(tokens, tokens.stat().st_size - 300)
+    elif damage == "other bytes":
+        content = tokens.read_bytes()
+        tokens.write_bytes(content[:1000] + b"\xff" * (len(content) - 1000))
+    elif damage == "other tokens":
+        assert document in tokens.read_bytes()
+        tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
+    elif damage == "gone":
+        tokens.unlink()
+    elif damage == "pickle":
+        tokens.write_bytes(pickle.dumps({"input_ids": [1]}))
+    else:
+        info.write_text("cos\nsystem\n" if damage == "no JSON" else '{"splits": [1]}')
+    with pytest.raises(DataError) as refused:
+        PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    assert str(refused.value).startswith(f"{tokens.parent}: ") and "delete it" in str(refused.value)
+    shutil.rmtree(tokens.parent)
+    assert content_of(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")) == before
+
+
+def test_a_copied_cache_is_as_good(tokenizer, tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
+    PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
+    shutil.copytree(tmp_path / "cache", tmp_path / "copy", copy_function=shutil.copyfile)
+    files = arrow_files(tmp_path / "copy")
+    assert len(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "copy").kept) == 50
+    assert arrow_files(tmp_path / "copy") == files
+
+
+def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_path, capfd, monkeypatch):
+    PretrainDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "quick")
+    assert not capfd.readouterr().err
+    monkeypatch.setattr(token_cache, "SECONDS_BEFORE_BAR", 0.2)
+    SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "slow", num_proc=2)
+    said = capfd.readouterr().err
+    assert "tokenising a.jsonl: 100 %" in said and "B/s" in said and "Generating" not in said
 
 
 # ---------------------------------------------------------------- good lines, bad lines

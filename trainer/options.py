@@ -66,7 +66,7 @@ class TrainOptions(ModelOptions):
     device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there")
     compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
     gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
-    num_workers: int = flag(0, "processes that load batches; and, if more, that tokenise")
+    num_workers: int = flag(0, "processes that load batches (to tokenise a large file, every core is used at any rate)")
     skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
     log_interval: int = flag(10, "steps between figures")
     save_interval: int = flag(500, "steps between training states and weights")

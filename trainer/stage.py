@@ -90,7 +90,6 @@ def load_data(
     common = {
         "skip_bad_lines": options.skip_bad_lines,
         "cache_dir": Path(options.out_dir).absolute() / "cache",
-        "num_proc": max(1, options.num_workers),
     }
     with world.main_first():
         train_data = make(path, **common)
