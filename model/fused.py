@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
+FEW_ROWS = 64
 ROWS = 512  # at a time: few enough for a CPU's cache, and for holes in its heap, enough for fast matrix products
 
 
@@ -23,10 +24,39 @@ def rows(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def times(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x W^T without a gradient: x (…, K), W (N, K) -> (…, N). Either may be a transposed view."""
-    if HAS_ONEDNN and x.is_cpu and x.dtype == weight.dtype == torch.float32 and x.numel() > 0:
-        return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-    return F.linear(x, weight)
+    """x W^T without a gradient: x (…, K), W (N, K), which may be a transposed view -> (…, N)."""
+    if not (HAS_ONEDNN and x.is_cpu and x.dtype == weight.dtype == torch.float32):
+        return F.linear(x, weight)
+    matrix = x.flatten(0, -2)
+    parts = [product(matrix[block], weight, few) for block, few in blocks(len(matrix))]
+    return (torch.cat(parts) if len(parts) > 1 else parts[0]).view(*x.shape[:-1], len(weight))
+
+
+def times_over_rows(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """x^T y, the gradient of a weight: x (…, K), y (…, N) -> (K, N)."""
+    x, y = x.flatten(0, -2), y.flatten(0, -2)
+    if not (HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32):
+        return x.T @ y
+    first, *more = (product(x[block].T, y[block].T, few) for block, few in blocks(len(x)))
+    for part in more:
+        first += part
+    return first
+
+
+def blocks(n_rows: int) -> list[tuple[slice, bool]]:
+    """Rows in parts of few different sizes: a multiple of ROWS, one of FEW_ROWS, and the rest, which are too `few`.
+
+    For every new size oneDNN compiles a product, which takes a millisecond and a megabyte, and batches of
+    conversations come in hundreds of sizes.
+    """
+    ends = [0, n_rows - n_rows % ROWS, n_rows - n_rows % FEW_ROWS]
+    regular = [(slice(start, end), False) for start, end in zip(ends, ends[1:], strict=False) if start < end]
+    return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
+
+
+def product(x: torch.Tensor, weight: torch.Tensor, few: bool) -> torch.Tensor:
+    """x (M, K) W^T (K, N), by oneDNN unless there are too few rows for it."""
+    return x @ weight.T if few else torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
 
 
 class LinearFunction(torch.autograd.Function):
@@ -42,7 +72,7 @@ class LinearFunction(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         dx = times(dy, weight.T) if ctx.needs_input_grad[0] else None
         # (x^T dy)^T: the order of the two that oneDNN is faster in
-        dw = times(x.flatten(0, -2).T, dy.flatten(0, -2).T).T if ctx.needs_input_grad[1] else None
+        dw = times_over_rows(x, dy).T if ctx.needs_input_grad[1] else None
         return dx, dw
 
 
@@ -103,13 +133,13 @@ class SwiGLUFunction(torch.autograd.Function):
         for x, g, u, dy, dx in zip(*map(rows, (*tensors, grad, grad_x)), strict=True):
             sigmoid = torch.sigmoid(g)
             silu = g * sigmoid
-            grad_down += times((silu * u).T, dy.T).T
+            grad_down += times_over_rows(silu * u, dy).T
             d_product = times(dy, down.T)
             du = d_product * silu
             # d silu(g) / d g = sigmoid + silu (1 - sigmoid)
             dg = silu.mul_(1 - sigmoid).add_(sigmoid).mul_(u).mul_(d_product)
-            grad_gate += times(x.T, dg.T).T
-            grad_up += times(x.T, du.T).T
+            grad_gate += times_over_rows(x, dg).T
+            grad_up += times_over_rows(x, du).T
             torch.add(times(dg, gate.T), times(du, up.T), out=dx)
         return grad_x, grad_gate, grad_up, grad_down
 
@@ -157,7 +187,7 @@ class HeadLossFunction(torch.autograd.Function):
                 d = logits.sub_(log_sums[:, None]).exp_().mul_(w[:, None])
                 d.scatter_add_(1, target, -w[:, None])
                 grad_rows[part] = times(d, head.T)
-                grad_head += times(rows[part].T, d.T).T
+                grad_head += times_over_rows(rows[part], d).T
         ctx.gradients = grad_rows, grad_head
         return total
 
