@@ -313,7 +313,7 @@ run_tests() {
     cd -- "$ROOT"
     export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
     "$PYTHON" -m ruff check
-    "$PYTHON" -m pytest -m "not compat" --ignore=tests/compat "$@"
+    "$PYTHON" -m pytest -n 2 --dist loadfile -m "not compat" --ignore=tests/compat "$@" # -n 0: in this one process
 }
 
 run_compat_tests() {
