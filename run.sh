@@ -20,7 +20,7 @@ LIFE_LORA_IDENTITY=(--data_path "$SAMPLE/lora_identity.jsonl" --lora_name identi
 LIFE_LORA_TEAHOUSE=(--data_path "$SAMPLE/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
     --max_seq_len 256 --batch_size 8 --learning_rate 1.5e-3 --epochs 2)
 LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
-    --max_seq_len 256 --batch_size 8 --learning_rate 2.2e-5 --beta 0.3 --epochs 1)
+    --max_seq_len 256 --batch_size 8 --learning_rate 1.4e-5 --beta 0.3 --epochs 1)
 # The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
 # scripts/compare_distillation.py equal to these.
 LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
