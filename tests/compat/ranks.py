@@ -1,15 +1,11 @@
-"""Run a script on several ranks, as a launcher would, in processes that are forked with the large libraries loaded.
-
-Importing torch, transformers, datasets and DeepSpeed takes far longer than the few steps of a test's training.
-"""
+"""Run a script on several ranks, as a launcher would, in processes that are forked with the large libraries loaded."""
 
 import os
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 
-from preloaded import CONTEXT, LIBRARIES, _main
+from preloaded import CONTEXT, LIBRARIES, Preloaded
 
 CONTEXT.set_forkserver_preload([*LIBRARIES, "transformers.hf_argparser", "deepspeed"])
 PATIENCE = float(os.environ.get("MINIMIND_TEST_PATIENCE", 300))  # seconds for a run: a hang is a failure
@@ -21,35 +17,23 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _rank(script: str, flags: list[str], streams: Path, environment: dict[str, str]) -> None:
-    os.environ.update(environment)
-    _main(script, flags, streams)
-
-
 class Ranks:
     """`n` processes of `script flags` that know of each other; `finish` waits for all and returns how each ended."""
 
     def __init__(self, n: int, script: Path, *flags):
-        self.folders = [tempfile.TemporaryDirectory() for _ in range(n)]
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(n)}
-        self.processes = []
-        for rank, folder in enumerate(self.folders):
-            environment = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if n > 1 else {}
-            arguments = (str(script), [str(flag) for flag in flags], Path(folder.name), environment)
-            self.processes.append(CONTEXT.Process(target=_rank, args=arguments))
-            self.processes[-1].start()
+        own = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if n > 1 else {} for rank in range(n)]
+        self.ranks = [Preloaded(script, *flags, env=env) for env in own]
+        self.processes = [rank.process for rank in self.ranks]
 
     def finish(self) -> list[subprocess.CompletedProcess]:
         done = []
-        for process, folder in zip(self.processes, self.folders, strict=True):
-            process.join(PATIENCE)
-            if process.exitcode is None:  # none may outlive the test
-                for other in self.processes:
-                    other.kill()
-                process.join()
-            out, err = ((Path(folder.name) / name).read_text("utf-8") for name in ("out", "err"))
-            folder.cleanup()
-            done.append(subprocess.CompletedProcess([], process.exitcode, out, err))
+        for rank in self.ranks:
+            if (ended := rank.join(PATIENCE)) is None:  # none may outlive the test
+                for process in self.processes:
+                    process.kill()
+                ended = rank.join()
+            done.append(ended)
         return done
 
 
