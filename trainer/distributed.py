@@ -58,8 +58,9 @@ class World:
         own.unlink()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Element-wise sum over all ranks, in place; every rank must call it."""
+        """Element-wise sum over all ranks; every rank must call it."""
         if self.world_size > 1:
+            values = values.to(self.device)  # where the ranks of GPUs meet
             dist.all_reduce(values)
         return values
 
