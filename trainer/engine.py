@@ -319,7 +319,8 @@ class Trainer:
                 "config": dataclasses.asdict(options),
                 "folder": self.out_dir,
             }
-        return Monitor(self.out_dir / "metrics", self.name, self.stage, self.total_steps, self.step, wandb_options)
+        folder, place = self.out_dir / "metrics", (self.total_steps, self.step, self.validated)
+        return Monitor(folder, self.name, self.stage, *place, wandb_options)
 
     def log(self) -> None:
         """Global figures since the last log. Only here does the device's work come back to Python."""
@@ -431,6 +432,7 @@ class Trainer:
             "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
             "identity": self.identity(), "start": self.start, "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row, "loss_watch": self.loss_watch.state_dict(),
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
@@ -538,7 +540,8 @@ class Trainer:
         self.start = state["start"]
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.validation, self.validated = state["validation"], state["validated"]
-        self.skipped_steps = state["skipped_steps"]
+        self.skipped_steps, self.skipped_in_a_row = state["skipped_steps"], state["skipped_in_a_row"]
+        self.loss_watch.load_state_dict(state["loss_watch"])
         if self.trained_state().keys() != state["model"].keys():
             raise KeyError("the identity decides the tensors")
         self.model.load_state_dict(state["model"], strict=False)
