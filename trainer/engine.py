@@ -30,6 +30,7 @@ from trainer.checkpoint import (
     differences,
     glance_at_state,
     load_state,
+    previous,
     rng_states,
     save_state,
     seed_all,
@@ -502,7 +503,7 @@ class Trainer:
         if not self.options.skip_finished:
             raise StateError(
                 f"{path}: a run stopped after step {state['step']} of {total} is there: pass --from_resume 1 to go on "
-                "with it, another --save_weight, or delete that file to start anew"
+                f"with it, another --save_weight, or delete that file and {previous(path).name} to start anew"
             )
         if state["start"] == self.start:
             print(f"{self.stage}: goes on after step {state['step']} of {total}, where it was stopped", flush=True)
