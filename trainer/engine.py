@@ -177,9 +177,9 @@ class Trainer:
             self.resume()
             self.saved_step = self.step
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
-        self.monitor = self.start_monitor() if self.world.is_main else None
         self.objective.train()
-        with stop_signals(self), self.monitor or contextlib.nullcontext():
+        monitor = self.start_monitor if self.world.is_main else contextlib.nullcontext
+        with stop_signals(self), monitor() as self.monitor:
             if self.validation_is_due():
                 self.validate()
             while self.step < self.total_steps and not self.stopping:
