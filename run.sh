@@ -67,7 +67,6 @@ TEXT
 say() { echo "$*" >&2; }
 
 RUN_NAME="quick start" # of a chain of phases, as its messages call it
-KEPT="What was saved so far is kept; the same command starts this again." # said on Ctrl-C
 
 die() {
     say "run.sh: $*"
@@ -78,7 +77,7 @@ interrupted() {
     trap - INT TERM
     stop_heartbeat
     say ""
-    say "run.sh: stopped. $KEPT"
+    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped."
     exit 130
 }
 trap interrupted INT TERM
@@ -253,21 +252,20 @@ stop_heartbeat() {
 # ---- The words --------------------------------------------------------------------------------------------------
 
 quick_start() {
-    echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.6 GB more."
+    echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.6 GB more. What is there already, from the same flags, data and start, is kept."
     set_up run
-    phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}"
-    phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}"
+    phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
 }
 
 life_cycle() {
     RUN_NAME="life cycle"
-    KEPT="Finished stages are kept and not trained again; the same command goes on with the one that was stopped, from its start."
     if [[ $# -gt 0 ]]; then
         say "run.sh: all takes no flags (got $1): those of its stages stand at the top of run.sh, and ./run.sh lora|dpo|… take their own"
         exit 2
     fi
-    echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, finished, from the same flags, data and start, is kept."
+    echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
     phase "[1/10] pretrain: reads plain text, learns language and facts (4 minutes)" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
     phase "[2/10] SFT: reads conversations, learns to answer (5 minutes)" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1

@@ -21,6 +21,7 @@ from dataset.chat import check_messages
 CACHE_FORMAT = 2  # raise it when the meaning of a cached column changes
 LINES_PER_CALL = 256  # lines that one call of the tokenizer encodes
 BYTES_PER_CALL = 1 << 20  # or fewer lines, once they are as long as this together
+LARGE = 64 << 20  # bytes of a file that takes too long to be read whole at each start
 DEFAULT_CACHE = Path.home() / ".cache" / "minimind"
 
 
@@ -44,10 +45,10 @@ def check_file(path: str | Path) -> Path:
 
 
 def fingerprint_file(path: Path) -> str:
-    """A hash that changes with the content. Above 64 MiB it covers size, time of change and 65 sampled blocks."""
+    """A hash that changes with the content. For a LARGE file it covers size, time of change and 65 sampled blocks."""
     digest, size = hashlib.sha256(), path.stat().st_size
     with open(path, "rb") as file:
-        if size <= 64 << 20:
+        if size <= LARGE:
             digest.update(file.read())
         else:
             digest.update(f"{size} {path.stat().st_mtime_ns}".encode())
@@ -55,6 +56,19 @@ def fingerprint_file(path: Path) -> str:
                 file.seek(min(block * (size // 64), size - (1 << 16)))
                 digest.update(file.read(1 << 16))
     return digest.hexdigest()[:16]
+
+
+def hash_once(path: Path, known: Path) -> str:
+    """A hash of the content alone, which a copy shares; of a LARGE file it is kept in the file `known`."""
+    if path.stat().st_size <= LARGE:
+        return fingerprint_file(path)
+    if not known.exists():
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        temporary = known.with_name(f"{known.name}.{os.getpid()}")
+        temporary.write_text(digest, "utf-8")
+        temporary.replace(known)
+    return known.read_text("utf-8")
 
 
 def bad_line(path: Path, offset: int, what: str, advice="correct the line, or pass --skip_bad_lines 1") -> DataError:
@@ -208,7 +222,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         self, path, tokenizer, max_length: int, skip_bad_lines=False, cache_dir=None, num_proc=None, **options
     ):
         self.path, self.tokenizer, self.max_length = check_file(path), tokenizer, max_length
-        self.fingerprint = fingerprint_file(self.path)
         cache_dir = Path(cache_dir or DEFAULT_CACHE).absolute()
         self.rows = self._open_rows(bool(skip_bad_lines), cache_dir, num_proc, options)
         self.arrays = self.rows.with_format("numpy")
@@ -253,7 +266,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         token_type = "uint16" if len(self.tokenizer) <= 1 << 16 else "uint32"
         types = {name: token_type if what == "token" else "uint8" for name, what in self.sequences.items()}
         types |= dict.fromkeys([*self.numbers, "offset"], "int64")
-        what = [CACHE_FORMAT, type(self).__name__, self.fingerprint, options, skip_bad_lines]
+        what = [CACHE_FORMAT, type(self).__name__, fingerprint_file(self.path), options, skip_bad_lines]
         identity = json.dumps(what, sort_keys=True) + self.tokenizer.backend_tokenizer.to_str()
         stem = re.sub(r"[^A-Za-z0-9_]", "_", self.path.stem[:60])
         name = f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
@@ -264,6 +277,7 @@ class JsonlDataset(torch.utils.data.Dataset):
             raise bad_line(self.path, *error.args) from None
         if not len(rows):
             raise self._nothing_left()
+        self.fingerprint = hash_once(self.path, cache_dir / name / "content.sha256")
         return rows
 
     def __len__(self) -> int:

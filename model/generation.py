@@ -136,7 +136,8 @@ class Network:
     """The decoder of a MiniMindForCausalLM for inference alone: the same numbers, in as few operations as may be.
 
     q, k and v are one product, and so are gate and up. An adapter is added to its matrix in this copy; the model
-    itself keeps both apart.
+    itself keeps both apart. What needs no other layout or type (norms and embedding, on a GPU more) is not copied but
+    the model's own tensor, so once the model has been trained on, use it only after `Generator.refresh`.
     """
 
     def __init__(self, model: MiniMindForCausalLM, dtype: torch.dtype, positions: int):
@@ -306,6 +307,7 @@ class Request:
     def __post_init__(self):
         self.noise, self.text_stream = random.Random(self.sampling.seed), TextStream(self.sampling.stop)
         self.pieces, self.n_sent = SimpleQueue(), 0
+        self.received = False  # the last piece
 
     @property
     def n_cached(self) -> int:
@@ -327,23 +329,26 @@ class Request:
         self.text += text
         if text or finish_reason:
             new = slice(self.n_sent, len(self.token_ids))
+            self.n_sent, self.finish_reason = new.stop, finish_reason  # before another thread can see the piece
             self.pieces.put(Piece(text, self.token_ids[new], self.logprobs[new], finish_reason))
-            self.n_sent, self.finish_reason = new.stop, finish_reason
 
     def __iter__(self) -> Iterator[Piece]:
         return self.receive()
 
     def receive(self, work: Callable[[], object] | None = None) -> Iterator[Piece]:
-        """Waits for each piece, or does `work` until it is there. Raises what made the engine fail."""
-        finished = False
-        while not finished:
+        """Waits for each piece, or does `work` until it is there; nothing comes after the last one.
+
+        Raises what made the engine fail.
+        """
+        while not self.received:
             while work and self.pieces.empty():
                 work()
             piece = self.pieces.get()
             if isinstance(piece, BaseException):
+                self.pieces.put(piece)  # for whoever asks again
                 raise piece
+            self.received = piece.finish_reason is not None
             yield piece
-            finished = piece.finish_reason is not None
 
 
 # ---------------------------------------------------------------- engine
@@ -375,15 +380,19 @@ class Generator:
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []  # the request of each row
         self.turn, self.work = threading.Lock(), threading.Event()
+        self.door, self.closed = threading.Lock(), False  # whether `run` has ended
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the model's weights anew."""
+        """Read the model's weights anew. RuntimeError while requests run: their cache is of the old ones."""
         with self.turn, torch.inference_mode():
+            if self.running:
+                raise RuntimeError(f"{len(self.running)} requests are running: refresh when they have ended")
             self.network = Network(self.model, self.dtype, self.max_length)
 
     def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None) -> Request:
-        """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens."""
+        """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens;
+        RuntimeError once `run` has ended."""
         prompt_ids, sampling = list(prompt_ids), sampling or Sampling()
         vocabulary, room = self.model.config.vocab_size, self.max_length - len(prompt_ids)
         if not prompt_ids:
@@ -398,7 +407,10 @@ class Generator:
         stop_ids = (self.eos_token_id,) if sampling.stop_ids is None else sampling.stop_ids
         token_bytes = self.token_bytes[sampling.skip_special_tokens]
         request = Request(prompt_ids, sampling, stop_ids, sampling.max_tokens or room, token_bytes)
-        self.submitted.put(request)
+        with self.door:
+            if self.closed:
+                raise RuntimeError("this engine has been stopped and takes no more requests")
+            self.submitted.put(request)
         self.work.set()
         return request
 
@@ -455,6 +467,11 @@ class Generator:
 
     def hand_out(self, logits: torch.Tensor, requests: list[Request]) -> None:
         """Give each request its next token, chosen from logits (B, V); who has finished leaves."""
+        if not logits.isfinite().all():
+            raise ValueError(
+                f"the network's logits are not finite (computed in {str(self.dtype).removeprefix('torch.')}): its "
+                "weights are broken, or too large for that type: try float32, or another weight"
+            )
         tokens = choose(logits, requests)
         wanted = [row for row, request in enumerate(requests) if request.sampling.logprobs is not None]
         if wanted:
@@ -491,12 +508,18 @@ class Generator:
     ) -> list[Request]:  # fmt: skip
         """Finished requests, in the order of the prompts; `progress` is called as often as there are prompts."""
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # neighbours of one length need no padding
-        requests = {i: self.submit(prompts[i], sampling) for i in order}
-        for request in requests.values():
-            for _ in request.receive(self.step):
-                pass
-            if progress:
-                progress()
+        requests: dict[int, Request] = {}
+        try:
+            for i in order:
+                requests[i] = self.submit(prompts[i], sampling)
+            for request in requests.values():
+                for _ in request.receive(self.step):
+                    pass
+                if progress:
+                    progress()
+        finally:  # Ctrl-C, say: nobody waits for the others any more
+            for request in requests.values():
+                request.cancel()
         return [requests[i] for i in range(len(prompts))]
 
     def run(self, stopping: threading.Event) -> None:
@@ -507,6 +530,8 @@ class Generator:
             with contextlib.suppress(Exception):  # those who waited have it, the next ones may fare better
                 while not stopping.is_set() and self.step():
                     pass
+        with self.door:
+            self.closed = True
         while self.step():
             for request in (*self.running, *self.waiting):
                 request.cancel()

@@ -20,6 +20,7 @@ from model.weights import (
     check_state,
     read_beside,
     read_state,
+    to_half,
     tokenizer_hash,
     weight_name,
     write_pair,
@@ -81,11 +82,14 @@ def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **info) -> None:
-    """Write the adapter in half precision, and its settings with `info` into the `.json` beside it."""
+    """Write the adapter in half precision, and its settings with `info` into the `.json` beside it.
+
+    Raises WeightError for an adapter that half precision cannot hold; what was at `path` stays then.
+    """
     path, layers = Path(path), adapted(model)
     if not layers:
         raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
-    state = {key: value.detach().to("cpu", torch.float16) for key, value in lora_state(model).items()}
+    state = to_half(lora_state(model), path)
     lora = next(iter(layers.values())).lora
     settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": sorted({n.rpartition(".")[2] for n in layers})}
     if tokenizer is not None:

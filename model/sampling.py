@@ -83,7 +83,8 @@ def keep_likeliest(probs: torch.Tensor, samplings: Sequence[Sampling]) -> torch.
             total = torch.where(top_k < n, best.sum(-1, keepdim=True), 1.0)  # of what top_k leaves
             before = best.cumsum(-1) - best
             kept = (best > 0) & ((before < top_p * total) | (top_p == 1))
-            if n == vocabulary or not kept[:, -1].any():
+            beyond = (n <= top_k) & (top_k < vocabulary)  # how much top_k leaves is not known from so few
+            if n == vocabulary or not (kept[:, -1:] | beyond).any():
                 break
         last = kept.sum(-1, keepdim=True).clamp(min=1) - 1
         unlimited = (top_k >= vocabulary) & (top_p == 1)

@@ -184,23 +184,31 @@ def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
     write_json(beside, info)
 
 
+def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in half precision, to be written to `path`; tied ones stay tied, and are stored once.
+
+    Raises WeightError for numbers that half precision cannot hold.
+    """
+    halves: dict[int, torch.Tensor] = {}
+    for key, value in state.items():
+        if value.data_ptr() in halves:
+            continue
+        half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
+        if not half.isfinite().all():
+            raise WeightError(
+                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
+                "NaN): training has diverged"
+            )
+    return {key: halves[value.data_ptr()] for key, value in state.items()}
+
+
 def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info) -> None:
     """Write `path` in half precision and the `.json` beside it; `info` (stage, step, …) goes into the latter.
 
     Raises WeightError for weights that half precision cannot hold; what was at `path` stays then.
     """
     path = Path(path)
-    halves: dict[int, torch.Tensor] = {}  # tied tensors stay tied, and are stored once
-    state = {
-        key: halves.setdefault(value.data_ptr(), value.detach().to("cpu", torch.float16))
-        for key, value in model.state_dict().items()
-    }
-    for key, value in state.items():
-        if not value.isfinite().all():
-            raise WeightError(
-                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
-                "NaN): training has diverged: lower --learning_rate"
-            )
+    state = to_half(model.state_dict(), path)
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}
     details = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
     write_pair(path, state, details)

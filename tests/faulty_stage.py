@@ -49,6 +49,8 @@ def main() -> None:
                     raise KeyError("a bug on rank one")
                 if fault == "kill":
                     os.kill(os.getpid(), 9)
+                if fault == "stop":
+                    os.kill(os.getpid(), 15)
             if fault == "loud":
                 sums["loss"] = 1e4 * sums["loss"]
             if fault == "nan" and poisoned:

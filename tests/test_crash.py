@@ -136,7 +136,7 @@ def test_the_newest_whole_state_is_found(tmp_path, capsys):
         path.write_bytes(damaged)
         assert load_state(path)[0]["step"] == 2
         assert f"{path} is damaged; continuing from {previous(path)}, step 2" in capsys.readouterr().out
-    path.unlink()
+        assert path.with_suffix(".damaged.pt").read_bytes() == damaged and not path.exists()
     assert load_state(path)[0]["step"] == 2
     assert f"{path} is not there; continuing from" in capsys.readouterr().out
     previous(path).write_bytes(b"")

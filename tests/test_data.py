@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 from dataset import chat, token_cache
 from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
-from dataset.jsonl import DataError, fingerprint_file
+from dataset.jsonl import DataError, fingerprint_file, hash_once
 from dataset.lm_dataset import PretrainDataset, SFTDataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -385,14 +385,17 @@ def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
 
 
 def test_a_changed_large_file_is_noticed(tmp_path):
+    """By its time; and its copy, or itself at another time, is known by its content."""
     path = tmp_path / "large"
     path.write_bytes(b" " * (70 << 20))
-    before = fingerprint_file(path)
-    assert fingerprint_file(path) == before
+    before, content = fingerprint_file(path), hash_once(path, tmp_path / "known")
+    assert fingerprint_file(path) == before and content == (tmp_path / "known").read_text()
+    os.utime(path, (1, 1))
+    assert fingerprint_file(path) != before and hash_once(path, tmp_path / "again") == content
     with open(path, "r+b") as file:
         file.seek(34_567_890)
         file.write(b"x")
-    assert fingerprint_file(path) != before
+    assert fingerprint_file(path) != before and hash_once(path, tmp_path / "changed") != content
 
 
 def test_another_tokenizer_is_noticed(tokenizer, other_vocabulary, tmp_path, pretrain_sample):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from preloaded import run_ranks
+from preloaded import run_preloaded, run_ranks
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ROOT / "tests" / "faulty_stage.py"
@@ -58,6 +58,22 @@ def test_when_one_rank_fails_all_end_and_one_says_why(data, tmp_path, fault):
     else:
         assert said == expected[fault]
     assert not list(tmp_path.glob("*.pth"))
+
+
+def test_a_stop_that_reaches_one_rank_stops_all_and_the_run_is_not_lost(data, tmp_path):
+    """Nor by the same command without --from_resume; with --skip_finished that goes on."""
+    flags = [*FLAGS, "--data_path", data, "--out_dir", tmp_path, "--conversations", 1, "--max_steps", 6]
+    done = run_ranks(2, STAGE, *flags, "--batch_size", 1, env={"FAULT": "stop", "FAULT_STEP": "3"})
+    assert [d.returncode for d in done] == [128 + signal.SIGTERM] * 2 and errors(*done) == []
+    assert "after step 3 of 6; saved" in done[0].stderr
+    before = records(tmp_path, "pretrain_32")
+    again = run_preloaded(STAGE, *flags, "--batch_size", 2)
+    (said,) = errors(again)
+    assert again.returncode == 1 and "pretrain_32.pt: a run stopped after step 3 of 6 is there" in said
+    assert records(tmp_path, "pretrain_32") == before and len(before) == 3
+    on = run_preloaded(STAGE, *flags, "--batch_size", 2, "--skip_finished", 1)
+    assert on.returncode == 0 and "goes on after step 3 of 6" in on.stdout, on.stderr
+    assert [record["step"] for record in records(tmp_path, "pretrain_32")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_rank_that_is_killed_under_torchrun(data, tmp_path):

@@ -113,6 +113,19 @@ def test_weights_that_were_trained_on_count_after_a_refresh(make_engine):
     assert before != after
     engine.refresh()
     assert ids_of(engine.generate([prompt], GREEDY)) == [after]
+    engine.submit(prompt)
+    engine.step()
+    with pytest.raises(RuntimeError, match="1 requests are running"):
+        engine.refresh()
+
+
+def test_broken_weights_are_said_in_a_sentence(make_engine):
+    engine, (prompt,) = make_engine(), prompts_of(5)
+    with torch.no_grad():
+        engine.model.model.norm.weight[0] = math.nan
+    engine.refresh()
+    with pytest.raises(ValueError, match="logits are not finite .computed in float32"):
+        engine.generate([prompt], Sampling(temperature=1.0))
 
 
 # ---------------------------------------------------------------- a batch that changes
@@ -217,6 +230,9 @@ def test_many_threads_share_an_engine_that_one_thread_runs(make_engine):
     server.join(60)
     assert [found[i] for i in range(len(prompts))] == expected
     assert list(last)[-1].finish_reason in ("cancelled", "length") and not server.is_alive()
+    assert list(last) == []  # and not waited for again
+    with pytest.raises(RuntimeError, match="takes no more requests"):
+        engine.submit(prompts[0])
 
 
 def test_who_waits_hears_of_a_failure(make_engine):
@@ -406,6 +422,7 @@ def likeliest_slowly(probs: list[float], s: Sampling) -> list[float]:
 
 
 KEPT = ((0, 1, 0), (3, 1, 0), (0, 0.7, 0), (0, 1, 0.2), (5, 0.8, 0.1), (50, 0.99, 0), (1, 0.01, 1), (0, 0.3, 0.9))
+KEPT += ((CANDIDATES, 0.5, 0), (CANDIDATES + 44, 0.3, 0))
 SAMPLINGS = [Sampling(top_k=top_k, top_p=top_p, min_p=min_p) for top_k, top_p, min_p in KEPT]
 
 

@@ -19,7 +19,7 @@ import torch
 
 from model.weights import n_bytes, write_atomically, write_tensors
 
-FORMAT = 2  # raise it when a state means something else than before
+FORMAT = 3  # raise it when a state means something else than before
 
 
 class StateError(ValueError):
@@ -55,6 +55,7 @@ def read_whole(path: Path) -> dict:
 def load_state(path: Path) -> tuple[dict, Path]:
     """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged (said aloud).
 
+    A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this.
     Raises StateError when there is none, or when another version of this program wrote it.
     """
     damaged = []
@@ -63,6 +64,8 @@ def load_state(path: Path) -> tuple[dict, Path]:
             continue
         try:
             state = read_whole(candidate)
+        except (PermissionError, MemoryError):  # no fault of the file
+            raise
         except Exception:  # foreign bytes make the reader fail in any way there is
             damaged.append(candidate)
             continue
@@ -71,10 +74,24 @@ def load_state(path: Path) -> tuple[dict, Path]:
             print(f"{path} {what}; continuing from {candidate}, step {state['step']}", flush=True)
         if state.get("format") != FORMAT:
             raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start anew")
+        if damaged:
+            path.replace(path.with_suffix(".damaged.pt"))
         return state, candidate
     if damaged:
         raise StateError(f"{damaged[0]}: this training state is damaged and no older one is left: start without it")
     raise StateError(f"{path}: there is no training state to resume: start without --from_resume")
+
+
+def glance_at_state(path: Path) -> dict | None:
+    """What the newest readable state says, its tensors left on the disk and unchecked; None without one."""
+    for candidate in (path, previous(path)):
+        try:
+            state = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)
+            if state["format"] == FORMAT:
+                return state
+        except Exception:  # foreign bytes make the reader fail in any way there is
+            continue
+    return None
 
 
 def differences(before: dict, now: dict, within: str = "") -> list[str]:

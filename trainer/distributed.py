@@ -20,6 +20,7 @@ from trainer.options import UsageError, fail, require
 # A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
 STEP_TIMEOUT = timedelta(minutes=10)
 PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one wonders aloud
+LONG_PATIENCE = 60.0  # where it is known that it will
 
 
 class OtherRankError(RuntimeError):
@@ -58,8 +59,9 @@ class World:
         own.unlink()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Element-wise sum over all ranks, in place; every rank must call it."""
+        """Element-wise sum over all ranks; every rank must call it."""
         if self.world_size > 1:
+            values = values.to(self.device)  # where the ranks of GPUs meet
             dist.all_reduce(values)
         return values
 
@@ -164,7 +166,7 @@ def end_rank(error: Exception) -> NoReturn:
     if is_about_another_rank(error):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
         message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + (LONG_PATIENCE if isinstance(error, OtherRankError) else PATIENCE)
         while not (told := bool(count_reports())) and time.monotonic() < deadline:
             time.sleep(0.2)
     elif os.environ.get("MINIMIND_TRACEBACK") or not isinstance(error, ValueError | OSError):

@@ -8,7 +8,6 @@ step divided by its count over the whole optimizer step, on all micro-batches an
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -25,11 +24,13 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
-from model.weights import file_hash, save_weights, tokenizer_hash, weight_name
+from model.weights import WeightError, file_hash, save_weights, to_half, tokenizer_hash, weight_name
 from trainer.checkpoint import (
     StateError,
     differences,
+    glance_at_state,
     load_state,
+    previous,
     rng_states,
     save_state,
     seed_all,
@@ -114,7 +115,10 @@ class Trainer:
         self.skipped_in_a_row = 0
         self.grad_norm = torch.tensor(math.nan)
         self.loss_watch = LossWatch()
-        self.stop_signal = 0
+        self.stop_signal = 0  # that this rank got, or learned of
+        self.stopping = False  # all ranks know of it: set in count() and validate() alone
+        # Hash of the weights that training begins with, as they are now, before hours go by.
+        self.start = "new" if options.from_weight == "none" else file_hash(Path(options.from_weight))
         seed_all(options.seed + 1000 * world.rank)  # dropout differs between ranks
 
     # ------------------------------------------------------------ precision
@@ -163,22 +167,22 @@ class Trainer:
     def train(self) -> None:
         """Train to the last step, or until a signal asks to stop; save; print what came out.
 
-        Raises StateError when another process is writing the same weight.
+        Raises StateError when another process is writing the same weight, or a stopped run would be lost.
         """
         if self.world.writes:
             self.lock = take_lock(state_path(self.out_dir, self.name).with_suffix(".lock"))
+        goes_on = self.world.from_main(self.world.is_main and self.goes_on())
         self.objective.prepare(self)
-        assert self.start  # of the files as they are now, before hours go by
-        if self.options.from_resume:
+        if goes_on:
             self.resume()
             self.saved_step = self.step
         self.peak_flops = matmul_peak(self.world.device, self.dtype)
-        self.monitor = self.start_monitor() if self.world.is_main else None
         self.objective.train()
-        with stop_signals(self), self.monitor or contextlib.nullcontext():
+        monitor = self.start_monitor if self.world.is_main else contextlib.nullcontext
+        with stop_signals(self), monitor() as self.monitor:
             if self.validation_is_due():
                 self.validate()
-            while self.step < self.total_steps and not self.stop_signal:
+            while self.step < self.total_steps and not self.stopping:
                 self.train_epoch(self.step // self.sampler.steps_per_epoch)
             if self.saved != (self.step, self.validated):
                 self.save()
@@ -193,7 +197,7 @@ class Trainer:
             self.train_data.set_order(np.random.default_rng((self.options.seed, epoch, 1)))
         pin = self.world.device.type == "cuda"
         batches = iter(make_loader(self.train_data, self.sampler, self.collate, self.options.num_workers, pin))
-        while self.step < self.total_steps and not self.stop_signal:
+        while self.step < self.total_steps and not self.stopping:
             started = time.perf_counter()
             micro_batches = [b for _, b in zip(range(self.options.accumulation_steps), batches, strict=False)]
             if not micro_batches:
@@ -259,13 +263,15 @@ class Trainer:
         """End the run on all ranks, because of what all of them know; rank 0 says it, and how to go on."""
         if not self.world.is_main:
             raise OtherRankError
-        state, rate = state_path(self.out_dir, self.name), self.options.learning_rate
+        rate = self.options.learning_rate
         if self.saved_step is None:
             advice = f"Nothing was saved before: start again, with a lower --learning_rate (now {rate}) if need be"
         else:
+            from_them = " from them (--from_weight)" if self.save_result is save_weights else ""  # not of an adapter
             advice = (
-                f"The last saved state is that of step {self.saved_step}, {state}: --from_resume 1 goes on from it "
-                f"with the same flags and data; with others, as a lower --learning_rate (now {rate}), start a new run"
+                f"The weights of step {self.saved_step} are in {self.weight_path}: start a new run{from_them} with a "
+                f"lower --learning_rate (now {rate}) or without those lines; --from_resume 1 would come to the same "
+                "point"
             )
         raise TrainingError(f"{what}. {advice}")
 
@@ -280,9 +286,9 @@ class Trainer:
                 counts[name] = counts.get(name, 0.0) + value
         tokens = sum(float(batch.get("attention_mask", batch["loss_mask"]).sum()) for batch in micro_batches)
         values = torch.tensor([*counts.values(), tokens, float(self.stop_signal)], dtype=torch.float64)
-        *summed, tokens, stop = self.world.sum(values.to(self.world.device)).tolist()
+        *summed, tokens, stop = self.world.sum(values).tolist()
         if stop:
-            self.stop_signal = self.stop_signal or signal.SIGTERM
+            self.stop_signal, self.stopping = self.stop_signal or signal.SIGTERM, True
             return None
         self.tokens += int(tokens)
         self.recent["tokens"] += int(tokens)
@@ -314,13 +320,15 @@ class Trainer:
                 "config": dataclasses.asdict(options),
                 "folder": self.out_dir,
             }
-        return Monitor(self.out_dir / "metrics", self.name, self.stage, self.total_steps, self.step, wandb_options)
+        folder, place = self.out_dir / "metrics", (self.total_steps, self.step, self.validated)
+        return Monitor(folder, self.name, self.stage, *place, wandb_options)
 
     def log(self) -> None:
         """Global figures since the last log. Only here does the device's work come back to Python."""
         recent, names = self.recent, list(self.recent["sums"])
         values = [recent["sums"][name] for name in names] + [loss for loss, _ in recent["losses"]]
-        values = self.world.sum(torch.stack([value.double().reshape(()) for value in values])).tolist()
+        values = torch.stack([value.reshape(()) for value in values]).cpu().double()  # which not every device has
+        values = self.world.sum(values).tolist()
         sums = dict(zip(names, values, strict=False))
         seconds, tokens = max(recent["seconds"], 1e-9), recent["tokens"]
         self.seconds += seconds
@@ -384,9 +392,9 @@ class Trainer:
                     sums[name] = sums.get(name, 0.0) + float(value)
         names = list(self.objective.counts(self.collate([])))  # a rank without samples has no other way to know
         values = [sums.get(n, 0.0) for n in names] + [counts.get(n, 0.0) for n in names] + [float(self.stop_signal)]
-        *totals, stop = world.sum(torch.tensor(values, dtype=torch.float64, device=world.device)).tolist()
+        *totals, stop = world.sum(torch.tensor(values, dtype=torch.float64)).tolist()
         if stop:  # on any rank: the figures are of a part
-            self.stop_signal = self.stop_signal or signal.SIGTERM
+            self.stop_signal, self.stopping = self.stop_signal or signal.SIGTERM, True
             self.objective.train()
             return
         figures = {f"val_{n}": totals[i] / max(totals[len(names) + i], 1.0) for i, n in enumerate(names)}
@@ -408,7 +416,11 @@ class Trainer:
     # ------------------------------------------------------------ files
 
     def save(self) -> None:
-        """The training state, to go on from, and the weights, to use."""
+        """The training state, to go on from, and the weights, to use; neither of a run that has diverged."""
+        try:
+            to_half(self.trained_state(), self.weight_path)
+        except WeightError as error:  # on all ranks alike: their weights are the same
+            self.stop(str(error))
         sums = {name: value.cpu() for name, value in self.recent["sums"].items()}
         losses = torch.tensor([float(loss) for loss, _ in self.recent["losses"]])
         ranks = self.world.gather({"rngs": rng_states(), "sums": sums, "losses": losses})  # each draws its own dropout
@@ -421,6 +433,7 @@ class Trainer:
             "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
             "identity": self.identity(), "start": self.start, "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row, "loss_watch": self.loss_watch.state_dict(),
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
@@ -456,11 +469,6 @@ class Trainer:
             "vocabulary": tokenizer_hash(self.tokenizer),
         }
 
-    @functools.cached_property
-    def start(self) -> str:
-        """Hash of the weights that training began with."""
-        return "new" if self.options.from_weight == "none" else file_hash(Path(self.options.from_weight))
-
     @property
     def recipe(self) -> dict[str, str | int]:
         """What shapes the result, hashed: two runs with the same recipe are the same run, on one machine to the bit."""
@@ -481,6 +489,26 @@ class Trainer:
         except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
             return False
 
+    def goes_on(self) -> bool:
+        """Whether to continue a stopped run: as --from_resume says; with --skip_finished also one of the same recipe.
+
+        Raises StateError rather than let a new run write over such a one.
+        """
+        path, total = state_path(self.out_dir, self.name), self.total_steps
+        if self.options.from_resume:
+            return True
+        state = glance_at_state(path)
+        if not state or not 0 < state["step"] < total or differences(state["identity"], self.identity()):
+            return False
+        if not self.options.skip_finished:
+            raise StateError(
+                f"{path}: a run stopped after step {state['step']} of {total} is there: pass --from_resume 1 to go on "
+                f"with it, another --save_weight, or delete that file and {previous(path).name} to start anew"
+            )
+        if state["start"] == self.start:
+            print(f"{self.stage}: goes on after step {state['step']} of {total}, where it was stopped", flush=True)
+        return state["start"] == self.start
+
     def resume(self) -> None:
         """Continue the newest training state as if the run had never stopped.
 
@@ -492,17 +520,19 @@ class Trainer:
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         found = load_state(state_path(self.out_dir, self.name)) if self.world.is_main else None
         state, path = self.world.from_main(found)
+        identity = self.world.from_main(self.identity())
         try:
-            if changed := differences(state["identity"], self.world.from_main(self.identity())):
+            if changed := differences(state["identity"], identity):
                 raise StateError(
                     f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
                     "make them equal, or start anew without --from_resume"
                 )
             self.take_over(state)
-        except StateError:
+        except (StateError, OtherRankError, torch.distributed.DistError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # what a file holds can be wrong in any way there is
-            raise StateError(f"{path}: this is no training state of this run: start without --from_resume") from error
+            what = f"it cannot be taken over ({type(error).__name__}: {error})"
+            raise StateError(f"{path}: {what}; it was left as it is") from error
 
     def take_over(self, state: dict) -> None:
         """Set everything that a training state holds."""
@@ -511,7 +541,8 @@ class Trainer:
         self.start = state["start"]
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
         self.validation, self.validated = state["validation"], state["validated"]
-        self.skipped_steps = state["skipped_steps"]
+        self.skipped_steps, self.skipped_in_a_row = state["skipped_steps"], state["skipped_in_a_row"]
+        self.loss_watch.load_state_dict(state["loss_watch"])
         if self.trained_state().keys() != state["model"].keys():
             raise KeyError("the identity decides the tensors")
         self.model.load_state_dict(state["model"], strict=False)
@@ -530,7 +561,7 @@ class Trainer:
             for name, value in part["sums"].items():
                 sums[name] = sums.get(name, 0.0) + value.to(self.world.device)
         counts = state["recent"]["losses"]
-        losses = sum((part["losses"].to(self.world.device) for part in own), torch.zeros(len(counts)))
+        losses = sum((part["losses"] for part in own), torch.zeros(len(counts))).to(self.world.device)
         self.recent = state["recent"] | {"sums": sums, "losses": list(zip(losses, counts, strict=True))}
 
     # ------------------------------------------------------------ the end

@@ -30,6 +30,13 @@ class LossWatch:
         self.recent: collections.deque[float] = collections.deque(maxlen=WINDOW)
         self.quiet = 0  # steps to come that are not spoken of
 
+    def state_dict(self) -> dict:
+        return {"recent": list(self.recent), "quiet": self.quiet}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.recent.extend(state["recent"])
+        self.quiet = state["quiet"]
+
     def usual_if_exceeded(self, loss: float) -> float | None:
         """The median of the steps before, if `loss` stands out from them and none did for a while; else None."""
         usual, stands_out = None, False
@@ -65,7 +72,8 @@ def sums_of_each(trainer, samples: list[int]) -> Iterator[tuple[int, dict[str, t
         counts = trainer.objective.counts(batch)
         batch = {name: value.to(trainer.world.device) for name, value in batch.items()}
         with trainer.autocast:
-            yield sample, trainer.objective(batch), counts
+            sums = trainer.objective(batch)
+        yield sample, sums, counts  # outside: what the caller does is his
 
 
 @torch.no_grad()
@@ -98,7 +106,7 @@ def who_is_not_finite(trainer, step: int, counts: dict[str, float]) -> str:
             guilty.append(sample)
     found = trainer.world.gather((len(own), len(guilty), trainer.train_data.lines(guilty or own)))
     n_samples, n_guilty = (sum(part[i] for part in found) for i in (0, 1))
-    if n_guilty == n_samples:
+    if n_guilty == n_samples > 1:
         what = f"each of the step's {n_samples} samples, so the weights are to blame, not the data"
     elif n_guilty:
         what = f"{n_guilty} of the step's {n_samples} samples"

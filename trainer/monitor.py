@@ -1,7 +1,7 @@
 """What a run shows while it trains: a progress bar, a metrics file, and Weights & Biases on demand."""
 
+import contextlib
 import json
-import math
 import resource
 import statistics
 import sys
@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from model.fused import times
-from model.weights import write_atomically
+from model.weights import why_not_written, write_atomically
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -53,15 +53,19 @@ def peak_memory_mib(device: torch.device) -> float:
 class Monitor:
     """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest.
 
-    A resumed run (`from_step` > 0) drops the records of steps that are done again and a line that a killed run left
-    half-written, then appends. `{name}.wandb` holds the run's id in Weights & Biases, so that it goes on there too.
+    A resumed run (`from_step` > 0) drops the records of steps, and of validations later than the one after step
+    `validated`, that are done again, and a line that a killed run left half-written, then appends. `{name}.wandb` holds
+    the run's id in Weights & Biases, so that it goes on there too.
     """
 
-    def __init__(self, folder: Path, name: str, title: str, total_steps: int, from_step: int, wandb_options=None):
+    def __init__(
+        self, folder: Path, name: str, title: str, total_steps: int, from_step: int, validated: int,
+        wandb_options=None,
+    ):  # fmt: skip
         self.path = folder / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = self.path.read_bytes().splitlines(keepends=True) if from_step and self.path.exists() else []
-        kept = [line for line in lines if step_of(line) <= from_step]
+        kept = [line for line in lines if stays(line, from_step, validated)]
         write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
         self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
         self.bar = tqdm(
@@ -76,8 +80,11 @@ class Monitor:
             write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
 
     def _write(self, record: dict) -> None:
-        self.file.write(json.dumps(record) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise OSError(why_not_written(self.path, 0, error)) from error
 
     def step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
@@ -100,7 +107,8 @@ class Monitor:
 
     def close(self, failed: bool = False) -> None:
         self.bar.close()
-        self.file.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take has been spoken of
+            self.file.close()
         if self.wandb_run:
             self.wandb_run.finish(exit_code=int(failed))
 
@@ -112,12 +120,13 @@ class Monitor:
             self.close(failed=True)
 
 
-def step_of(line: bytes) -> float:
-    """The step of a record in a metrics file; infinite for half a line."""
+def stays(line: bytes, step: int, validated: int) -> bool:
+    """Whether a line of a metrics file is a whole record of what a run has done that goes on after `step`."""
     try:
-        return json.loads(line)["step"] if line.endswith(b"\n") else math.inf
+        record = json.loads(line) if line.endswith(b"\n") else {}
+        return record["step"] <= (validated if "val_loss" in record else step)
     except (ValueError, KeyError, TypeError):
-        return math.inf
+        return False
 
 
 def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str | None):

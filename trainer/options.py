@@ -49,7 +49,7 @@ class TrainOptions(ModelOptions):
     from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none")
     save_weight: str = flag("pretrain", "name of the weight that is written")
     from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)")
-    skip_finished: bool = flag(False, "do nothing where the same run, by flags, data and start, has ended already (1)")
+    skip_finished: bool = flag(False, "keep what the same run (flags, data, start) has made, or go on with it (1)")
     epochs: int = flag(1, "passes over the data")
     max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs")
     batch_size: int = flag(32, "sequences per device and micro-batch")

@@ -88,9 +88,9 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
     if prompts:
         if file_hash(weight) != weight_hash:
             raise ValueError(f"{weight}: it changed since this run began, and is its reference: put it back")
-        reference = load_weights(weight)[0].eval().to(world.device)
         cuda = [world.device] if world.device.type == "cuda" else []
         with trainer.autocast, torch.random.fork_rng(cuda):  # training's own noise goes on as if nothing had happened
+            reference = load_weights(weight)[0].eval().to(world.device)  # a new network draws weights first
             torch.manual_seed(trainer.options.seed + world.rank)
             batch = sample_answers(policy, trainer.tokenizer, prompts, world.device)
             hidden, reference_hidden = (decode(model, batch).last_hidden_state for model in (policy, reference))

@@ -104,9 +104,9 @@ def load_data(
 
 def check_data_is_shared(world: World, path: Path, *parts: JsonlDataset) -> None:
     """ValueError unless every rank has read the same samples: each machine reads its own copy of the file."""
-    lengths = world.gather([zlib.crc32(part.lengths.tobytes()) for part in parts])
-    for rank, theirs in enumerate(lengths):
-        if theirs != lengths[0]:
+    samples = world.gather([(part.fingerprint, zlib.crc32(part.lengths.tobytes())) for part in parts])
+    for rank, theirs in enumerate(samples):
+        if theirs != samples[0]:
             raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
 
 

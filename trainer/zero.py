@@ -175,10 +175,11 @@ class ZeroTrainer(Trainer):
         with self.gathered():
             self.optimizer.gather(keep=self.world.writes)
             super().save()
+        self.optimizer.moments = {}  # whole, they take twice what the weights do
 
-    def resume(self) -> None:
+    def take_over(self, state: dict) -> None:
         with self.gathered(write=True):
-            super().resume()
+            super().take_over(state)
 
 
 class ZeroAdamW:
