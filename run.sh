@@ -33,7 +33,7 @@ LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
 LIFE_DIRECT=(--data_path "$ROOT/out/direct.jsonl" --save_weight direct --from_weight "$LIFE_DPO_WEIGHT"
     --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
-LIFE_MINUTES=27 # all of it on 2 CPU cores, the quick start's stages included
+LIFE_MINUTES=25 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
 VENV=$ROOT/.venv

@@ -23,9 +23,14 @@ def rows(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return matrix.split(ROWS) if matrix.is_cpu else (matrix,)
 
 
+def for_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Float32 on a CPU; but torch.compile chooses for itself."""
+    return HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32 and not torch.compiler.is_compiling()
+
+
 def times(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """x W^T without a gradient: x (…, K), W (N, K), which may be a transposed view -> (…, N)."""
-    if not (HAS_ONEDNN and x.is_cpu and x.dtype == weight.dtype == torch.float32):
+    if not for_onednn(x, weight):
         return F.linear(x, weight)
     matrix = x.flatten(0, -2)
     parts = [product(matrix[block], weight, few) for block, few in blocks(len(matrix))]
@@ -35,7 +40,7 @@ def times(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def times_over_rows(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """x^T y, the gradient of a weight: x (…, K), y (…, N) -> (K, N)."""
     x, y = x.flatten(0, -2), y.flatten(0, -2)
-    if not (HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32):
+    if not for_onednn(x, y):
         return x.T @ y
     first, *more = (product(x[block].T, y[block].T, few) for block, few in blocks(len(x)))
     for part in more:
