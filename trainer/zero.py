@@ -217,7 +217,9 @@ class ZeroAdamW:
         for number, parameter in enumerate(self.parameters):
             whole = {name: safe_get_full_optimizer_state(parameter, name) for name in MOMENTS}
             if keep:
-                self.moments[number] = {name: value.cpu() for name, value in whole.items()} | {"step": step.cpu()}
+                # of its own: AdamW counts up the step of every parameter
+                own_step = step.to("cpu", copy=True)
+                self.moments[number] = {name: value.cpu() for name, value in whole.items()} | {"step": own_step}
 
     def state_dict(self) -> dict:
         return {"parts": [{"state": self.moments, "param_groups": self.groups}]}
