@@ -323,7 +323,7 @@ run_compat_tests() {
         echo "tests/compat: nothing is there yet, so nothing can disagree"
         return
     fi
-    "$PYTHON" -m pytest tests/compat "$@"
+    "$PYTHON" -m pytest -n 2 --dist loadfile tests/compat "$@"
 }
 
 word=${1:-}

@@ -31,6 +31,13 @@ def torchrun(run: Run, n_ranks: int, *flags) -> str:
     return done.stdout
 
 
+def make_run(folder: Path, stage: str, moe: int, name: str) -> Run:
+    flags = [*FLAGS, *(["--lora_dropout", 0] if stage == "lora" else [])]
+    run = Run(stage, moe, folder / f"{stage}_{moe}_{name}", flags)
+    run.out_dir.mkdir()
+    return run
+
+
 def assert_agree(one: Run, two: Run) -> None:
     for a, b in zip(one.records(), two.records(), strict=True):
         assert a.keys() == b.keys() and a["step"] == b["step"] and a["tokens"] == b["tokens"]
@@ -40,17 +47,17 @@ def assert_agree(one: Run, two: Run) -> None:
 
 @pytest.mark.parametrize("moe", [0, 1], ids=["dense", "moe"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_two_ranks_equal_one_and_may_go_on_as_one(folder, stage, moe):
-    """Also stopped with two ranks and resumed with one: the same samples in the same order, without dropout."""
-    runs = []
-    for name in ("one", "two", "fewer"):
-        flags = [*FLAGS, *(["--lora_dropout", 0] if stage == "lora" else [])]
-        runs.append(Run(stage, moe, folder / f"{stage}_{moe}_{name}", flags))
-        runs[-1].out_dir.mkdir()
-    one, two, fewer = runs
+def test_two_ranks_equal_one(folder, stage, moe):
+    one, two = (make_run(folder, stage, moe, name) for name in ("one", "two"))
     assert one.start().join().returncode == 0
     torchrun(two, 2, "--batch_size", 2)
     assert_agree(one, two)
+
+
+def test_two_ranks_may_go_on_as_one(folder):
+    """The same samples in the same order, without dropout."""
+    one, fewer = (make_run(folder, "sft", 1, name) for name in ("alone", "fewer"))
+    assert one.start().join().returncode == 0
     torchrun(fewer, 2, "--batch_size", 2, "--save_interval", 4)
     fewer.state.with_suffix(".previous.pt").replace(fewer.state)  # of step 4
     done = fewer.start().join()
