@@ -80,7 +80,7 @@ class Trainer:
         self.dtype, self.autocast = self.choose_precision()
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         if options.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
         self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
         self.flops = flops_per_token(self.model, options.max_seq_len)
         packed = isinstance(train_data, PretrainDataset)

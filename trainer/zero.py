@@ -129,6 +129,8 @@ class ZeroTrainer(Trainer):
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
         (adamw,) = self.optimizer.parts
         self.optimizer = ZeroAdamW(adamw)
+        if self.world.world_size == 1:
+            os.environ.setdefault("LOCAL_RANK", "0")  # as launchers say it
         try:
             self.engine, *_ = self.deepspeed.initialize(
                 model=self.objective, optimizer=adamw, config=config, dist_init_required=False
