@@ -46,7 +46,6 @@ LEARNED = [  # (messages, tools)
     ([user("你好"), assistant("你好！很高兴见到你。😀")], ()),
     ([user("一加一"), assistant("<think>\n一加一是二\n</think>\n<answer>\n2\n</answer>")], ()),
     ([user("数数"), assistant(LONG)], ()),
-    ([ASKED, assistant(None, tool_calls=[CALL])], TOOLS),
     ([ASKED, assistant(None, tool_calls=[CALL]), {"role": "tool", "content": "12:00"}, assistant("十二点。")], TOOLS),
 ]
 
@@ -60,21 +59,20 @@ def teach(tokenizer, out_dir: Path) -> Path:
     )  # fmt: skip
     model = MiniMindForCausalLM(config)
     rows = [render(tokenizer, with_tools(messages, tools)) for messages, tools in LEARNED]
-    length = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in rows])
-    labels = torch.tensor([
-        [token if weight else -100 for token, weight in zip(*row, strict=True)] + [-100] * (length - len(row[0]))
-        for row in rows
-    ])  # fmt: skip
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for step in range(150):
-        loss = model(input_ids=ids, labels=labels).loss
+    batches = [
+        (torch.tensor([ids]), torch.tensor([[i if weight else -100 for i, weight in zip(ids, weights, strict=True)]]))
+        for ids, weights in rows
+    ]
+    optimizer, losses = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=0), [9.0]
+    for _ in range(400):
+        losses = [model(input_ids=ids, labels=labels).loss for ids, labels in batches]
         optimizer.zero_grad()
-        loss.backward()
+        sum(losses).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.param_groups[0]["lr"] = 1e-2 * min(1, (step + 1) / 10) * (1 - step / 150)
         optimizer.step()
-    assert loss < 0.02, f"the conversations are not learned: {loss}"
+        if max(losses) < 0.05:
+            break
+    assert max(losses) < 0.05, f"the conversations are not learned: {losses}"
     save_weights(model.eval(), out_dir / "full_sft_64.pth", tokenizer, stage="full_sft")
     return out_dir
 
@@ -99,7 +97,6 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def said(self) -> str:
-        self.log.flush()
         return Path(self.log.name).read_text()
 
     def health(self) -> dict:
