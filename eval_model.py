@@ -40,41 +40,50 @@ CHAT_PROMPTS = (
 
 
 @dataclass
-class EvalOptions(ModelOptions):
+class LoadOptions(ModelOptions):
+    """Which weight, and where it runs."""
+
     model_mode: int = flag(1, "whose weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning", choices=[0, 1, 2, 3])
     weight: str | None = flag(None, "a weight file by path, instead of the stage's newest in out_dir")
     load: int = flag(0, "0: a MiniMind weight; 1: the Hugging Face folder that --weight names", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together")
+    device: str = flag("auto", "cuda, mps, cpu or auto")
+
+    def __post_init__(self):
+        require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
+        require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
+
+
+@dataclass
+class EvalOptions(LoadOptions):
     prompt: str | None = flag(None, "answer this one prompt and exit")
     auto: bool = flag(False, "answer a few sample prompts and exit")
     system: str | None = flag(None, "a system message before the conversation")
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
     top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together")
     history_cnt: int = flag(-1, "earlier messages that a chat keeps in mind; -1: as many as fit")
     stream: bool = flag(True, "show the answer as it is made")
     seed: int = flag(42, "seed of sampling")
-    device: str = flag("auto", "cuda, mps, cpu or auto")
     score: bool = flag(False, "score the held-out questions and print a table by category")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
     score_json: str | None = flag(None, "write the table to this file too")
     untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.temperature >= 0, f"--temperature {self.temperature}: it must not be negative")
         require(0 < self.top_p <= 1, f"--top_p {self.top_p}: it must lie in (0, 1]")
-        require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
         require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
-        require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
 
 
 # ---------------------------------------------------------------- loading
 
 
-def load(options: EvalOptions):
-    """(model in eval mode on its device, tokenizer, one line that says which)."""
+def load(options: LoadOptions, untrained_seed: int | None = None):
+    """(model in eval mode on its device, tokenizer, one line that says which); with a seed, its network untrained."""
     import torch
 
     from model.weights import find_weight, load_weights
@@ -92,8 +101,8 @@ def load(options: EvalOptions):
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
         model, _ = load_weights(source, tokenizer, options.sizes())
-    if options.untrained:
-        torch.manual_seed(options.seed)
+    if untrained_seed is not None:
+        torch.manual_seed(untrained_seed)
         model, source = type(model)(model.config), f"{source}, untrained"
     if options.lora_name:
         from model.model_lora import find_lora, load_lora
@@ -303,7 +312,7 @@ def score(options: EvalOptions) -> None:
     questions = read_questions(options.score_data)
     if options.score_json:
         check_out_dir(Path(options.score_json).absolute().parent)
-    model, tokenizer, title = load(options)
+    model, tokenizer, title = load(options, options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
     form = {}
     if options.model_mode == REASON:

@@ -56,11 +56,12 @@ usage: ./run.sh [word [flags]]
   reason       trainer/train_distill_reason.py: learn to think before answering
   eval         eval_model.py --score: the held-out score by category
   chat         eval_model.py --model_mode 1: talk to the trained model
+  serve        scripts/serve_openai_api.py: serve it by OpenAI's protocol, on http://127.0.0.1:8998/v1
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Flags after a stage, eval and chat go to the script behind the word: ./run.sh pretrain --help
+Flags after a stage, eval, chat and serve go to the script behind the word: ./run.sh pretrain --help
 TEXT
 }
 
@@ -343,6 +344,7 @@ case $word in
     reason) door trainer/train_distill_reason.py "$@" ;;
     eval) door eval_model.py --score "$@" ;;
     chat) door eval_model.py --model_mode 1 "$@" ;;
+    serve) door scripts/serve_openai_api.py "$@" ;;
     test) run_tests "$@" ;;
     test-compat) run_compat_tests "$@" ;;
     help | -h | --help) usage ;;

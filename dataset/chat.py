@@ -8,6 +8,7 @@ read `tokenizer_config.json`; a Jinja template cannot tell text from control tok
 serving here do not go through it.
 """
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -18,9 +19,39 @@ MARKUP += ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 SPECIAL_TOKENS = (PAD, BOS, EOS, *MARKUP, *(f"<|reserved_{i}|>" for i in range(5)))
 ROLES = ("system", "user", "assistant", "tool")
 
+# How functions are offered and called: the words of Qwen2.5's template, whose format many programs read.
+TOOLS_HEAD = (
+    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n"
+)
+TOOLS_TAIL = (
+    "</tools>\n\nFor each function call, return a json object with function name and arguments within "
+    '<tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n'
+    "</tool_call>"
+)
+
+
+def _jinja(text: str) -> str:
+    return "{{ '" + text.replace("\n", "\\n") + "' }}"
+
+
 CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% set described = messages and messages[0]['role'] == 'system' %}"
+    "{% if tools %}"
+    "{{ '<|im_start|>system\\n' + (messages[0]['content'] + '\\n\\n' if described else '') }}"
+    + _jinja(TOOLS_HEAD)
+    + "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
+    + _jinja(TOOLS_TAIL + "<|im_end|>\n")
+    + "{% endif %}"
+    "{% for message in (messages[1:] if tools and described else messages) %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '') }}"
+    "{% for call in message['tool_calls'] or [] %}"
+    "{% if not loop.first or message['content'] %}{{ '\\n' }}{% endif %}"
+    "{{ '<tool_call>\\n{\"name\": ' + (call['function']['name'] | tojson) + ', \"arguments\": ' }}"
+    "{% set arguments = call['function']['arguments'] %}"
+    "{{ (arguments if arguments is string else (arguments | tojson)) + '}\\n</tool_call>' }}"
+    "{% endfor %}"
+    "{{ '<|im_end|>\\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
@@ -51,6 +82,28 @@ def split_thought(text: str) -> tuple[str, str] | None:
     if not found or any(text.count(tag) != 1 for tag in THOUGHT_MARKUP):
         return None
     return found[1].strip(), found[2].strip()
+
+
+def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
+    """OpenAI's messages as `render` takes them, in role and content alone: the `tools` (JSON objects) described in the
+    system turn, and an answer's `tool_calls` written out in it."""
+    plain = []
+    for message in messages:
+        parts = [message["content"]] if message["content"] else []
+        for call in message.get("tool_calls") or ():
+            name, arguments = call["function"]["name"], call["function"]["arguments"]
+            if not isinstance(arguments, str):
+                arguments = json.dumps(arguments, ensure_ascii=False)
+            name = json.dumps(name, ensure_ascii=False)
+            parts.append(f'<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>')
+        plain.append({"role": message["role"], "content": "\n".join(parts)})
+    if tools:
+        lines = "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools)
+        text = TOOLS_HEAD + lines + TOOLS_TAIL
+        if plain and plain[0]["role"] == "system":
+            text = plain.pop(0)["content"] + "\n\n" + text
+        plain.insert(0, {"role": "system", "content": text})
+    return plain
 
 
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:

@@ -298,6 +298,7 @@ class Request:
     stop_ids: Sequence[int]
     max_tokens: int
     token_bytes: list[bytes]
+    pieces: SimpleQueue
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[Logprob] = field(default_factory=list)
@@ -306,7 +307,7 @@ class Request:
 
     def __post_init__(self):
         self.noise, self.text_stream = random.Random(self.sampling.seed), TextStream(self.sampling.stop)
-        self.pieces, self.n_sent = SimpleQueue(), 0
+        self.n_sent = 0
         self.received = False  # the last piece
 
     @property
@@ -390,9 +391,12 @@ class Generator:
                 raise RuntimeError(f"{len(self.running)} requests are running: refresh when they have ended")
             self.network = Network(self.model, self.dtype, self.max_length)
 
-    def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None) -> Request:
+    def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None, pieces=None) -> Request:
         """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens;
-        RuntimeError once `run` has ended."""
+        RuntimeError once `run` has ended.
+
+        `pieces` has a `put` that takes the answer's pieces, or the engine's error; by default a queue of its own.
+        """
         prompt_ids, sampling = list(prompt_ids), sampling or Sampling()
         vocabulary, room = self.model.config.vocab_size, self.max_length - len(prompt_ids)
         if not prompt_ids:
@@ -405,8 +409,8 @@ class Generator:
                 f"the context of {self.max_length}: shorten the prompt or lower max_tokens"
             )
         stop_ids = (self.eos_token_id,) if sampling.stop_ids is None else sampling.stop_ids
-        token_bytes = self.token_bytes[sampling.skip_special_tokens]
-        request = Request(prompt_ids, sampling, stop_ids, sampling.max_tokens or room, token_bytes)
+        token_bytes, pieces = self.token_bytes[sampling.skip_special_tokens], pieces or SimpleQueue()
+        request = Request(prompt_ids, sampling, stop_ids, sampling.max_tokens or room, token_bytes, pieces)
         with self.door:
             if self.closed:
                 raise RuntimeError("this engine has been stopped and takes no more requests")

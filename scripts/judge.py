@@ -18,7 +18,8 @@ def ask(
     """
     from eval_model import EvalOptions, answer_all, load
 
-    model, tokenizer, source = load(EvalOptions(weight=str(weight), **places))
+    options = EvalOptions(weight=str(weight), **places)
+    model, tokenizer, source = load(options, options.seed if options.untrained else None)
     asked = [question for questions in sets.values() for question in questions]
     print(f"{title}: {len(asked):,} questions for {source}", flush=True)
     conversations = [question["messages"] for question in asked]
