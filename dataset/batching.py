@@ -43,8 +43,8 @@ class StepSampler:
     def steps_per_epoch(self) -> int:
         return -(-self.n_samples // self.step_size)
 
-    def steps(self) -> list[np.ndarray]:
-        """The samples of each step of this epoch, the same on every rank."""
+    def steps(self, start: int = 0) -> Iterator[np.ndarray]:
+        """The samples of each step of this epoch from step `start` on, the same on every rank."""
         rng = np.random.default_rng((self.seed, self.epoch))
         order = shuffled(self.n_samples, rng)
         n_full = self.n_samples // self.step_size
@@ -54,7 +54,9 @@ class StepSampler:
             order = np.concatenate([self.sort_by_length(pool) for pool in self.pools(order)])
             # Short and long steps in random order; the one that is not full, if any, stays last.
             full, rest = order[:end].reshape(n_full, self.step_size)[rng.permutation(n_full)], order[end:]
-        return [*full, rest] if len(rest) else [*full]
+        yield from full[start:]
+        if start <= n_full and len(rest):
+            yield rest
 
     def pools(self, order: np.ndarray) -> list[np.ndarray]:
         """The samples in pools (pools, size) of BUCKET_STEPS steps, and what is left over as a smaller one."""
@@ -68,7 +70,7 @@ class StepSampler:
         return np.take_along_axis(pools, by_length, axis=1).ravel()
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in self.steps()[self.start_step :]:
+        for step in self.steps(self.start_step):
             yield from self.micro_batches(step)
 
     def micro_batches(self, step: np.ndarray) -> list[list[int]]:

@@ -62,7 +62,7 @@ def list_lines(numbers: list[int]) -> str:
 def samples_of_step(trainer, step: int) -> list[int]:
     """This rank's samples of a step, which counts from 0 and lies in the current epoch."""
     in_epoch = step - trainer.sampler.epoch * trainer.sampler.steps_per_epoch
-    return list(itertools.chain(*trainer.sampler.micro_batches(trainer.sampler.steps()[in_epoch])))
+    return list(itertools.chain(*trainer.sampler.micro_batches(next(trainer.sampler.steps(in_epoch)))))
 
 
 def sums_of_each(trainer, samples: list[int]) -> Iterator[tuple[int, dict[str, torch.Tensor], dict[str, float]]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import torch
 
 pytest.importorskip("deepspeed")
 
+import preloaded  # noqa: E402
 from ranks import Ranks, run_ranks  # noqa: E402
 
 from model.weights import load_weights  # noqa: E402
@@ -197,6 +199,22 @@ def test_variants(data, tmp_path):
         train(n, script, *flags_of(script, data, tmp_path / variant, *flags, *more, *zero))
         # bfloat16 has eight bits: the order of rounding shows
         assert difference(figures(tmp_path / "ddp", name), figures(tmp_path / variant, name)) < 5e-3, variant
+
+
+@pytest.mark.parametrize("kind", ["ZeRO 2", "ZeRO 3"])
+def test_a_loss_that_is_not_finite_stops_all_ranks_before_it_reaches_the_weights(kind, data, tmp_path):
+    """One text of eighty, of one rank: rank 0 names its line, and the last good weights load."""
+    texts = [json.dumps({"text": "1Z1" if i == 36 else f"第{i}句话。"}) + "\n" for i in range(80)]
+    (tmp_path / "text.jsonl").write_text("".join(texts), "utf-8")
+    flags = [*STEPS, *SIZE, "--data_path", tmp_path / "text.jsonl", "--out_dir", tmp_path, "--max_seq_len", 32]
+    flags += ["--batch_size", 1, "--save_interval", 1, "--eval_interval", 100, "--deepspeed", data / f"{kind}.json"]
+    done = preloaded.run_ranks(2, ROOT / "tests" / "faulty_stage.py", *flags, env={"FAULT": "nan"})
+    assert [process.returncode for process in done] == [1, 1], done[0].stderr[-2000:]
+    said = [line for process in done for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and "the loss is not finite at step " in said[0], said
+    named = re.search(r"text\.jsonl:([\d,]+)", said[0])[1].split(",")
+    assert "37" in named and len(named) <= 6
+    load_weights(tmp_path / "pretrain_32.pth")
 
 
 @pytest.mark.parametrize("launcher", ["deepspeed", "torchrun"])
