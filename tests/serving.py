@@ -99,6 +99,11 @@ class Server:
     def said(self) -> str:
         return Path(self.log.name).read_text()
 
+    def memory_mib(self) -> float:
+        """Memory of its own, files that are mapped not counted."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
+
     def health(self) -> dict:
         with urllib.request.urlopen(f"{self.url}/health", timeout=PATIENCE_SECONDS) as response:
             return json.load(response)

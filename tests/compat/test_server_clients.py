@@ -71,18 +71,28 @@ def test_langchain(server):
 
 
 def test_a_thousand_requests_of_a_fuzzer(server):
-    """schemathesis reads /openapi.json and makes requests that fit it, and some that do not."""
-    schemathesis = pytest.importorskip("schemathesis")
-    command = [
-        Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json", "-H",
-        f"Authorization: Bearer {KEY}", "--checks", "not_a_server_error", "--max-examples", "250", "--request-timeout",
-        "60", "--phases", "fuzzing", "--seed", "1",
-    ]  # fmt: skip
-    n_before = server.said().count(" tokens in ")
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, f"schemathesis {schemathesis.__version__}: {done.stdout[-3000:]}{done.stderr[-1000:]}"
-    n_requests = server.said().count(" tokens in ") - n_before
-    assert n_requests >= 1000, n_requests
+    """schemathesis reads /openapi.json and makes requests that fit it, and some that do not: none makes the server
+    fail, and when its buffers have their size its memory grows no more."""
+    pytest.importorskip("schemathesis")
+
+    def fuzz(phases: str, n_examples: int) -> None:
+        command = [
+            Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json", "-H",
+            f"Authorization: Bearer {KEY}", "--checks", "not_a_server_error", "--max-examples", n_examples,
+            "--request-timeout", 60, "--phases", phases, "--seed", 1,
+        ]  # fmt: skip
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=1800)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+    def n_requests() -> int:
+        return server.said().count(" tokens in ")
+
+    fuzz("fuzzing", 30)
+    before, memory = n_requests(), server.memory_mib()
+    fuzz("coverage,fuzzing", 100)
+    assert n_requests() - before >= 1000
+    assert server.memory_mib() - memory < 32
+    print(f"{n_requests() - before} requests, memory {memory:.0f} -> {server.memory_mib():.0f} MiB")
 
 
 def test_32_streams_at_once_are_what_each_is_alone(server):
