@@ -27,8 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measure import Figure, Side, paired, timed  # noqa: E402
-from scripts.tables import format_table  # noqa: E402
+from scripts.measure import Figure, Side, paired, table, timed  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 VOCAB_SIZE = 6400
@@ -582,8 +581,7 @@ def main() -> None:
         for figure in job(options):
             print(figure.json_line(**on), flush=True)
             figures.append(figure)
-    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
-    print("\n" + format_table(header, [figure.row() for figure in figures], left=2))
+    print("\n" + table(figures))
     notes = dict.fromkeys(f"{figure.figure}: {figure.note}" for figure in figures if figure.note)
     print("\n".join(["", *notes, ", ".join(f"{key} {value}" for key, value in on.items())]))
 

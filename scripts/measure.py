@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.tables import format_table
+
 
 @dataclass
 class Figure:
@@ -34,6 +36,11 @@ class Figure:
     def row(self) -> list[str]:
         numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
         return [self.figure, self.unit, *("" if n is None else f"{n:,.{digits(n)}f}" for n in numbers)]
+
+
+def table(figures: Sequence[Figure]) -> str:
+    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
+    return format_table(header, [figure.row() for figure in figures], left=2)
 
 
 def digits(number: float) -> int:

@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import openai
@@ -96,33 +94,14 @@ def test_a_thousand_requests_of_a_fuzzer(server):
 
 
 def test_32_streams_at_once_are_what_each_is_alone(server):
-    def answer(seed: int) -> str:
-        stream = connect(server).chat.completions.create(
-            model="minimind", messages=[user("数数")], temperature=1.5, seed=seed, max_tokens=60, stream=True
-        )
-        parts, finish = [], None
-        for chunk in stream:
-            parts.append(chunk.choices[0].delta.content or "")
-            finish = chunk.choices[0].finish_reason or finish
-        assert finish in ("stop", "length")
-        return "".join(parts)
-
-    alone = [answer(seed) for seed in range(8)]
-    found, end = [], time.monotonic() + 10
-
-    def work(client: int) -> None:
-        while True:
-            seed = (client + len(found)) % 8
-            found.append((seed, answer(seed)))
-            if time.monotonic() > end:
-                return
-
-    threads = [threading.Thread(target=work, args=(client,)) for client in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) >= 32 and all(text == alone[seed] for seed, text in found)
+    command = [sys.executable, ROOT / "scripts" / "benchmark_server.py", "--base_url", f"{server.url}/v1"]
+    command += ["--clients", 32, "--seconds", 10, "--temperature", 1.5]
+    env = os.environ | {"MINIMIND_API_KEY": KEY}
+    done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    found = {figure["figure"]: figure["ours"] for figure in figures}
+    assert found["answers"] >= 32 and found["incomplete answers"] == found["parted otherwise"] == 0
 
 
 # ---------------------------------------------------------------- bad manners

@@ -1,0 +1,153 @@
+"""Load a running server of OpenAI's protocol with many streaming clients, and check each answer.
+
+    ./run.sh serve &                                   # in one terminal
+    python scripts/benchmark_server.py                 # in another: 32 clients for 60 seconds
+
+Each question with its seed is first asked alone. Under load the same question and seed must give the same answer. Two
+batches of different sizes round differently, so a token may fall the other way where the noise lies on the border
+between two; where answers part, the log-probabilities of both must agree to 1e-4, and such places are counted.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.measure import Figure, table  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+QUESTIONS = (
+    "你好，你是谁？", "Who are you?", "四加五等于几？", "What is 12 plus 7?", "请给我讲一个小故事。",
+    "Give me some advice on sleeping well.", "把三、一、二从小到大排好。", "What day comes after Monday?",
+)  # fmt: skip
+N_ALONE = 32  # questions with different seeds
+AGREE = 1e-4  # nats
+
+
+@dataclass
+class LoadOptions:
+    base_url: str = flag("http://127.0.0.1:8998/v1", "address of the server")
+    api_key: str | None = flag(None, "its key; better in the environment, as MINIMIND_API_KEY")
+    model: str = flag("minimind", "name of the model there")
+    clients: int = flag(32, "clients that ask at the same time")
+    seconds: int = flag(60, "for how long they go on asking")
+    max_tokens: int = flag(64, "most tokens of an answer")
+    temperature: float = flag(1.0, "of the answers")
+
+    def __post_init__(self):
+        for name in ("clients", "seconds", "max_tokens"):
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
+
+
+@dataclass
+class Answer:
+    finish_reason: str | None = None
+    tokens: list[str] = field(default_factory=list)
+    tops: list[dict[str, float]] = field(default_factory=list)  # of each token: candidate -> log-probability
+    first_token_seconds: float = 0.0
+    n_tokens: int = 0  # as the server counts them
+
+
+async def ask(client, number: int, options: LoadOptions) -> Answer:
+    """One streamed answer to question `number`, whose seed it is."""
+    answer, started = Answer(), time.perf_counter()
+    stream = await client.chat.completions.create(
+        model=options.model, messages=[{"role": "user", "content": QUESTIONS[number % len(QUESTIONS)]}], seed=number,
+        temperature=options.temperature, max_tokens=options.max_tokens, logprobs=True, top_logprobs=5, stream=True,
+        stream_options={"include_usage": True},
+    )  # fmt: skip
+    async for chunk in stream:
+        if chunk.usage:
+            answer.n_tokens = chunk.usage.completion_tokens
+        for choice in chunk.choices:
+            answer.finish_reason = choice.finish_reason or answer.finish_reason
+            for token in choice.logprobs.content if choice.logprobs else ():
+                if not answer.tokens:
+                    answer.first_token_seconds = time.perf_counter() - started
+                answer.tokens.append(token.token)
+                top = {candidate.token: candidate.logprob for candidate in token.top_logprobs}
+                answer.tops.append(top | {token.token: token.logprob})
+    return answer
+
+
+def parts_at(one: Answer, other: Answer) -> int | None:
+    """The first place where two answers differ; None if they are equal."""
+    if one.tokens == other.tokens and one.finish_reason == other.finish_reason:
+        return None
+    pairs = zip(one.tokens, other.tokens, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one.tokens), len(other.tokens)))
+
+
+def is_near_tie(one: Answer, other: Answer, place: int) -> bool:
+    """Whether both had the same probabilities to choose from there."""
+    if place >= min(len(one.tokens), len(other.tokens)):
+        return False
+    common = one.tops[place].keys() & other.tops[place].keys()
+    return bool(common) and all(abs(one.tops[place][t] - other.tops[place][t]) <= AGREE for t in common)
+
+
+async def load_server(options: LoadOptions) -> list[Figure]:
+    import openai
+
+    key = options.api_key or os.environ.get("MINIMIND_API_KEY") or "none"
+    client = openai.AsyncOpenAI(base_url=options.base_url, api_key=key, max_retries=0, timeout=600)
+    print(f"asking {N_ALONE} questions one after another", flush=True)
+    started = time.perf_counter()
+    alone = [await ask(client, number, options) for number in range(N_ALONE)]
+    alone_seconds = time.perf_counter() - started
+    found: list[tuple[int, Answer]] = []
+    print(f"{options.clients} clients for {options.seconds} s", flush=True)
+    started = time.perf_counter()
+
+    async def work(number: int) -> None:
+        while time.perf_counter() - started < options.seconds:
+            found.append((number % N_ALONE, await ask(client, number % N_ALONE, options)))
+            number += options.clients + 1  # each client comes to every question
+
+    await asyncio.gather(*(work(number) for number in range(options.clients)))
+    seconds = time.perf_counter() - started
+    incomplete = sum(answer.finish_reason not in ("stop", "length") for _, answer in found)
+    parted = [(answer, alone[number], place) for number, answer in found
+              if (place := parts_at(answer, alone[number])) is not None]  # fmt: skip
+    near_ties = sum(is_near_tie(*pair) for pair in parted)
+    waits = sorted(answer.first_token_seconds for _, answer in found)
+    rate = sum(answer.n_tokens for _, answer in found) / seconds
+    rate_alone = sum(answer.n_tokens for answer in alone) / alone_seconds
+    return [
+        Figure("server", "answers", "number", len(found)),
+        Figure("server", "incomplete answers", "number", incomplete),
+        Figure("server", "parted from the answer alone at a near-tie", "number", near_ties),
+        Figure("server", "parted otherwise", "number", len(parted) - near_ties),
+        Figure("server", "all clients together", "tokens/s", rate, rate_alone, rate / rate_alone,
+               note="reference: one client alone"),
+        Figure("server", "first token, half of the answers within", "s", statistics.median(waits)),
+        Figure("server", "first token, 95 % within", "s", waits[min(len(waits) - 1, int(0.95 * len(waits)))]),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    options = parse_options(LoadOptions, "Load a server with streaming clients, and check each answer.")
+
+    import openai
+
+    try:
+        figures = asyncio.run(load_server(options))
+    except openai.APIConnectionError:
+        raise ValueError(f"{options.base_url}: no server answers there: start it with ./run.sh serve") from None
+    except openai.APIError as error:
+        raise ValueError(f"{options.base_url}: {error.message}") from None
+    for figure in figures:
+        print(figure.json_line())
+    print("\n" + table(figures))
+    if any(figure.ours for figure in figures[1:4:2]):
+        raise ValueError("answers were incomplete, or differ from what the same seed gives alone")
+
+
+if __name__ == "__main__":
+    run(main)
