@@ -51,6 +51,10 @@ class LoadOptions(ModelOptions):
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
     max_seq_len: int = flag(512, "most tokens of prompt and answer together")
     device: str = flag("auto", "cuda, mps, cpu or auto")
+    dtype: str = flag(
+        "auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: one or two streams on a CPU",
+        choices=["auto", "float32", "bfloat16", "float16", "int8"],
+    )  # fmt: skip
 
     def __post_init__(self):
         require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
@@ -114,6 +118,15 @@ def load(options: LoadOptions, untrained_seed: int | None = None):
     return model.eval().to(device), tokenizer, f"{source} ({n_params / 1e6:.2f}M parameters, on {device})"
 
 
+def choose_dtype(options: LoadOptions, model):
+    import torch
+
+    if options.dtype != "auto":
+        return getattr(torch, options.dtype)
+    half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if half else torch.float32
+
+
 def load_folder(folder: Path):
     """A Hugging Face folder of MiniMind, or of a Llama, which a dense MiniMind is; its code is never run."""
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -153,7 +166,8 @@ def make_engine(model, tokenizer, options: EvalOptions):
     """The engine for one conversation."""
     from model.generation import Generator
 
-    return Generator(model, tokenizer, 1, min(options.max_seq_len, model.config.max_position_embeddings))
+    context = min(options.max_seq_len, model.config.max_position_embeddings)
+    return Generator(model, tokenizer, 1, context, choose_dtype(options, model))
 
 
 def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
@@ -287,8 +301,9 @@ def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -
 
 
 def answer_all(
-    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128, with_tags=False
-) -> list[str]:
+    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128, with_tags=False,
+    dtype=None,
+) -> list[str]:  # fmt: skip
     """The likeliest reply to each conversation, `with_tags` of a reasoning weight."""
     from tqdm import tqdm
 
@@ -297,7 +312,7 @@ def answer_all(
     from model.sampling import Sampling
 
     prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
-    engine = Generator(model, tokenizer, batch_size, max(map(len, prompts)) + max_new_tokens)
+    engine = Generator(model, tokenizer, batch_size, max(map(len, prompts)) + max_new_tokens, dtype)
     sampling = Sampling(max_tokens=max_new_tokens, skip_special_tokens=not with_tags)
     with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
         return [request.text for request in engine.generate(prompts, sampling, progress=bar.update)]
@@ -314,14 +329,14 @@ def score(options: EvalOptions) -> None:
         check_out_dir(Path(options.score_json).absolute().parent)
     model, tokenizer, title = load(options, options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
-    form = {}
+    form, dtype = {}, choose_dtype(options, model)
     if options.model_mode == REASON:
-        replies = answer_all(model, tokenizer, conversations, REASON_TOKENS, with_tags=True)
+        replies = answer_all(model, tokenizer, conversations, REASON_TOKENS, with_tags=True, dtype=dtype)
         parts = [split_thought(reply) for reply in replies]
         form = {"well_formed": 100 * sum(part is not None for part in parts) / len(parts)}
         replies = ["" if part is None else part[1] for part in parts]  # an answer without its tags is none
     else:
-        replies = answer_all(model, tokenizer, conversations)
+        replies = answer_all(model, tokenizer, conversations, dtype=dtype)
     table = score_table(questions, replies) | form
     print(title)
     print_table(table)

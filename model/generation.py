@@ -32,6 +32,7 @@ from model.model_lora import merged_weight
 from model.model_minimind import MiniMindForCausalLM, MOEFeedForward, precompute_freqs_cis
 from model.sampling import Logprob, Sampling, choose, logprobs_of
 
+INT8_ROWS = 16  # up to so many, a product of 8-bit weights is limited by reading them
 PREFILL_TOKENS = 8192  # most that are read in one pass, padding included; it bounds the memory of the pass
 
 # ---------------------------------------------------------------- cache
@@ -99,6 +100,25 @@ class Projection:
         return torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, None, "add")
 
 
+class Int8Projection:
+    """The same with W in 8 bits, one scale per output: a quarter of float32's bytes to read for a token.
+
+    x is bfloat16. Many rows are limited by arithmetic, not by reading: then W becomes bfloat16 for the product.
+    """
+
+    def __init__(self, weight: torch.Tensor):
+        weight = weight.detach().float()
+        self.scale = (weight.abs().amax(1) / 127).clamp(min=1e-12).bfloat16()
+        self.weight = (weight / self.scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+
+    def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        if len(x) <= INT8_ROWS:
+            out = torch._weight_int8pack_mm(x, self.weight, self.scale)
+        else:
+            out = F.linear(x, self.weight.to(x.dtype)) * self.scale
+        return out if residual is None else out + residual
+
+
 class SwiGLU:
     """The dense feed-forward, gate and up as one product."""
 
@@ -142,17 +162,18 @@ class Network:
 
     def __init__(self, model: MiniMindForCausalLM, dtype: torch.dtype, positions: int):
         config = self.config = model.config
+        kind, dtype = (Int8Projection, torch.bfloat16) if dtype == torch.int8 else (Projection, dtype)
         self.n_heads, self.n_kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = config.hidden_size // self.n_heads
         pairs = torch.arange(self.head_dim).view(2, -1).T.flatten()  # 0, D/2, 1, D/2 + 1, …
 
-        def project(*layers, rotated: int = 0) -> Projection:
+        def project(*layers, rotated: int = 0) -> Projection | Int8Projection:
             """The layers' matrices below one another; the first `rotated` with each head's channels in pairs."""
             matrices = [merged_weight(layer).detach().to(dtype) for layer in layers]
             for i in range(rotated):
                 heads = matrices[i].unflatten(0, (-1, self.head_dim))
                 matrices[i] = heads[:, pairs.to(heads.device)].flatten(0, 1)
-            return Projection(torch.cat(matrices) if len(matrices) > 1 else matrices[0])
+            return kind(torch.cat(matrices) if len(matrices) > 1 else matrices[0])
 
         self.embedding = model.model.embed_tokens.weight.detach().to(dtype)
         self.layers = []
@@ -161,9 +182,9 @@ class Network:
             # Rotary embeddings turn channels i and i + D/2 as a pair. With q's and k's channels reordered so that a
             # pair lies side by side it is one complex number, and q k^T stays the same sum in another order.
             qkv = project(attention.q_proj, attention.k_proj, attention.v_proj, rotated=2)
-            kind = MixtureOfExperts if isinstance(block.mlp, MOEFeedForward) else SwiGLU
+            mlp = MixtureOfExperts if isinstance(block.mlp, MOEFeedForward) else SwiGLU
             norms = [norm.weight.detach().to(dtype) for norm in (block.input_layernorm, block.post_attention_layernorm)]
-            self.layers.append((norms[0], qkv, project(attention.o_proj), norms[1], kind(block.mlp, project)))
+            self.layers.append((norms[0], qkv, project(attention.o_proj), norms[1], mlp(block.mlp, project)))
         self.norm = model.model.norm.weight.detach().to(dtype)
         self.head = project(model.lm_head)
         cos, sin = precompute_freqs_cis(self.head_dim, positions, config.rope_theta)
@@ -360,7 +381,8 @@ class Generator:
 
     Holds a copy of the model's weights laid out for inference, adapters merged: call `refresh` after training on.
     `max_length` is the context of prompt and answer together, by default all positions that the model has;
-    `dtype` is what the network computes in, by default the model's. Raises ValueError for sizes that cannot be.
+    `dtype` is what the network computes in, by default the model's; int8 is bfloat16 with weights of 8 bits, which
+    pays for one or two streams on a CPU. Raises ValueError for sizes that cannot be, and for int8 elsewhere.
     """
 
     def __init__(
@@ -374,9 +396,12 @@ class Generator:
         if not 2 <= self.max_length <= positions:
             raise ValueError(f"max_length {max_length}: it must lie between 2 and the model's {positions} positions")
         self.model, self.eos_token_id, self.dtype = model, tokenizer.eos_token_id, dtype or model.dtype
+        if self.dtype == torch.int8 and model.device.type != "cpu":
+            raise ValueError(f"dtype int8 is for a CPU, this model is on {model.device.type}: use bfloat16")
         unknown = [b""] * (model.config.vocab_size - len(tokenizer))
         self.token_bytes = {skip: bytes_of_tokens(tokenizer, skip) + unknown for skip in (True, False)}
-        self.cache = KVCache(model.config, max_batch, self.max_length, self.dtype, model.device)
+        cached = torch.bfloat16 if self.dtype == torch.int8 else self.dtype
+        self.cache = KVCache(model.config, max_batch, self.max_length, cached, model.device)
         self.submitted: SimpleQueue[Request] = SimpleQueue()
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []  # the request of each row

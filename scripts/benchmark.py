@@ -49,6 +49,8 @@ class BenchmarkOptions:
     repeats: int = flag(10, "how often each side is measured")
     optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
+    engine_dtype: str | None = flag(None, "compute --decode's own side in it, as int8; default: --dtype",
+                                    choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
     skip_bad_lines: bool = flag(False, "leave out lines of --text and --data that cannot be used, rather than stop")
@@ -299,7 +301,7 @@ def build_engine(options: BenchmarkOptions, imports_done: Callable[[], None]) ->
     model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes)).to(device)
     engine = Generator(
         model, load_tokenizer(options.tokenizer), options.batch_size, PROMPT_TOKENS + options.new_tokens,
-        getattr(torch, options.dtype),
+        getattr(torch, options.engine_dtype or options.dtype),
     )  # fmt: skip
     prompts = random_rows(dataclasses.replace(options, max_seq_len=PROMPT_TOKENS - 1)).tolist()
     sampling = Sampling(max_tokens=options.new_tokens, stop_ids=())
@@ -329,7 +331,8 @@ def build_reading(options: BenchmarkOptions, imports_done: Callable[[], None]) -
     sizes = {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
     with torch.device("meta"):
         model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
-    n_bytes = sum(p.numel() for p in model.parameters()) * getattr(torch, options.dtype).itemsize
+    dtype = getattr(torch, options.engine_dtype or options.dtype)
+    n_bytes = sum(p.numel() for p in model.parameters()) * dtype.itemsize
     weights = torch.ones(n_bytes // 4, device=device)
 
     def read() -> None:

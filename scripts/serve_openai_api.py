@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import LoadOptions, load  # noqa: E402
+from eval_model import LoadOptions, choose_dtype, load  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -47,8 +47,6 @@ class ServeOptions(LoadOptions):
     port: int = flag(8998, "port to listen on; 0: any free one")
     api_key: str | None = flag(None, "key that clients must send; better in the environment, as MINIMIND_API_KEY")
     cors_origin: list[str] | None = flag(None, "origins of web pages that may call it, as https://example.org")
-    dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32",
-                      choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
     max_batch: int = flag(16, "answers that are made at once")
     max_queue: int = flag(64, "answers that may wait; beyond that a request gets 429")
 
@@ -169,15 +167,6 @@ class Service:
                 scope["requests"].append(request)
         answers.n_prompt_tokens = sum(map(len, prompts))
         return answers
-
-
-def choose_dtype(options: ServeOptions, model):
-    import torch
-
-    if options.dtype != "auto":
-        return getattr(torch, options.dtype)
-    half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if half else torch.float32
 
 
 def too_long(message: str):

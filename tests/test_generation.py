@@ -90,11 +90,14 @@ def test_logprobs_are_those_of_the_whole_text_at_once(make_any, tokenizer, kind)
             assert all(value == pytest.approx(float(row[i]), abs=1e-4) for i, value in found.top)
 
 
-def test_in_bfloat16_the_logprobs_are_near(make_any, tokenizer):
-    model, sampling = make_any("dense"), Sampling(max_tokens=8, stop_ids=(), logprobs=0)
-    engine = Generator(model, tokenizer, dtype=torch.bfloat16)
+@pytest.mark.parametrize("kind", ["dense", "moe"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int8])
+def test_in_few_bits_the_logprobs_are_near(make_any, tokenizer, kind, dtype):
+    """For few rows and for many, which int8 multiplies in another way."""
+    model, sampling = make_any(kind), Sampling(max_tokens=8, stop_ids=(), logprobs=0)
+    engine = Generator(model, tokenizer, max_batch=20, dtype=dtype)
     assert engine.cache.data.dtype == torch.bfloat16
-    for request in engine.generate(prompts_of(5, 30), sampling):
+    for request in (*engine.generate(prompts_of(5, 30), sampling), *engine.generate(prompts_of(*[7] * 20), sampling)):
         with torch.no_grad():
             rows = model(torch.tensor([request.prompt_ids + request.token_ids])).logits[0].log_softmax(-1)
         for token, found, row in zip(
