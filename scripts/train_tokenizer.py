@@ -16,7 +16,6 @@ where real_pretrain.jsonl is 19 MB of free Chinese and English text. S is not tr
 forms weld a tenth of the words of its facts to their neighbours, against a fortieth without it.
 """
 
-import difflib
 import json
 import os
 import random
@@ -25,17 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
-from transformers import AutoTokenizer, HfArgumentParser  # noqa: E402
+sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
 # spelling and its columns can be added; a space belongs to the word that follows it.
@@ -56,45 +53,23 @@ class InputError(ValueError):
 
 
 @dataclass
-class Options:
-    data_path: list[str] = field(
-        default_factory=lambda: [str(ROOT / "dataset/sample/pretrain.jsonl"), str(ROOT / "dataset/sample/sft.jsonl")],
-        metadata={
-            "help": 'Training text: JSONL with "text", "conversations" or "chosen"/"rejected", or plain .txt. '
-            "A file that is named twice counts twice."
-        },
+class TokenizerOptions:
+    data_path: list[str] = flag(
+        [str(ROOT / "dataset/sample" / name) for name in ("pretrain.jsonl", "sft.jsonl")],
+        'training text: JSONL with "text", "conversations" or "chosen"/"rejected", or plain .txt; '
+        "a file that is named twice counts twice",
     )
-    character_path: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Text whose every character becomes an entry, however rare, so none is spelled from bytes."},
+    character_path: list[str] = flag(
+        [], "text whose every character becomes an entry, however rare, so that none is spelled from bytes"
     )
-    eval_path: list[str] = field(
-        default_factory=list, metadata={"help": "Text, not trained on, to measure the compression with."}
-    )
-    output_dir: str = field(
-        default=str(ROOT / "out/tokenizer"), metadata={"help": "Folder for tokenizer.json and tokenizer_config.json."}
-    )
-    overwrite: bool = field(default=False, metadata={"help": "Replace a tokenizer that is already in that folder."})
-    vocab_size: int = field(
-        default=6400, metadata={"help": f"Entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes."}
-    )
+    eval_path: list[str] = flag([], "text, not trained on, to measure the compression with")
+    output_dir: str = flag(str(ROOT / "out/tokenizer"), "folder for tokenizer.json and tokenizer_config.json")
+    overwrite: bool = flag(False, "replace a tokenizer that is already in that folder")
+    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes")
 
-
-def parse(arguments: list[str] | None = None) -> Options:
-    """Options from the command line; a wrong use ends the process with code 2."""
-    parser = HfArgumentParser(Options, description=__doc__.split("\n")[0], allow_abbrev=False)
-    options, unknown = parser.parse_args_into_dataclasses(
-        arguments, return_remaining_strings=True, look_for_args_file=False
-    )
-    if unknown:
-        nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, 1)
-        parser.error(f"unknown option {unknown[0]}: {f'did you mean {nearest[0]}?' if nearest else 'see --help'}")
-    if options.vocab_size < SMALLEST_VOCAB:
-        parser.error(
-            f"--vocab_size {options.vocab_size} is too small: "
-            f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
-        )
-    return options
+    def __post_init__(self):
+        least = f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
+        require(self.vocab_size >= SMALLEST_VOCAB, f"--vocab_size {self.vocab_size} is too small: {least}")
 
 
 # ---------------------------------------------------------------- reading
@@ -181,8 +156,11 @@ def read_corpus(
 # ---------------------------------------------------------------- training and writing
 
 
-def train(texts: Iterable[str | list[str]], vocab_size: int) -> Tokenizer:
-    """Byte-level BPE of at most `vocab_size` entries: control tokens, then bytes, then merges in order of frequency."""
+def train(texts: Iterable[str | list[str]], vocab_size: int):
+    """A tokenizers.Tokenizer: byte-level BPE of at most `vocab_size` entries, first the control tokens, then the bytes,
+    then merges in order of frequency."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -203,7 +181,7 @@ def train(texts: Iterable[str | list[str]], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def write(tokenizer: Tokenizer, folder: Path) -> None:
+def write(tokenizer, folder: Path) -> None:
     """The two files that `AutoTokenizer.from_pretrained(folder)` reads."""
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",  # known to transformers 4 and 5
@@ -269,7 +247,9 @@ def report(tokenizer, sample: list[str], eval_path: list[str]) -> None:
 # ---------------------------------------------------------------- the run
 
 
-def run(options: Options) -> None:
+def make_tokenizer(options: TokenizerOptions) -> None:
+    from transformers import AutoTokenizer
+
     folder = Path(options.output_dir)
     if (folder / "tokenizer.json").exists() and not options.overwrite:
         raise InputError(f"{folder}: there is a tokenizer already: give another --output_dir, or pass --overwrite")
@@ -313,8 +293,9 @@ def run(options: Options) -> None:
     print(f"written: {folder / 'tokenizer.json'} and tokenizer_config.json")
 
 
+def main() -> None:
+    make_tokenizer(parse_options(TokenizerOptions, "Train a vocabulary."))
+
+
 if __name__ == "__main__":
-    try:
-        run(parse())
-    except (InputError, OSError) as error:
-        sys.exit(f"train_tokenizer: {error}")
+    run(main)

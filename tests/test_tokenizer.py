@@ -13,6 +13,8 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, SPECIAL_TOKENS, encode_texts
 from scripts import train_tokenizer
+from scripts.train_tokenizer import TokenizerOptions, make_tokenizer
+from trainer.options import parse_options
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_tokenizer.py"
@@ -110,7 +112,7 @@ def test_the_sample_is_not_spelled_from_bytes(tokenizer):
 
 
 def test_defaults_do_not_depend_on_the_working_directory_and_spare_the_shipped_files():
-    options = train_tokenizer.parse([])
+    options = parse_options(TokenizerOptions, "", [])
     assert options.data_path == [str(ROOT / "dataset/sample" / name) for name in ("pretrain.jsonl", "sft.jsonl")]
     assert options.output_dir == str(ROOT / "out/tokenizer")
     assert options.vocab_size == 6400
@@ -193,7 +195,7 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
     (texts / "bad.jsonl").write_text('{"text": "a a a"}\n\n{"text": "a", }\n')
     ended = run_script("--data_path", "bad.jsonl", "--output_dir", "out_bad", cwd=texts)
     assert ended.returncode == 1
-    assert re.fullmatch(r"train_tokenizer: bad\.jsonl:3: this is not valid JSON.*: correct the line\n", ended.stderr)
+    assert re.fullmatch(r"error: bad\.jsonl:3: this is not valid JSON.*: correct the line\n", ended.stderr)
     assert list((texts / "out_bad").iterdir()) == []
 
 
@@ -204,13 +206,13 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
         (["--vocab_size", "271"], "take 272"),
         (["--vocab_size", "many"], "--vocab_size"),
         (["--overwrite", "maybe"], "--overwrite"),
-        (["--over"], "unknown option --over"),
-        (["more.jsonl"], "unknown option more.jsonl"),
+        (["--over"], "unknown flag --over"),
+        (["more.jsonl"], "unknown flag more.jsonl"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, said, capsys):
     with pytest.raises(SystemExit) as ended:
-        train_tokenizer.parse(arguments)
+        parse_options(TokenizerOptions, "", arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 
@@ -233,9 +235,9 @@ def test_usage_errors_exit_with_2(arguments, said, capsys):
 )
 def test_bad_files_are_named_with_their_line(content, said, tmp_path):
     (tmp_path / "data.jsonl").write_bytes(content)
-    options = train_tokenizer.Options(data_path=[str(tmp_path / "data.jsonl")], output_dir=str(tmp_path / "out"))
+    options = TokenizerOptions(data_path=[str(tmp_path / "data.jsonl")], output_dir=str(tmp_path / "out"))
     with pytest.raises(train_tokenizer.InputError, match=re.escape(f"{tmp_path / 'data.jsonl'}")) as error:
-        train_tokenizer.run(options)
+        make_tokenizer(options)
     assert said in str(error.value)
     assert not (tmp_path / "out" / "tokenizer.json").exists()
 
@@ -248,7 +250,7 @@ def test_plain_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
 
 def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
     def run(**changes):
-        train_tokenizer.run(train_tokenizer.Options(**{"data_path": [str(texts / "text.jsonl")], **changes}))
+        make_tokenizer(TokenizerOptions(**{"data_path": [str(texts / "text.jsonl")], **changes}))
 
     (tmp_path / "file").write_text("")
     with pytest.raises(train_tokenizer.InputError, match="No such file"):
@@ -269,9 +271,9 @@ def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
 
 def test_a_vocabulary_that_changes_text_is_not_written(texts, tmp_path, monkeypatch):
     monkeypatch.setattr(train_tokenizer, "round_trip", lambda tokenizer: (1, "é"))
-    options = train_tokenizer.Options([str(texts / "text.jsonl")], output_dir=str(tmp_path), vocab_size=300)
+    options = TokenizerOptions([str(texts / "text.jsonl")], output_dir=str(tmp_path), vocab_size=300)
     with pytest.raises(train_tokenizer.InputError, match="round trip: 'é' does not come back"):
-        train_tokenizer.run(options)
+        make_tokenizer(options)
     assert list(tmp_path.iterdir()) == []
 
 
