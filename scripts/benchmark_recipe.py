@@ -1,0 +1,176 @@
+"""Time to a loss: our pretraining for some minutes, beside a plain recipe for many more, on the same text.
+
+    python scripts/benchmark_recipe.py --data_path text.jsonl --val_path other_text.jsonl
+
+The plain recipe is what short teaching scripts do: each document padded to --max_seq_len, AdamW, no warm-up, a cosine
+from 1.1 to 0.1 of the learning rate. Both sides have the same network, tokenizer, text and number of threads; only
+training counts as time. What they reach is measured alike: bits per byte of whole documents, read in windows that do
+not overlap, every byte counted; validation documents that stand in the training text are left out.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from scripts.measure import Figure, table  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+
+@dataclass
+class RecipeOptions:
+    data_path: str | None = flag(None, "training text, JSONL")
+    val_path: str | None = flag(None, "text that is not trained on, JSONL")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+    hidden_size: int = flag(256, "width of the network")
+    num_hidden_layers: int = flag(4, "depth of the network")
+    max_seq_len: int = flag(512, "tokens per row, and of a window in the measurement")
+    minutes: float = flag(2.0, "of our training")
+    plain_minutes: float = flag(10.0, "of the plain recipe; 0: leave it out")
+    plain_batch_size: int = flag(4, "documents per step of the plain recipe")
+    plain_learning_rate: float = flag(1e-3, "learning rate of the plain recipe")
+    ours: list[str] = flag([], "flags for trainer/train_pretrain.py without their dashes, as batch_size=4")
+    seed: int = flag(0, "seed of both")
+
+    def __post_init__(self):
+        require(self.data_path and self.val_path, "--data_path and --val_path: name two JSONL files of text")
+        require(self.minutes > 0, f"--minutes {self.minutes}: it must be positive")
+        require(self.plain_minutes >= 0, f"--plain_minutes {self.plain_minutes}: it must not be negative")
+        require(all("=" in setting for setting in self.ours), "--ours: give flags as name=value")
+
+
+def read_texts(path: str) -> list[str]:
+    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
+    from dataset.lm_dataset import PretrainDataset
+
+    path, texts = check_file(path), []
+    for offset, line in read_lines(path, 0, path.stat().st_size):
+        try:
+            record = parse_line(line)
+            PretrainDataset.check(record)
+        except ValueError as error:
+            raise bad_line(path, offset, str(error), "correct the line") from None
+        texts.append(record["text"])
+    return texts
+
+
+def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:
+    import torch
+    import torch.nn.functional as F
+    from torch.nn.utils.rnn import pad_sequence
+
+    from dataset.chat import encode_texts
+
+    rows = []
+    for ids in encode_texts(tokenizer, texts):
+        ids = torch.tensor([tokenizer.bos_token_id, *ids])
+        rows += [ids[start : start + window + 1] for start in range(0, len(ids) - 1, window)]
+    rows.sort(key=len)
+    nats = 0.0
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(rows), 16):
+            batch = pad_sequence(rows[start : start + 16], batch_first=True, padding_value=-100)
+            logits = model(input_ids=batch[:, :-1].clamp(min=0)).logits.flatten(0, 1)
+            nats += float(F.cross_entropy(logits, batch[:, 1:].flatten(), reduction="sum"))
+    model.train()
+    return nats / math.log(2) / sum(len(text.encode()) for text in texts)
+
+
+def plain(options: RecipeOptions, tokenizer, texts: list[str], held_out: list[str]) -> Iterator[tuple[float, float]]:
+    """(seconds of training, bits per byte) after each minute."""
+    import torch
+
+    from dataset.chat import encode_texts
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+
+    torch.manual_seed(options.seed)
+    sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}
+    model, rate = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), **sizes)), options.plain_learning_rate
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    rows = torch.full((len(texts), options.max_seq_len), pad)
+    for row, ids in zip(rows, encode_texts(tokenizer, texts), strict=True):
+        ids = torch.tensor([bos, *ids, eos])[: options.max_seq_len]
+        row[: len(ids)] = ids
+    total, spent, order = 60 * options.plain_minutes, 0.0, torch.empty(0, dtype=torch.long)
+    for mark in [*range(60, math.ceil(total), 60), total]:
+        while spent < mark:
+            started = time.perf_counter()
+            if len(order) < options.plain_batch_size:
+                order = torch.randperm(len(rows))
+            batch, order = rows[order[: options.plain_batch_size]], order[options.plain_batch_size :]
+            for group in optimizer.param_groups:
+                group["lr"] = rate / 10 + 0.5 * rate * (1 + math.cos(math.pi * spent / total))
+            labels = batch.masked_fill(batch == pad, -100)
+            model(input_ids=batch, labels=labels).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            spent += time.perf_counter() - started
+        yield spent, bits_per_byte(model, tokenizer, held_out, options.max_seq_len)
+
+
+def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple[float, float]:
+    """The same of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes."""
+    from model.weights import load_weights
+
+    (folder / "val.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out[:8]), "utf-8")
+    command = [sys.executable, ROOT / "trainer" / "train_pretrain.py", "--data_path", options.data_path]
+    command += ["--val_path", folder / "val.jsonl", "--out_dir", folder, "--tokenizer", options.tokenizer]
+    for name in ("hidden_size", "num_hidden_layers", "max_seq_len", "seed"):
+        command += [f"--{name}", getattr(options, name)]
+    for setting in options.ours:
+        name, value = setting.split("=", 1)
+        command += [f"--{name}", value]
+    command += ["--epochs", 1000, "--eval_interval", 10**9, "--save_interval", 10**9]
+
+    def train(steps: int) -> float:
+        done = subprocess.run([str(c) for c in (*command, "--max_steps", steps)], capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"trainer/train_pretrain.py: {done.stderr.strip().splitlines()[-1]}")
+        lines = (folder / "metrics" / f"pretrain_{options.hidden_size}.jsonl").read_text("utf-8").splitlines()
+        return max(json.loads(line)["seconds"] for line in lines)
+
+    seconds = train(10)
+    seconds = train(60) - seconds  # the first steps take longer
+    spent = train(max(1, round(60 * options.minutes / (seconds / 50))))
+    model, _ = load_weights(folder / f"pretrain_{options.hidden_size}.pth", tokenizer)
+    return spent, bits_per_byte(model.float(), tokenizer, held_out, options.max_seq_len)
+
+
+def main() -> None:
+    options = parse_options(RecipeOptions, "Time to a loss: our pretraining beside a plain recipe.")
+
+    from transformers import AutoTokenizer
+
+    tokenizer, texts = AutoTokenizer.from_pretrained(options.tokenizer), read_texts(options.data_path)
+    known = set(texts)
+    held_out = [text for text in read_texts(options.val_path) if text not in known]
+    require(held_out, f"--val_path {options.val_path}: every text of it stands in --data_path too")
+    print(f"our recipe for {options.minutes:g} min", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, reached = ours(options, held_out, tokenizer, Path(folder))
+    rates = {"seconds": seconds, "settings": options.ours}
+    figures = [Figure("recipe", f"ours after {seconds:.0f} s", "bits per byte", reached, details=rates)]
+    print(figures[-1].json_line(), flush=True)
+    if options.plain_minutes:
+        print(f"the plain recipe for {options.plain_minutes:g} min", flush=True)
+        curve = list(plain(options, tokenizer, texts, held_out))
+        seconds, bits = curve[-1]
+        name = f"the plain recipe after {seconds:.0f} s"
+        figures.append(Figure("recipe", name, "bits per byte", bits, details={"curve": curve}))
+        print(figures[-1].json_line(), flush=True)
+    print("\n" + table(figures))
+
+
+if __name__ == "__main__":
+    run(main)
