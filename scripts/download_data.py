@@ -11,11 +11,13 @@ command goes on after a stop; a file takes its own name only when size and check
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import logging
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -178,8 +180,8 @@ def check_room(files: list[Published], folder: Path) -> None:
 def fetch(file: Published, folder: Path) -> None:
     """Bring `file` into `folder`, going on where an earlier run was stopped.
 
-    Raises OSError when the server does not answer, when another process fetches the file, or when what arrived is not
-    what was published. The hub's own download functions begin anew after a stop; its `http_get` can go on.
+    Raises OSError when the server does not answer, another process fetches the file, the disk is full, or what arrived
+    is not what was published. The hub's own download functions begin anew after a stop; its `http_get` can go on.
     """
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
@@ -196,10 +198,14 @@ def fetch(file: Published, folder: Path) -> None:
         if here:
             print(f"{file.name}: going on at {size_text(here)} of {size_text(file.size)}", flush=True)
         headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # a compressed answer could not be resumed
-        with plain_errors("/".join(file.url.split("/")[:3])):
-            http_get(
-                file.url, out, resume_size=here, headers=headers, expected_size=file.size, displayed_filename=file.name
-            )  # fmt: skip
+        try:
+            with plain_errors("/".join(file.url.split("/")[:3])):
+                http_get(file.url, out, resume_size=here, headers=headers, expected_size=file.size,
+                         displayed_filename=file.name)  # fmt: skip
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise OSError(f"{folder}: the disk is full: make room and run again; what has arrived is kept") from None
         out.flush()
         if not file.matches(part):
             part.unlink()
@@ -256,7 +262,8 @@ def show(options: DownloadOptions, folder: Path) -> None:
 
 def next_command(name: str, folder: Path) -> str:
     _, stage, flags = SETS[name]
-    path = "" if folder == ROOT / "dataset" and name in FOUND_BY_ITSELF else f" --data_path {folder / f'{name}.jsonl'}"
+    found = folder == ROOT / "dataset" and name in FOUND_BY_ITSELF
+    path = "" if found else f" --data_path {shlex.quote(str(folder / f'{name}.jsonl'))}"
     return f"{typed(ROOT / 'out')[0]} trainer/{stage}{path}{flags}"
 
 

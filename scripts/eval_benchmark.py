@@ -1,7 +1,7 @@
 """Score a weight on the benchmarks that people quote, by EleutherAI's lm_eval (Gao et al., 2021): option accuracy by
 log-likelihood, generated answers, bits per byte.
 
-    pip install lm_eval==0.4.13                                                   # once; it needs 460 MB
+    pip install lm_eval==0.4.13                                                   # once; it needs 300 MB
     python scripts/eval_benchmark.py --tasks minimind_world minimind_world_choice # the newest SFT weight
     python scripts/eval_benchmark.py --tasks minimind_world_choice --untrained 1  # for comparison
     python scripts/eval_benchmark.py --tasks "ceval-valid*" cmmlu openbookqa      # data sets from the hub
@@ -16,12 +16,10 @@ right one, acc_norm the same with each option's log-likelihood divided by its le
 
 import contextlib
 import difflib
-import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, load  # noqa: E402
+from scripts.benchmark_results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 LM_EVAL = "lm_eval==0.4.13"
 OWN_TASKS = ROOT / "dataset" / "lm_eval"
-KEYS = ("name", "task", "setting", "metric", "value", "stderr", "chance", "n", "group")
 
 
 @dataclass
@@ -89,7 +87,10 @@ def load_tasks(options: BenchmarkOptions) -> dict:
     """What `lm_eval.evaluator.evaluate` takes: tasks and groups by name."""
     from scripts.question_files import question_task, text_task
 
-    loaded = load_named(options.tasks, options.data_dir) if options.tasks else {"tasks": {}, "groups": {}}
+    names = [name for word in options.tasks or () for name in word.split(",") if name]
+    if options.chat and any(name.startswith("minimind_world") for name in names):
+        raise ValueError("--chat 1: our own tasks are in the chat format already: score them without it")
+    loaded = load_named(names, options.data_dir) if names else {"tasks": {}, "groups": {}}
     own = [question_task(path, options.option_form) for path in options.questions or ()]
     for task in own + [text_task(path) for path in options.text or ()]:
         require(task.task_name not in loaded["tasks"], f"two of the files are called {task.task_name}: rename one")
@@ -135,7 +136,7 @@ def load_named(names: list[str], data_dir: str | None) -> dict:
         # `datasets` takes a folder of that name for the data set, so it looks from there.
         with contextlib.chdir(folder) if folder else contextlib.nullcontext():
             return manager.load(wanted)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # no data, or no package that one task alone needs
         raise ValueError(missing_data(str(error), folder)) from None
 
 
@@ -169,7 +170,7 @@ def evaluate(options: BenchmarkOptions, loaded: dict, model, tokenizer, name: st
             f"{lm.n_shortened:,} prompts were longer than the context of {options.max_seq_len} tokens and lost their "
             "beginning: raise --max_seq_len, if the network was trained on more"
         )
-    counts = {task: len(samples) for task, samples in found["samples"].items()}
+    counts = {task: number_of["effective"] for task, number_of in found["n-samples"].items()}
     chances = {task: chance(loaded["tasks"][task], samples) for task, samples in found["samples"].items()}
     members = {group: leaves(group, found["group_subtasks"]) for group in found["group_subtasks"]}
     groups = {leaf: group for group, inside in members.items() for leaf in inside if leaf != group}
@@ -208,129 +209,13 @@ def leaves(name: str, subtasks: dict[str, list[str]]) -> list[str]:
 
 def short_name(options: BenchmarkOptions, title: str) -> str:
     """How tables call the weight: its file's name, with the folder before it unless that is out_dir."""
-    path = Path(title.partition(" (")[0].partition(",")[0].partition(" + ")[0])
-    name = path.stem if path.parent == Path(options.out_dir).absolute() else f"{path.parent.name}/{path.stem}"
-    name += f" + {Path(options.lora_name).stem}" if options.lora_name else ""
-    return name + (" untrained" if options.untrained else "")
-
-
-# ---------------------------------------------------------------- the record of all runs
-
-
-def append_records(path: Path, records: Iterable[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-
-
-def read_records(path: Path):
-    """All figures so far as a pandas frame, of each weight, task, setting and metric the newest."""
-    import pandas
-
-    from dataset.jsonl import bad_line, parse_line, read_lines
-
-    records = []
-    for offset, line in read_lines(path, 0, path.stat().st_size) if path.is_file() else ():
-        try:
-            record = parse_line(line)
-            records.append({key: record[key] for key in KEYS} | {"value": float(record["value"])})
-        except (ValueError, KeyError, TypeError):
-            raise bad_line(path, offset, "this is no figure of a benchmark", "delete the line") from None
-    frame = pandas.DataFrame(records, columns=KEYS)
-    return frame.drop_duplicates(["name", "task", "setting", "metric"], keep="last")
-
-
-def figure(value: float, stderr: float | None) -> str:
-    """With four decimals, as lm_eval's own table has them."""
-    return f"{value:.4f}" + (f" ± {stderr:.4f}" if stderr is not None and stderr == stderr else "")
-
-
-def print_records(records: list[dict]) -> None:
-    from scripts.tables import format_table
-
-    rows = [
-        [r["task"], r["metric"], f"{r['n']:,}", figure(r["value"], r["stderr"]), number(r["chance"])] for r in records
-    ]  # fmt: skip
-    print(format_table(["task", "metric", "n", "value ± standard error", "chance"], rows, left=2))
-
-
-def number(value) -> str:
-    return "" if value is None or value != value else f"{value:.4f}"
-
-
-def print_comparison(frame) -> None:
-    """Weights side by side, tasks of one setting below one another; the subjects of a group are left out."""
-    from scripts.tables import format_table
-
-    frame = frame[frame["group"].isna()].copy()
-    names = list(dict.fromkeys(frame["name"]))
-    frame["shown"] = [figure(r.value, r.stderr) for r in frame.itertuples()]
-    key = ["task", "setting", "metric", "n"]
-    table = frame.pivot_table(index=key, columns="name", values="shown", aggfunc="last", sort=False)[names]
-    chances = frame.groupby(key, sort=False)["chance"].first()
-    rows = [
-        [", ".join(filter(None, index[:2])), index[2], f"{index[3]:,}", number(chances[index])]
-        + ["" if cell != cell else cell for cell in row]
-        for index, row in zip(table.index, table.to_numpy(), strict=True)
-    ]
-    print(format_table(["task", "metric", "n", "chance", *names], rows, left=2))
-
-
-def draw(frame, output: Path) -> None:
-    """Bars of every weight for each task and metric, with standard errors, and the chance level as a line; what is
-    better low (bits per byte) in a panel of its own."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    from scripts.plot_training import COLORS, DPI
-
-    frame = frame[frame["group"].isna()]
-    names = list(dict.fromkeys(frame["name"]))
-    low = frame["metric"].str.contains("bits_per_byte|perplexity")
-    panels = [(title, part) for title, part in (("higher is better", frame[~low]), ("lower is better", frame[low]))
-              if len(part)]  # fmt: skip
-    keys = [list(dict.fromkeys(zip(p["task"], p["setting"], p["metric"], strict=True))) for _, p in panels]
-    heights = [len(rows) for rows in keys]
-    style = {"font.size": 9, "font.sans-serif": ["Noto Sans CJK SC", "DejaVu Sans"], "axes.spines.top": False,
-             "axes.spines.right": False, "legend.frameon": False}  # fmt: skip
-    with pyplot.rc_context(style):
-        size = (8, 1.2 + 0.28 * sum(heights) * (len(names) + 1))
-        figure_, axes = pyplot.subplots(
-            len(panels), 1, figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
-        )
-        for axis, (title, part), rows in zip(axes[:, 0], panels, keys, strict=True):
-            draw_panel(axis, part, rows, names, COLORS)
-            axis.set_xlabel(title)
-        figure_.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure_.savefig(output, dpi=DPI)
-        finally:
-            pyplot.close(figure_)
-
-
-def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> None:
-    height = 0.8 / len(names)
-    for i, name in enumerate(names):
-        own = part[part["name"] == name].set_index(["task", "setting", "metric"])
-        places = [row for row, key in enumerate(rows) if key in own.index]
-        values = [own.loc[rows[row], "value"] for row in places]
-        errors = [own.loc[rows[row], "stderr"] or 0 for row in places]
-        axis.barh([row + (i - (len(names) - 1) / 2) * height for row in places], values, height * 0.9,
-                  xerr=errors, color=colors[i % len(colors)], label=name, error_kw={"linewidth": 0.8})  # fmt: skip
-    for row, (task, setting, metric) in enumerate(rows):
-        same = part[(part["task"] == task) & (part["setting"] == setting) & (part["metric"] == metric)]
-        if same["chance"].notna().any():
-            label = "chance" if row == 0 else None
-            axis.vlines(same["chance"].dropna().iloc[0], row - 0.45, row + 0.45, colors="black", linestyles="dashed",
-                        linewidth=1, label=label)  # fmt: skip
-    axis.set_yticks(range(len(rows)), [f"{', '.join(filter(None, key[:2]))}\n{key[2]}" for key in rows])
-    axis.invert_yaxis()
-    axis.set_xlim(left=0)
-    axis.grid(axis="x", color="#e5e7eb", linewidth=0.8)
-    axis.set_axisbelow(True)
+    source, adapter = title.rpartition(" (")[0], ""
+    if options.lora_name:
+        source, _, adapter = source.rpartition(" + ")
+        adapter = " + " + adapter.removesuffix(".pth")
+    path = Path(source.removesuffix(", untrained").removesuffix(".pth"))
+    name = path.name if path.parent == Path(options.out_dir).absolute() else f"{path.parent.name}/{path.name}"
+    return name + adapter + (" untrained" if options.untrained else "")
 
 
 # ---------------------------------------------------------------- the command
@@ -340,8 +225,8 @@ def main() -> None:
     options = parse_options(BenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
     results, picture = Path(options.results).absolute(), Path(options.picture).absolute()
     if options.tasks or options.questions or options.text:
-        read_records(results)  # what cannot be read is said before the work
         import_lm_eval()
+        read_records(results)  # what cannot be read is said before the work
         loaded = load_tasks(options)
         model, tokenizer, title = load(options, options.seed if options.untrained else None)
         require(options.max_seq_len <= model.config.max_position_embeddings,
@@ -354,7 +239,7 @@ def main() -> None:
     frame = read_records(results)
     require(len(frame) > 0, f"{results}: no figure is there yet: name --tasks, --questions or --text")
     if not (options.tasks or options.questions or options.text) or frame["name"].nunique() > 1:
-        print("\nall figures so far:" if options.tasks or options.questions or options.text else "", flush=True)
+        print("\nall figures so far:")
         print_comparison(frame)
     draw(frame, picture)
     print(f"\nwritten to {results} and {picture}")

@@ -112,8 +112,11 @@ def text_task(path: str | Path):
             texts = [path.read_bytes().decode("utf-8")]
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: this is not UTF-8 (byte {error.start}): name a text file") from None
+    rows = [{"text": text} for text in texts if text]
+    if not rows:
+        raise DataError(f"{path}: there is no text in it: name another file")
     return make_task(
-        path, [{"text": text} for text in texts if text], output_type="loglikelihood_rolling", doc_to_text="",
+        path, rows, output_type="loglikelihood_rolling", doc_to_text="",
         doc_to_target="text", metric_list=BITS_PER_BYTE,
     )  # fmt: skip
 
