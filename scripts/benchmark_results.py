@@ -114,6 +114,8 @@ def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> None:
     for i, name in enumerate(names):
         own = part[part["name"] == name].set_index(["task", "setting", "metric"])
         places = [row for row, key in enumerate(rows) if key in own.index]
+        if not places:
+            continue
         values = [own.loc[rows[row], "value"] for row in places]
         errors = [own.loc[rows[row], "stderr"] or 0 for row in places]
         heights = [row + (i - (len(names) - 1) / 2) * height for row in places]

@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 from dataset.heldout import normalise
-from dataset.jsonl import DataError, check_file, line_numbers, parse_line, read_lines
+from dataset.jsonl import DataError, line_numbers, parse_line, read_lines
 
 EXPECTED = "needs question, the options as A, B, … (JSONL: or choices, a list) and answer, the right one's letter"
 SPLITS = ("dev", "val", "test")
@@ -23,7 +23,7 @@ def read_questions(path: str | Path) -> list[dict]:
     """Rows {"question", "choices", "letters", "gold", "ask"} of a CSV file in C-Eval's form (id, question, A, B, C, D,
     answer, explanation; CMMLU's capitals too) or a JSONL file with the same keys. DataError names the first bad line.
     """
-    path = check_file(path)
+    path = existing(path)
     rows = []
     for number, record in csv_records(path) if path.suffix.lower() == ".csv" else jsonl_records(path):
         try:
@@ -33,6 +33,13 @@ def read_questions(path: str | Path) -> list[dict]:
     if not rows:
         raise DataError(f"{path}: there is no question in it: it {EXPECTED}")
     return rows
+
+
+def existing(path: str | Path) -> Path:
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file")
+    return path
 
 
 def csv_records(path: Path):
@@ -89,8 +96,9 @@ def question_task(path: str | Path, option_form: str):
     """
     listed = "{% for choice in choices %}{{letters[loop.index0]}}. {{choice}}\n{% endfor %}"
     prompt = "{{question}}\n" + (listed if option_form == "letter" else "") + "{{ask}}"
+    name = Path(path).name + (", options' texts" if option_form == "text" else "")
     return make_task(
-        path, read_questions(path), output_type="multiple_choice", doc_to_text=prompt, doc_to_target="gold",
+        name, read_questions(path), output_type="multiple_choice", doc_to_text=prompt, doc_to_target="gold",
         doc_to_choice="letters" if option_form == "letter" else "choices", metric_list=ACCURACY,
     )  # fmt: skip
 
@@ -100,7 +108,7 @@ def question_task(path: str | Path, option_form: str):
 
 def text_task(path: str | Path):
     """The lm_eval task that measures bits per byte: of a .jsonl each line's text is a document, of others the file."""
-    path = check_file(path)
+    path = existing(path)
     if path.suffix.lower() == ".jsonl":
         texts = []
         for number, record in jsonl_records(path):
@@ -116,17 +124,17 @@ def text_task(path: str | Path):
     if not rows:
         raise DataError(f"{path}: there is no text in it: name another file")
     return make_task(
-        path, rows, output_type="loglikelihood_rolling", doc_to_text="",
+        path.name, rows, output_type="loglikelihood_rolling", doc_to_text="",
         doc_to_target="text", metric_list=BITS_PER_BYTE,
     )  # fmt: skip
 
 
-def make_task(path: str | Path, rows: list[dict], **config):
+def make_task(name: str, rows: list[dict], **config):
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
     return ConfigurableTask(config=config | {
-        "task": Path(path).name, "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
+        "task": name, "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
         "test_split": "test", "num_fewshot": 0, "metadata": {"version": 1.0},
     })  # fmt: skip
 

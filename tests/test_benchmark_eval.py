@@ -58,25 +58,22 @@ def test_a_bad_question_is_named_by_its_line(tmp_path, old, new, expected):
     assert f"{path}{expected}" in str(error.value)
 
 
-def test_an_unpacked_archive_is_read_by_subject_and_split(tmp_path):
+def test_an_unpacked_archive_is_read_by_subject_and_split(tmp_path, monkeypatch):
     """C-Eval's csv files as published; `datasets` finds them by the hub's name from the folder that holds them."""
+    from datasets import load_dataset
+
     folder = tmp_path / "ceval" / "ceval-exam"
     for split, answer in (("dev", "A"), ("val", "B"), ("test", "")):
         (folder / split).mkdir(parents=True)
         for subject in ("accountant", "law"):
             text = f"id,question,A,B,C,D,answer,explanation\n0,{subject} {split}?,a,b,c,d,{answer},\n"
             (folder / split / f"{subject}_{split}.csv").write_text(text)
-    code = (
-        "from datasets import load_dataset\n"
-        "data = load_dataset('ceval/ceval-exam', 'law')\n"
-        "print({split: rows['question'] for split, rows in data.items()})"
-    )
     assert index_csv_folders(tmp_path) == [folder / "README.md"] and index_csv_folders(tmp_path) == []
-    env = os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    shown = done.stdout.splitlines()[-1]
-    assert all(f"law {split}?" in shown for split in ("dev", "val", "test")) and "accountant" not in shown
+    monkeypatch.chdir(tmp_path)
+    data = load_dataset("ceval/ceval-exam", "law", cache_dir=str(tmp_path / "cache"))
+    assert {split: rows["question"][:] for split, rows in data.items()} == {
+        split: [f"law {split}?"] for split in ("dev", "val", "test")
+    }
 
 
 def test_our_choices_hold_one_right_reply(monkeypatch):
@@ -85,7 +82,7 @@ def test_our_choices_hold_one_right_reply(monkeypatch):
 
     rows = list(world.held_out_choices()["test"])
     questions = {world.prompt(question["messages"]): question for question in world.read_questions(world.HELD_OUT)}
-    assert len(rows) > 0.99 * len(questions) and rows == list(world.held_out_choices()["test"])
+    assert len(rows) > 0.99 * len(questions)
     for row in rows:
         right = [is_right(choice, questions[row["prompt"]]["answers"]) for choice in row["choices"]]
         assert 2 <= len(right) <= 4 and sum(right) == 1 and right[row["gold"]], row

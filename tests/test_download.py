@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hub import Hub
 
+from scripts.download_data import choose
+from trainer.options import UsageError
+
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 10 << 20  # what the hub's client writes at once
 PATIENCE_SECONDS = 60
@@ -94,18 +97,23 @@ def test_what_arrives_damaged_gets_no_name(data, tmp_path):
 @pytest.mark.parametrize(
     ("words", "claimed", "expected"),
     [
-        (["pretrain"], {}, "there is no data set pretrain: all, or some of pretrain_hq"),
         (["dpo", "--revision", "v9"], {}, "--revision v9: "),
         (["dpo"], {"dpo.jsonl": 10**15}, "1,000,000.0 GB are still to come and "),
     ],
-    ids=["name", "revision", "disk"],
+    ids=["revision", "disk"],
 )
 def test_what_cannot_be_had_is_one_sentence(data, tmp_path, words, claimed, expected):
     with Hub({"dpo.jsonl": MEDIUM}, claimed) as hub:
         done = data(hub.url, *words)
         assert not hub.downloads()
-    assert done.returncode in (1, 2) and expected in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 1 and expected in done.stderr and done.stderr.count("\n") == 1
     assert not list(tmp_path.glob("data/*"))
+
+
+def test_an_unknown_name_is_answered_with_those_that_are_there():
+    assert choose(["dpo.jsonl", "all", "dpo"])[:2] == ["dpo", "pretrain_hq"] and len(choose(["all"])) == 9
+    with pytest.raises(UsageError, match="there is no data set pretrain: all, or some of pretrain_hq, sft_mini_512"):
+        choose(["pretrain"])
 
 
 def test_without_a_network_the_list_is_there_and_a_mirror_is_named(data):
