@@ -1,7 +1,7 @@
 """Score a weight on the benchmarks that people quote, by EleutherAI's lm_eval (Gao et al., 2021): option accuracy by
 log-likelihood, generated answers, bits per byte.
 
-    pip install lm_eval==0.4.13                                                   # once; it needs 300 MB
+    pip install lm_eval==0.4.13                                                   # once; it takes 0.4 GB
     python scripts/eval_benchmark.py --tasks minimind_world minimind_world_choice # the newest SFT weight
     python scripts/eval_benchmark.py --tasks minimind_world_choice --untrained 1  # for comparison
     python scripts/eval_benchmark.py --tasks "ceval-valid*" cmmlu openbookqa      # data sets from the hub
