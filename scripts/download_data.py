@@ -183,6 +183,7 @@ def fetch(file: Published, folder: Path) -> None:
     Raises OSError when the server does not answer, another process fetches the file, the disk is full, or what arrived
     is not what was published. The hub's own download functions begin anew after a stop; its `http_get` can go on.
     """
+    from huggingface_hub import constants
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
@@ -197,7 +198,8 @@ def fetch(file: Published, folder: Path) -> None:
             here = out.truncate(0)
         if here:
             print(f"{file.name}: going on at {size_text(here)} of {size_text(file.size)}", flush=True)
-        headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # a compressed answer could not be resumed
+        token = None if file.url.startswith(f"{constants.ENDPOINT}/datasets/") else False  # the hub's is for the hub
+        headers = build_hf_headers(token=token) | {"Accept-Encoding": "identity"}  # no resuming of a compressed answer
         try:
             with plain_errors("/".join(file.url.split("/")[:3])):
                 http_get(file.url, out, resume_size=here, headers=headers, expected_size=file.size,

@@ -22,6 +22,7 @@ class Hub:
     claimed_sizes: dict[str, int] = field(default_factory=dict)  # name -> size that the list says instead
     stall_after: int | None = None  # send so many bytes of a file, once, then nothing more until `close`
     requests: list[tuple[str, str | None]] = field(default_factory=list)
+    authorised: list[str] = field(default_factory=list)  # paths that were asked for with somebody's token
 
     def __post_init__(self):
         self.stalled, self.closing = threading.Event(), threading.Event()
@@ -62,6 +63,8 @@ class Hub:
         address = urlsplit(request.path)
         path, query = address.path, parse_qs(address.query)
         self.requests.append((path, request.headers.get("Range")))
+        if "Authorization" in request.headers:
+            self.authorised.append(path)
         if path == f"/api/datasets/{REPO}/revision/main":
             self.send_json(request, {"id": REPO, "sha": COMMIT, "siblings": [self.sibling(n) for n in self.files]})
         elif path.startswith(f"/api/datasets/{REPO}/revision/"):

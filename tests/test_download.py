@@ -15,13 +15,13 @@ from trainer.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 10 << 20  # what the hub's client writes at once
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 SMALL = b'{"conversations": []}\n' * 40
 MEDIUM = b'{"chosen": [], "rejected": []}\n' * 4000
 
 
 def start(endpoint: str, *words, cwd: Path) -> subprocess.Popen:
-    env = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "HF_TOKEN")}
+    env = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
     env |= {"HF_ENDPOINT": endpoint, "MODELSCOPE_ENDPOINT": endpoint, "HF_HOME": str(cwd / "home"), "no_proxy": "*"}
     env |= {"HF_HUB_DOWNLOAD_TIMEOUT": str(PATIENCE_SECONDS), "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, str(ROOT / "scripts" / "download_data.py"), *map(str, words)]
@@ -122,10 +122,11 @@ def test_without_a_network_the_list_is_there_and_a_mirror_is_named(data):
     assert "pretrain_hq" in done.stdout
 
 
-def test_modelscope_is_the_other_source(data, tmp_path):
+def test_modelscope_is_the_other_source_and_sees_no_token_of_the_hub(data, tmp_path, monkeypatch):
     pytest.importorskip("modelscope_hub")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with Hub({"dpo.jsonl": MEDIUM}) as hub:
         done = data(hub.url, "dpo", "--source", "modelscope")
         assert done.returncode == 0, done.stderr
-        assert hub.downloads() == [("dpo.jsonl", None)]
+        assert hub.downloads() == [("dpo.jsonl", None)] and not hub.authorised
     assert (tmp_path / "data" / "dpo.jsonl").read_bytes() == MEDIUM
