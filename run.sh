@@ -48,6 +48,7 @@ usage: ./run.sh [word [flags]]
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
   all          every stage, from pretraining to reasoning, and a report of what each changed, about $LIFE_MINUTES minutes
   setup        only make .venv and install the packages (1.6 GB on disk)
+  data         scripts/download_data.py: fetch the published data sets by name, for the real sizes
   pretrain     trainer/train_pretrain.py: learn language and facts from plain text
   sft          trainer/train_full_sft.py: learn to answer, from conversations
   lora         trainer/train_lora.py: learn something small in an adapter, the rest frozen
@@ -61,7 +62,7 @@ usage: ./run.sh [word [flags]]
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Flags after a stage, eval, chat and serve go to the script behind the word: ./run.sh pretrain --help
+Words and flags after a stage, data, eval, chat and serve go to the script behind the word: ./run.sh pretrain --help
 TEXT
 }
 
@@ -336,6 +337,7 @@ case $word in
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"
         ;;
+    data) door scripts/download_data.py "$@" ;;
     pretrain) door trainer/train_pretrain.py "$@" ;;
     sft) door trainer/train_full_sft.py "$@" ;;
     lora) door trainer/train_lora.py "$@" ;;

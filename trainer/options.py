@@ -165,6 +165,6 @@ def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
         return small
     print(
         f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} into "
-        "dataset/ (ModelScope gongjy/minimind_dataset or Hugging Face jingyaogong/minimind_dataset)."
+        "dataset/ (./run.sh data lists and fetches what is published)."
     )
     return small

@@ -1,0 +1,249 @@
+"""Score a weight on the benchmarks that people quote, by EleutherAI's lm_eval (Gao et al., 2021): option accuracy by
+log-likelihood, generated answers, bits per byte.
+
+    pip install lm_eval==0.4.13                                                   # once; it takes 0.4 GB
+    python scripts/eval_benchmark.py --tasks minimind_world minimind_world_choice # the newest SFT weight
+    python scripts/eval_benchmark.py --tasks minimind_world_choice --untrained 1  # for comparison
+    python scripts/eval_benchmark.py --tasks "ceval-valid*" cmmlu openbookqa      # data sets from the hub
+    python scripts/eval_benchmark.py --tasks openbookqa --data_dir benchmarks     # from benchmarks/allenai/openbookqa
+    python scripts/eval_benchmark.py --questions exam.csv --text notes.txt        # files of your own
+    python scripts/eval_benchmark.py                                              # the comparison so far
+
+Figures are appended to out/results.jsonl; from there come the comparison across weights and its picture. Task names,
+prompts, few-shot examples and metrics are lm_eval's own; acc is the share of questions whose likeliest option is the
+right one, acc_norm the same with each option's log-likelihood divided by its length in characters.
+"""
+
+import contextlib
+import difflib
+import logging
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from eval_model import LoadOptions, load  # noqa: E402
+from scripts.benchmark_results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
+
+LM_EVAL = "lm_eval==0.4.13"
+OWN_TASKS = ROOT / "dataset" / "lm_eval"
+
+
+@dataclass
+class BenchmarkOptions(LoadOptions):
+    tasks: list[str] | None = flag(None, "tasks of lm_eval, by name or pattern: ceval-valid, cmmlu, minimind_world …")
+    questions: list[str] | None = flag(None, "multiple-choice files of your own: CSV in C-Eval's form, or JSONL")
+    option_form: str = flag("letter", "of --questions, what is scored: each option's letter, or its own text",
+                            choices=["letter", "text"])  # fmt: skip
+    text: list[str] | None = flag(None, "files whose bits per byte are measured: of a .jsonl the texts, else all of it")
+    data_dir: str | None = flag(None, "folder with copies of published data sets under their hub names, OWNER/NAME")
+    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own number")
+    limit: int = flag(0, "only the first so many questions of each task; 0: all")
+    chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
+    batch_size: int = flag(32, "inputs that share a pass")
+    untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
+    seed: int = flag(42, "seed of the untrained network")
+    results: str | None = flag(None, "file that figures are appended to; default: results.jsonl in out_dir")
+    picture: str | None = flag(None, "picture of the comparison; default: as --results, ending in .png")
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.batch_size >= 1, f"--batch_size {self.batch_size}: it must be at least 1")
+        require(self.limit >= 0, f"--limit {self.limit}: it must not be negative")
+        require((self.num_fewshot or 0) >= 0, f"--num_fewshot {self.num_fewshot}: it must not be negative")
+        self.results = self.results or str(Path(self.out_dir) / "results.jsonl")
+        self.picture = self.picture or str(Path(self.results).with_suffix(".png"))
+
+    def setting(self) -> str:
+        """What makes figures of one task incomparable, in words."""
+        parts = [
+            f"{self.num_fewshot}-shot" if self.num_fewshot else "",
+            "chat" if self.chat else "",
+            f"first {self.limit}" if self.limit else "",
+            f"context {self.max_seq_len}" if self.max_seq_len != 512 else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+# ---------------------------------------------------------------- tasks
+
+
+def import_lm_eval() -> None:
+    try:
+        import lm_eval.evaluator  # noqa: F401
+    except ImportError as error:
+        if (error.name or "").split(".")[0] != "lm_eval":
+            raise ValueError(f"lm_eval cannot be imported ({error}): install it again: pip install {LM_EVAL}") from None
+        raise ValueError(f"the benchmarks need lm_eval, which is not installed: pip install {LM_EVAL}") from None
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
+
+def load_tasks(options: BenchmarkOptions) -> dict:
+    """What `lm_eval.evaluator.evaluate` takes: tasks and groups by name."""
+    from scripts.question_files import question_task, text_task
+
+    names = [name for word in options.tasks or () for name in word.split(",") if name]
+    if options.chat and any(name.startswith("minimind_world") for name in names):
+        raise ValueError("--chat 1: our own tasks are in the chat format already: score them without it")
+    loaded = load_named(names, options.data_dir) if names else {"tasks": {}, "groups": {}}
+    own = [question_task(path, options.option_form) for path in options.questions or ()]
+    for task in own + [text_task(path) for path in options.text or ()]:
+        require(task.task_name not in loaded["tasks"], f"two of the files are called {task.task_name}: rename one")
+        loaded["tasks"][task.task_name] = task
+    for task in loaded["tasks"].values():  # as lm_eval's own command line does it
+        if options.num_fewshot is not None and task.get_config("num_fewshot") != 0:
+            task.set_config("num_fewshot", options.num_fewshot)
+        elif task.get_config("num_fewshot") is None:
+            task.set_config("num_fewshot", 0)
+        task.set_fewshot_seed(seed=1234)
+    return loaded
+
+
+def load_named(names: list[str], data_dir: str | None) -> dict:
+    """Tasks by lm_eval's names and ours. Data sets come from `data_dir` where they are, else from the hub."""
+    from lm_eval.tasks import TaskManager
+
+    from scripts.question_files import index_csv_folders
+
+    manager = TaskManager(include_path=str(OWN_TASKS), include_defaults=False)
+    if not all(name in manager.all_tasks for name in names):  # the 14,000 of lm_eval itself take seconds to list
+        manager = TaskManager(include_path=str(OWN_TASKS))
+    wanted: list[str] = []
+    for name in names:
+        found = manager.match_tasks([name])
+        if not found:
+            near = difflib.get_close_matches(name, manager.all_tasks, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "lm_eval ls tasks lists them"
+            raise ValueError(f"--tasks {name}: lm_eval has no such task: {hint}")
+        wanted += [task for task in found if task not in wanted]
+    within = set()  # what a group in the same list brings along
+    for name in wanted:
+        members = (manager.task_index[name].cfg or {}).get("task")
+        within |= {m if isinstance(m, str) else m.get("task") for m in members} if isinstance(members, list) else set()
+    wanted = [name for name in wanted if name not in within]
+
+    folder = Path(data_dir).absolute() if data_dir else None
+    if folder:
+        require(folder.is_dir(), f"--data_dir {folder}: there is no such folder")
+        for path in index_csv_folders(folder):
+            print(f"written: {path}, which tells `datasets` which file holds which subject", flush=True)
+    try:
+        # `datasets` takes a folder of that name for the data set, so it looks from there.
+        with contextlib.chdir(folder) if folder else contextlib.nullcontext():
+            return manager.load(wanted)
+    except (OSError, ValueError, ImportError) as error:  # no data, or no package that one task alone needs
+        raise ValueError(missing_data(str(error), folder)) from None
+
+
+def missing_data(message: str, folder: Path | None) -> str:
+    repo = re.search(r"\b([\w-]+/[\w.-]*\w)'", message)
+    reason = message.splitlines()[0]
+    if repo is None or "/" in repo[1].split("/", 1)[1]:
+        return reason
+    place = folder or Path("benchmarks")
+    return (
+        f"the data set {repo[1]} cannot be had ({reason}): where there is a network, copy it with hf download "
+        f"{repo[1]} --repo-type dataset --local-dir {place / repo[1]}, and name its folder with --data_dir {place}"
+    )
+
+
+# ---------------------------------------------------------------- figures
+
+
+def evaluate(options: BenchmarkOptions, loaded: dict, model, tokenizer, name: str) -> list[dict]:
+    """One record per task, or group, and metric."""
+    from lm_eval.evaluator import evaluate as run_lm_eval
+
+    from scripts.lm_eval_model import MiniMindLM
+
+    lm = MiniMindLM(model, tokenizer, options.max_seq_len, options.batch_size)
+    found = run_lm_eval(
+        lm, loaded, limit=options.limit or None, apply_chat_template=options.chat, fewshot_as_multiturn=options.chat
+    )
+    if lm.n_shortened:
+        print(
+            f"{lm.n_shortened:,} prompts were longer than the context of {options.max_seq_len} tokens and lost their "
+            "beginning: raise --max_seq_len, if the network was trained on more"
+        )
+    counts = {task: number_of["effective"] for task, number_of in found["n-samples"].items()}
+    chances = {task: chance(loaded["tasks"][task], samples) for task, samples in found["samples"].items()}
+    members = {group: leaves(group, found["group_subtasks"]) for group in found["group_subtasks"]}
+    groups = {leaf: group for group, inside in members.items() for leaf in inside if leaf != group}
+    records = []
+    for task, figures in found["results"].items():
+        inside = members.get(task) or [task]
+        n = sum(counts.get(leaf, 0) for leaf in inside)
+        known = all(chances.get(leaf) is not None for leaf in inside)
+        by_chance = sum(chances[leaf] * counts[leaf] for leaf in inside) / n if known and n else None
+        for key, value in figures.items():
+            metric, _, kind = key.partition(",")
+            if not kind or metric.endswith("_stderr") or not isinstance(value, int | float):
+                continue
+            stderr = figures.get(f"{metric}_stderr,{kind}")
+            records.append({
+                "time": time.strftime("%Y-%m-%d %H:%M:%S"), "name": name, "task": task, "setting": options.setting(),
+                "metric": metric if kind == "none" else f"{metric} ({kind})", "value": value,
+                "stderr": stderr if isinstance(stderr, int | float) else None,
+                "chance": by_chance if metric.startswith("acc") else None, "n": n, "group": groups.get(task),
+            })  # fmt: skip
+    return records
+
+
+def chance(task, samples: list[dict]) -> float | None:
+    """The accuracy of guessing: the mean of one over the number of options; None of what is not multiple choice."""
+    if task.OUTPUT_TYPE != "multiple_choice":
+        return None
+    return sum(1 / len(task.doc_to_choice(sample["doc"])) for sample in samples) / len(samples)
+
+
+def leaves(name: str, subtasks: dict[str, list[str]]) -> list[str]:
+    """The tasks in a group, through the groups in it."""
+    inside = subtasks.get(name)
+    return [leaf for part in inside for leaf in leaves(part, subtasks)] if inside else [name]
+
+
+def short_name(options: BenchmarkOptions, title: str) -> str:
+    """How tables call the weight: its file's name, with the folder before it unless that is out_dir."""
+    source, adapter = title.rpartition(" (")[0], ""
+    if options.lora_name:
+        source, _, adapter = source.rpartition(" + ")
+        adapter = " + " + adapter.removesuffix(".pth")
+    path = Path(source.removesuffix(", untrained").removesuffix(".pth"))
+    name = path.name if path.parent == Path(options.out_dir).absolute() else f"{path.parent.name}/{path.name}"
+    return name + adapter + (" untrained" if options.untrained else "")
+
+
+# ---------------------------------------------------------------- the command
+
+
+def main() -> None:
+    options = parse_options(BenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
+    results, picture = Path(options.results).absolute(), Path(options.picture).absolute()
+    if options.tasks or options.questions or options.text:
+        import_lm_eval()
+        read_records(results)  # what cannot be read is said before the work
+        loaded = load_tasks(options)
+        model, tokenizer, title = load(options, options.seed if options.untrained else None)
+        require(options.max_seq_len <= model.config.max_position_embeddings,
+                f"--max_seq_len {options.max_seq_len}: the network has {model.config.max_position_embeddings} "
+                "positions")  # fmt: skip
+        print(title, flush=True)
+        records = evaluate(options, loaded, model, tokenizer, short_name(options, title))
+        print_records(records)
+        append_records(results, records)
+    frame = read_records(results)
+    require(len(frame) > 0, f"{results}: no figure is there yet: name --tasks, --questions or --text")
+    if not (options.tasks or options.questions or options.text) or frame["name"].nunique() > 1:
+        print("\nall figures so far:")
+        print_comparison(frame)
+    draw(frame, picture)
+    print(f"\nwritten to {results} and {picture}")
+
+
+if __name__ == "__main__":
+    run(main)
