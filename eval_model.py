@@ -88,9 +88,9 @@ def load(options: LoadOptions, untrained_seed: int | None = None):
     import torch
 
     from model.hf_folder import read_folder
-    from model.weights import find_weight, load_weights
+    from model.weights import find_weight
     from trainer.distributed import choose_device
-    from trainer.stage import load_tokenizer, quiet_transformers, tokenizer_of
+    from trainer.stage import load_pth, load_tokenizer, quiet_transformers
 
     quiet_transformers()
     device = choose_device(options.device)
@@ -101,8 +101,7 @@ def load(options: LoadOptions, untrained_seed: int | None = None):
     else:
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
-        tokenizer = tokenizer_of(source, options.tokenizer)
-        model, _ = load_weights(source, tokenizer, options.sizes())
+        model, tokenizer, _ = load_pth(source, options.tokenizer, options.sizes())
     if untrained_seed is not None:
         torch.manual_seed(untrained_seed)
         model, source = type(model)(model.config), f"{source}, untrained"

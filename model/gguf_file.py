@@ -111,8 +111,8 @@ def pre_tokenizer_name(tokenizer) -> str:
         if len(parts) == 2 and not byte_level["use_regex"] and parts[0].get("pattern") == {"Regex": QWEN2_PATTERN}:
             return "qwen2"
     raise WeightError(
-        f"{tokenizer.name_or_path}: llama.cpp cannot split text as this tokenizer does: use a byte-level BPE that splits "
-        "as Qwen2's or GPT-2's, as scripts/train_tokenizer.py makes it"
+        f"{tokenizer.name_or_path}: llama.cpp cannot split text as this tokenizer does: use a byte-level BPE that "
+        "splits as Qwen2's or GPT-2's, as scripts/train_tokenizer.py makes it"
     )
 
 

@@ -58,8 +58,7 @@ def load(options: ConvertOptions):
     """(the model in float32, its LoRA merged; its tokenizer; what the `.json` beside it says)."""
     from model.hf_folder import read_folder
     from model.model_lora import load_lora, merge_lora
-    from model.weights import load_weights
-    from trainer.stage import load_tokenizer, quiet_transformers, tokenizer_of
+    from trainer.stage import load_pth, load_tokenizer, quiet_transformers
 
     quiet_transformers()
     path = Path(options.weight).absolute()
@@ -69,8 +68,7 @@ def load(options: ConvertOptions):
         tokenizer = load_tokenizer(options.tokenizer or str(path))
         model, info = read_folder(path), {}
     else:
-        tokenizer = tokenizer_of(path, options.tokenizer)
-        model, info = load_weights(path, tokenizer, options.sizes())
+        model, tokenizer, info = load_pth(path, options.tokenizer, options.sizes())
     if len(tokenizer) > model.config.vocab_size:
         raise ValueError(
             f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "

@@ -31,17 +31,18 @@ def load_tokenizer(folder: str):
         raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
 
 
-def tokenizer_of(weight: Path, folder: str | None):
-    """The tokenizer for a `.pth`: that in `folder`; or without one the shipped, which the `.json` beside must confirm.
+def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
+    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
 
-    Raises UsageError when neither folder nor `.json` says which vocabulary the weight speaks.
+    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
     """
-    require(
-        bool(folder) or not weight.is_file() or weight.with_suffix(".json").is_file(),
-        f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary and sizes: pass --tokenizer, "
-        "--hidden_size, --num_hidden_layers and --use_moe",
-    )
-    return load_tokenizer(folder or str(ROOT / "model"))
+    tokenizer = load_tokenizer(folder or str(ROOT / "model"))
+    model, info = load_weights(weight, tokenizer, sizes)
+    if not info and not folder:
+        raise ValueError(
+            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
+        )
+    return model, tokenizer, info
 
 
 def quiet_transformers() -> None:
