@@ -24,8 +24,8 @@ from trainer.options import ModelOptions, flag, parse_options, require, run  # n
 
 TARGETS = ("minimind", "llama", "gguf", "torch")
 # The largest difference of logits that is no mistake, as a share of their spread (root mean squares). A mistake, as two
-# heads exchanged, is near 1.
-TOLERANCE = {"f32": 1e-5, "f16": 1e-2, "q8_0": 1e-1}
+# heads exchanged, is near 1; of a mixture Q8_0 sends some tokens to other experts.
+TOLERANCE = {"f32": 1e-5, "f16": 1e-2, "q8_0": 0.3}
 BATCH = (2, 128)  # of random tokens that both models read
 
 

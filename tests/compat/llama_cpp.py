@@ -21,7 +21,8 @@ sys.path[:0] = [str(ROOT)]
 
 
 class LlamaCpp:
-    """llama.cpp with one GGUF file on one CPU thread; keys and values are kept in float32, as ours are."""
+    """llama.cpp with one GGUF file on one CPU thread, all its attention in float32, as ours is: flash attention would
+    round queries to half precision, which moves log-probabilities by a hundredth."""
 
     def __init__(self, path: Path, n_ctx: int = 1024):
         import xllamacpp
@@ -30,6 +31,7 @@ class LlamaCpp:
         params.model.path, params.n_ctx, params.n_parallel, params.verbosity = str(path), n_ctx, 1, 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.server = xllamacpp.Server(params)
 
     def post(self, path: str, **content) -> dict:
@@ -65,9 +67,22 @@ def largest_difference(ours: torch.Tensor, top: list[dict[int, float]]) -> float
     return max(abs(float(row[i]) - value) for row, best in zip(ours, top, strict=True) for i, value in best.items())
 
 
-def read_along(llama: LlamaCpp, ids: list[int], n_probs: int) -> list[dict[int, float]]:
-    """llama.cpp's best log-probabilities after ids[:1], ids[:2], … ids: it is given the text, it writes none."""
-    return [llama.complete(ids[: end + 1], 1, n_probs)[1][0] for end in range(len(ids))]
+def read_along(llama: LlamaCpp, ids: list[int], vocab_size: int, n_probs: int = 100) -> list[dict[int, float]]:
+    """llama.cpp's best log-probabilities after ids[:1], ids[:2], … ids: it is given the text, it writes none.
+
+    Where the next of `ids` is not among the best, there are those of the whole vocabulary, which takes it longer.
+    """
+    after = []
+    for end in range(1, len(ids) + 1):
+        _, (best,) = llama.complete(ids[:end], 1, n_probs)
+        if end < len(ids) and ids[end] not in best:
+            _, (best,) = llama.complete(ids[:end], 1, vocab_size)
+        after.append(best)
+    return after
+
+
+def ten_best(after: list[dict[int, float]]) -> list[dict[int, float]]:
+    return [dict(sorted(best.items(), key=lambda entry: -entry[1])[:10]) for best in after]
 
 
 def mean_loss(predicted: list[dict[int, float]], rows: list[list[int]]) -> float:
@@ -134,15 +149,14 @@ def main() -> None:
                 for text in differing[:5]:
                     print(f"  differs: {text[:200]!r}")
             predicted = [best for row in rows for best in read_along(llama, row, model.config.vocab_size)]
-            best = [dict(sorted(all.items(), key=lambda entry: -entry[1])[:10]) for all in predicted]
             loss = mean_loss(predicted, rows)
-            equal = sum(
-                llama.chat(question["messages"], 48) == reply for question, reply in zip(questions, replies, strict=True)
-            )
+            asked = [llama.chat(question["messages"], 48) for question in questions]
+            equal = sum(theirs == reply for theirs, reply in zip(asked, replies, strict=True))
+            largest = largest_difference(torch.cat(ours), ten_best(predicted))
             print(
                 f"{outtype:5} {path.stat().st_size / 2**20:7.2f} MiB   top-10 log-probabilities differ by at most "
-                f"{largest_difference(torch.cat(ours), best):.1e} at {len(best):,} positions   perplexity "
-                f"{math.exp(loss):.4f} ({100 * math.expm1(loss - exact):+.3f}%)   equal replies {equal}/{len(replies)}",
+                f"{largest:.1e} at {len(predicted):,} positions   perplexity {math.exp(loss):.4f} "
+                f"({100 * math.expm1(loss - exact):+.3f}%)   equal replies {equal}/{len(replies)}",
                 flush=True,
             )
 
