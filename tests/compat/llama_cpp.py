@@ -33,6 +33,7 @@ class LlamaCpp:
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.server = xllamacpp.Server(params)
+        (self.a,) = self.tokenize("a")
 
     def post(self, path: str, **content) -> dict:
         data, header = json.dumps(content).encode(), {"Content-Type": "application/json"}
@@ -43,12 +44,15 @@ class LlamaCpp:
     def tokenize(self, text: str) -> list[int]:
         return self.post("/tokenize", content=text, add_special=False, parse_special=True)["tokens"]
 
-    def complete(self, ids: list[int], n_predict: int, n_probs: int) -> tuple[list[int], list[dict[int, float]]]:
-        """The likeliest next tokens, never the end, and at each {id: log-probability} of the n_probs likeliest."""
-        request = {"prompt": ids, "n_predict": n_predict, "n_probs": n_probs, "temperature": 0, "ignore_eos": True}
-        tokens = self.server.handle_completions(request)["choices"][0]["logprobs"]["content"]
-        top = [{entry["id"]: entry["logprob"] for entry in token["top_logprobs"]} for token in tokens]
-        return [token["id"] for token in tokens], top
+    def next_token(self, ids: list[int], n_probs: int) -> dict[int, float]:
+        """{id: log-probability} of the n_probs likeliest tokens after `ids`, the likeliest first.
+
+        The server tells these of tokens that it samples, unless they end within a character, and before any bias: so
+        it is made to sample the letter a.
+        """
+        request = {"prompt": ids, "n_predict": 1, "n_probs": n_probs, "temperature": 0, "logit_bias": [[self.a, 1000]]}
+        (token,) = self.server.handle_completions(request)["choices"][0]["logprobs"]["content"]
+        return {entry["id"]: entry["logprob"] for entry in token["top_logprobs"]}
 
     def chat(self, messages: list[dict], max_tokens: int) -> str:
         request = {"messages": messages, "max_tokens": max_tokens, "temperature": 0}
@@ -74,9 +78,9 @@ def read_along(llama: LlamaCpp, ids: list[int], vocab_size: int, n_probs: int = 
     """
     after = []
     for end in range(1, len(ids) + 1):
-        _, (best,) = llama.complete(ids[:end], 1, n_probs)
+        best = llama.next_token(ids[:end], n_probs)
         if end < len(ids) and ids[end] not in best:
-            _, (best,) = llama.complete(ids[:end], 1, vocab_size)
+            best = llama.next_token(ids[:end], vocab_size)
         after.append(best)
     return after
 
