@@ -195,6 +195,7 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
         stock = GraniteMoeSharedConfig(
             **shared,
             num_local_experts=config.n_routed_experts,
+            num_experts=config.n_routed_experts,  # the name by which trl asks for it
             num_experts_per_tok=config.num_experts_per_tok,
             shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
             attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
