@@ -44,8 +44,8 @@ class LoadOptions(ModelOptions):
     """Which weight, and where it runs."""
 
     model_mode: int = flag(1, "whose weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning", choices=[0, 1, 2, 3])
-    weight: str | None = flag(None, "a weight file by path, instead of the stage's newest in out_dir")
-    load: int = flag(0, "0: a MiniMind weight; 1: the Hugging Face folder that --weight names", choices=[0, 1])
+    weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
+    load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
@@ -59,6 +59,7 @@ class LoadOptions(ModelOptions):
     def __post_init__(self):
         require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
         require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
+        self.load = int(self.load or (self.weight is not None and Path(self.weight).is_dir()))
 
 
 @dataclass
@@ -90,21 +91,21 @@ def load(options: LoadOptions, untrained_seed: int | None = None):
     """(model in eval mode on its device, tokenizer, one line that says which); with a seed, its network untrained."""
     import torch
 
-    from model.weights import find_weight, load_weights
+    from model.hf_folder import read_folder
+    from model.weights import find_weight
     from trainer.distributed import choose_device
-    from trainer.stage import load_tokenizer, quiet_transformers
+    from trainer.stage import load_pth, load_tokenizer, quiet_transformers
 
     quiet_transformers()
     device = choose_device(options.device)
     if options.load:
         folder = Path(options.weight).absolute()
         tokenizer = load_tokenizer(options.tokenizer or str(folder))
-        model, source = load_folder(folder), folder
+        model, source = read_folder(folder), folder
     else:
-        tokenizer = load_tokenizer(options.tokenizer or str(ROOT / "model"))
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
-        model, _ = load_weights(source, tokenizer, options.sizes())
+        model, tokenizer, _ = load_pth(source, options.tokenizer, options.sizes())
     if untrained_seed is not None:
         torch.manual_seed(untrained_seed)
         model, source = type(model)(model.config), f"{source}, untrained"
@@ -125,38 +126,6 @@ def choose_dtype(options: LoadOptions, model):
         return getattr(torch, options.dtype)
     half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if half else torch.float32
-
-
-def load_folder(folder: Path):
-    """A Hugging Face folder of MiniMind, or of a Llama, which a dense MiniMind is; its code is never run."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-    from model.weights import load_state
-
-    require((folder / "config.json").is_file(), f"--weight {folder}: there is no config.json in it")
-    AutoConfig.register("minimind", MiniMindConfig)
-    AutoModelForCausalLM.register(MiniMindConfig, MiniMindForCausalLM)
-    local = {"local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(folder, **local)
-    require(
-        config.model_type in ("minimind", "llama"),
-        f"--weight {folder}: its network is of the kind {config.model_type}: name a folder of minimind or llama",
-    )
-    stock = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", **local)
-    if config.model_type == "minimind":
-        return stock
-    rope, head_dim = config.rope_parameters, config.hidden_size // config.num_attention_heads
-    require(
-        rope["rope_type"] == "default" and config.head_dim == head_dim,
-        f"--weight {folder}: its rotary embeddings or head size are not MiniMind's: name another folder",
-    )
-    shared = {name: value for name, value in config.to_dict().items() if name in MiniMindConfig().to_dict()}
-    left_out = ("model_type", "architectures", "transformers_version", "rope_theta")
-    shared = {name: value for name, value in shared.items() if name not in left_out}
-    model = MiniMindForCausalLM(MiniMindConfig(**shared, rope_theta=rope["rope_theta"]))
-    load_state(model, stock.state_dict(), folder)
-    return model
 
 
 # ---------------------------------------------------------------- talking

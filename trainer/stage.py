@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from dataset.lm_dataset import JsonlDataset
@@ -15,14 +15,34 @@ from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
-from trainer.options import TrainOptions, UsageError, default_data, require
+from trainer.options import ROOT, TrainOptions, UsageError, default_data, require
 
 
 def load_tokenizer(folder: str):
-    """The fast tokenizer in `folder`; UsageError when there is none."""
+    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
+
+    Raises UsageError when there is none, ValueError when it cannot be read.
+    """
     found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
-    return AutoTokenizer.from_pretrained(folder)
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    except Exception as error:  # the file can hold anything
+        raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
+
+
+def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
+    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
+
+    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
+    """
+    tokenizer = load_tokenizer(folder or str(ROOT / "model"))
+    model, info = load_weights(weight, tokenizer, sizes)
+    if not info and not folder:
+        raise ValueError(
+            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
+        )
+    return model, tokenizer, info
 
 
 def quiet_transformers() -> None:

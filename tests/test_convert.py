@@ -1,0 +1,358 @@
+"""Conversions: what goes out comes back bit for bit, other programs' classes compute the same, code in a folder never
+runs, and what cannot be converted is refused in one sentence, with nothing left behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import gguf
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from eval_model import EvalOptions
+from eval_model import load as load_for_chat
+from model.gguf_file import pre_tokenizer_name, read_gguf, write_gguf
+from model.hf_folder import read_folder, write_stock
+from model.model_lora import apply_lora, save_lora
+from model.model_minimind import MiniMindForCausalLM
+from model.weights import load_weights, save_weights
+from scripts.convert_model import ConvertOptions, convert
+from trainer.options import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+MOE = {"use_moe": True, "n_routed_experts": 4, "num_experts_per_tok": 2}
+NETWORKS = {
+    "dense": {},
+    "untied": {"tie_word_embeddings": False, "rope_theta": 1e4, "num_key_value_heads": 1},
+    "moe": MOE,
+    "moe of two shared": MOE | {"n_shared_experts": 2, "num_experts_per_tok": 3},
+    "moe of none shared": MOE | {"n_shared_experts": 0},
+}
+IDS = torch.randint(6400, (2, 64), generator=torch.Generator().manual_seed(1))
+PUBLISHED = {  # the fields of MiniMind2's own config.json
+    "architectures": ["MiniMindForCausalLM"],
+    "auto_map": {
+        "AutoConfig": "model_minimind.MiniMindConfig", "AutoModelForCausalLM": "model_minimind.MiniMindForCausalLM",
+    },
+    "aux_loss_alpha": 0.1, "bos_token_id": 1, "dropout": 0.0, "eos_token_id": 2, "flash_attn": True,
+    "hidden_act": "silu", "hidden_size": 64, "intermediate_size": 192, "max_position_embeddings": 32768,
+    "model_type": "minimind", "n_routed_experts": 4, "n_shared_experts": 1, "norm_topk_prob": True,
+    "num_attention_heads": 8, "num_experts_per_tok": 2, "num_hidden_layers": 2, "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "scoring_func": "softmax", "seq_aux": True,
+    "torch_dtype": "float16", "transformers_version": "4.49.0", "use_moe": False, "vocab_size": 6400,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def network(make_model, tokenizer):
+    """A function that makes a small network for the shipped vocabulary, its numbers exact in half precision."""
+
+    def make(seed: int = 0, **config) -> MiniMindForCausalLM:
+        model = make_model(seed, **{"vocab_size": len(tokenizer), "hidden_size": 64} | config)
+        model.load_state_dict({key: value.half() for key, value in model.state_dict().items()})
+        return model
+
+    return make
+
+
+@pytest.fixture
+def weight(network, tokenizer, tmp_path):
+    """A function that saves such a network as a `.pth`."""
+
+    def save(**config) -> Path:
+        path = tmp_path / f"full_sft_64{'_moe' if config.get('use_moe') else ''}.pth"
+        save_weights(network(**config), path, tokenizer, stage="full_sft", step=7)
+        return path
+
+    return save
+
+
+def run(weight: Path, to: str, output: Path, **options) -> Path:
+    convert(ConvertOptions(weight=str(weight), to=to, output=str(output), **options))
+    return output
+
+
+def logits(model, ids: torch.Tensor = IDS) -> torch.Tensor:
+    with torch.inference_mode():
+        return model.eval()(ids).logits
+
+
+# ---------------------------------------------------------------- there and back
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("minimind", "untied"), ("minimind", "moe"), *(("llama", name) for name in NETWORKS)]
+)
+def test_pth_to_folder_to_pth_is_the_same_to_the_bit(weight, tmp_path, to, name):
+    path = weight(**NETWORKS[name])
+    back = run(run(path, to, tmp_path / "folder"), "torch", tmp_path / "back.pth")
+    before, after = torch.load(path, weights_only=True), torch.load(back, weights_only=True)
+    assert before.keys() == after.keys()
+    for key, value in before.items():
+        assert after[key].dtype == value.dtype == torch.float16 and torch.equal(after[key], value), key
+    old, new = (load_weights(file)[0].config.to_dict() for file in (path, back))
+    assert {key: value for key, value in old.items() if key in new and old[key] != new[key]} == {}
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+def test_stock_classes_compute_the_same_logits(weight, network, tmp_path, config):
+    folder = run(weight(**config), "llama", tmp_path / "stock")
+    stock = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", trust_remote_code=False)
+    expected = "GraniteMoeSharedForCausalLM" if "use_moe" in config else "LlamaForCausalLM"
+    assert type(stock).__name__ == expected and not list(folder.glob("*.py"))
+    ours = logits(network(**config))
+    assert ours.std() > 0.3
+    torch.testing.assert_close(logits(stock), ours, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "outtype", "tolerance"),
+    [("dense", "q8_0", 0.1), ("untied", "f16", 0), ("moe of two shared", "f32", 0), ("moe of none shared", "f16", 0)],
+)
+def test_gguf_holds_the_whole_network(network, tokenizer, tmp_path, name, outtype, tolerance):
+    model, path = network(**NETWORKS[name]), tmp_path / "w.gguf"
+    write_gguf(model, tokenizer, path, outtype)
+    ours, theirs = logits(model), logits(read_gguf(path))
+    assert float((ours - theirs).norm() / ours.norm()) <= tolerance
+    assert "FROM ./w.gguf\n" in path.with_suffix(".Modelfile").read_text()
+    types = {tensor.tensor_type.name for tensor in gguf.GGUFReader(path).tensors if len(tensor.shape) > 1}
+    assert types <= {outtype.upper(), "F32"} and outtype.upper() in types
+
+
+def test_gguf_holds_the_tokenizer(network, tokenizer, tmp_path):
+    write_gguf(network(), tokenizer, tmp_path / "w.gguf", "f16")
+    reader = gguf.GGUFReader(tmp_path / "w.gguf")
+
+    def field(name: str):
+        return reader.get_field(f"tokenizer.{name}").contents()
+
+    assert field("ggml.tokens") == tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    assert (field("ggml.pre"), field("ggml.add_bos_token")) == ("qwen2", False)
+    assert field("chat_template") == tokenizer.chat_template
+    assert [field(f"ggml.{name}_token_id") for name in ("padding", "bos", "eos")] == [0, 1, 2]
+    control, shown = tokenizer.convert_tokens_to_ids(["<|im_end|>", "</think>"])
+    types = field("ggml.token_type")
+    assert (types[control], types[shown]) == (gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED)
+
+
+def test_a_folder_runs_by_its_own_code_without_this_repository(weight, network, run_script, tmp_path):
+    path, folder = weight(**MOE), tmp_path / "out" / "MiniMind.1"  # transformers makes a module name of it
+    done = run_script("scripts/convert_model.py", "--weight", path, "--to", "minimind", "--output", folder)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "logits before and after differ by at most 0" in done.stdout and list(folder.parent.iterdir()) == [folder]
+    program = f"""
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained({str(folder)!r}, trust_remote_code=True)
+model = AutoModelForCausalLM.from_pretrained({str(folder)!r}, dtype="float32", trust_remote_code=True).eval()
+ids = tokenizer.apply_chat_template([{{"role": "user", "content": "你好"}}], add_generation_prompt=True,
+                                    return_tensors="pt", return_dict=True)
+out = model.generate(**ids, max_new_tokens=4, do_sample=False)
+torch.save([out, model(torch.load("ids.pt")).logits.detach()], "out.pt")
+"""
+    torch.save(IDS, tmp_path / "ids.pt")
+    env = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=env | {"PYTHONPATH": ""}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    generated, theirs = torch.load(tmp_path / "out.pt")
+    assert generated.shape[1] > 8
+    assert torch.equal(theirs, logits(network(**MOE)))
+
+
+def test_an_adapter_is_merged_on_the_way(weight, network, tokenizer, tmp_path):
+    path, model = weight(), network()
+    torch.manual_seed(0)
+    apply_lora(model, rank=4)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".lora." in name:
+                parameter.copy_(0.3 * torch.randn_like(parameter).half())
+    save_lora(model, tmp_path / "a.pth", tokenizer)
+    merged = read_folder(run(path, "minimind", tmp_path / "merged", outtype="f32", lora=str(tmp_path / "a.pth")))
+    assert (logits(model) - logits(network())).abs().max() > 0.1
+    torch.testing.assert_close(logits(merged), logits(model), rtol=0, atol=1e-4)
+
+
+# ---------------------------------------------------------------- folders of others
+
+
+@pytest.fixture(scope="module")
+def published(make_model, tmp_path_factory):
+    """A function that makes a folder in the form in which MiniMind2 is published, but with random weights: one `.bin`
+    in half precision with the tied matrix twice, a vocabulary of its own, split as GPT-2's, and code, here a trap."""
+
+    def make(use_moe: bool) -> Path:
+        folder = tmp_path_factory.mktemp("published")
+        model = make_model(
+            3, vocab_size=6400, hidden_size=64, num_attention_heads=8, max_position_embeddings=32768, use_moe=use_moe
+        )
+        torch.save({key: value.half() for key, value in model.state_dict().items()}, folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(json.dumps(PUBLISHED | {"use_moe": use_moe}))
+        (folder / "generation_config.json").write_text('{"bos_token_id": 1, "eos_token_id": 2}')
+        (folder / "model_minimind.py").write_text(f"open({str(folder / 'sprung')!r}, 'w')\n")
+        tokenizer = json.loads((ROOT / "model" / "tokenizer.json").read_text("utf-8"))
+        tokenizer["pre_tokenizer"] = {
+            "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True,
+        }  # fmt: skip
+        vocabulary = tokenizer["model"]["vocab"]
+        one, other = list(vocabulary)[5000:5002]
+        vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+        shutil.copy(ROOT / "model" / "tokenizer_config.json", folder)
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("use_moe", [False, True], ids=["dense", "moe"])
+def test_published_weights_load_unchanged(published, tmp_path, use_moe):
+    folder = published(use_moe)
+    state = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    torch.save(state, tmp_path / "full_sft_64.pth")
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "use_moe": use_moe}
+    by_folder, tokenizer, _ = load_for_chat(EvalOptions(weight=str(folder), device="cpu"))
+    by_file, same_tokenizer, _ = load_for_chat(
+        EvalOptions(weight=str(tmp_path / "full_sft_64.pth"), tokenizer=str(folder), device="cpu", **sizes)
+    )
+    for key, value in state.items():
+        assert torch.equal(by_folder.state_dict()[key], value.float()), key
+    assert torch.equal(logits(by_folder), logits(by_file))
+    assert tokenizer.get_vocab() == same_tokenizer.get_vocab() == json.loads(
+        (folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"] | tokenizer.get_added_vocab()  # fmt: skip
+    assert pre_tokenizer_name(tokenizer) == "gpt-2"
+    assert not (folder / "sprung").exists()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_shards_in_bfloat16(weight, tmp_path, suffix):
+    folder = run(weight(), "llama", tmp_path / "llama")
+    whole = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    stem = {".safetensors": "model", ".bin": "pytorch_model"}[suffix]
+    places = {key: f"{stem}-0000{1 + i % 2}-of-00002{suffix}" for i, key in enumerate(whole)}
+    for name in set(places.values()):
+        shard = {key: whole[key].bfloat16() for key, place in places.items() if place == name}
+        save_file(shard, folder / name) if suffix == ".safetensors" else torch.save(shard, folder / name)
+    (folder / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": places}))
+    state = read_folder(folder).state_dict()
+    for key, value in whole.items():
+        assert torch.equal(state[key], value.bfloat16().float()), key
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"{name}: this shard is missing"):
+        read_folder(folder)
+
+
+def test_a_tied_matrix_that_is_stored_twice_is_one(weight, tmp_path):
+    """As Llama folders of MiniMind2 have it, which say nothing of tying."""
+    path = weight()
+    folder = run(path, "llama", tmp_path / "llama")
+    state = load_file(folder / "model.safetensors")
+    state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()
+    edit(folder, tie_word_embeddings=False, torch_dtype="float16")
+    save_file(state, folder / "model.safetensors")
+    model = read_folder(folder)
+    assert model.config.tie_word_embeddings and model.lm_head.weight is model.model.embed_tokens.weight
+    assert torch.equal(logits(model), logits(load_weights(path)[0]))
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def edit(folder: Path, **changes) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(content | changes))
+
+
+REFUSED = {
+    "another kind": (lambda f: edit(f, model_type="gpt2"), "of the kind gpt2"),
+    "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
+    "config that is no json": (lambda f: (f / "config.json").write_text("{"), "config.json: this describes no network"),
+    "no tensors": (lambda f: (f / "model.safetensors").unlink(), "none of model.safetensors"),
+    "half a file": (lambda f: os.truncate(f / "model.safetensors", 9999), "a truncated one"),
+    "another width": (lambda f: edit(f, hidden_size=32, head_dim=8), "has shape"),
+    "another depth": (lambda f: edit(f, num_hidden_layers=3), "layers.2"),
+    "absurd": (lambda f: edit(f, max_position_embeddings=10**12), "no network can be built"),
+    "not a number": (lambda f: edit(f, num_attention_heads="many"), "no network can be built"),
+    "a bias": (lambda f: edit(f, attention_bias=True), "attention_bias is True"),
+    "wide heads": (lambda f: edit(f, head_dim=32), "head_dim is 32"),
+    "scaled rope": (
+        lambda f: edit(f, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}),
+        "rope_type is linear",
+    ),
+    "quantised": (lambda f: edit(f, quantization_config={"quant_method": "gptq"}), "quantization_config"),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
+    "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json or"),
+}
+
+
+@pytest.fixture(scope="module")
+def llama_folder(network, tokenizer, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("llama") / "folder"
+    write_stock(network(), tokenizer, folder, torch.float16)
+    return folder
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_folders_that_cannot_be_converted(llama_folder, tmp_path, case):
+    spoil, message = REFUSED[case]
+    folder = shutil.copytree(llama_folder, tmp_path / "llama")
+    spoil(folder)
+    with pytest.raises(ValueError, match=message) as refused:
+        run(folder, "torch", tmp_path / "new" / "w.pth")
+    assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_matrix_that_is_said_to_be_tied_and_is_not(weight, tmp_path):
+    folder = run(weight(tie_word_embeddings=False), "minimind", tmp_path / "folder")
+    edit(folder, tie_word_embeddings=True)
+    with pytest.raises(ValueError, match="lm_head.weight differs"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outtype": "q8_0"}, "only --to gguf"),
+        ({"to": "torch", "output": "x.gguf"}, "writes a .pth file"),
+        ({"output": "x.pth"}, "writes a folder"),
+        ({"to": "torch", "output": "x.pth", "outtype": "f32"}, "always f16"),
+        ({"output": None}, "--output is missing"),
+        ({"output": "{there}"}, "something is there already"),
+        ({"weight": "{folder}", "hidden_size": 64}, "leave that flag out"),
+    ],
+)
+def test_flags_that_make_no_sense(weight, tmp_path, change, message):
+    places = {"{there}": str(tmp_path), "{folder}": str(tmp_path)}
+    options = {"weight": str(weight()), "to": "llama", "output": str(tmp_path / "new")}
+    with pytest.raises(UsageError, match=message):
+        convert(ConvertOptions(**options | {k: places.get(v, v) for k, v in change.items()}))
+
+
+def test_a_mixture_that_does_not_renormalise_has_no_stock_class(weight, tmp_path):
+    path = weight(**MOE, norm_topk_prob=False)
+    for to, output in (("llama", "new"), ("gguf", "new.gguf")):
+        with pytest.raises(ValueError, match="norm_topk_prob is false"):
+            run(path, to, tmp_path / output)
+    run(path, "minimind", tmp_path / "minimind")
+    assert read_folder(tmp_path / "minimind").config.norm_topk_prob is False
+
+
+def test_a_conversion_that_loses_the_model_leaves_nothing_behind(network, tokenizer, tmp_path):
+    """Q8_0 keeps 32 numbers at one scale: beside a large one, which the norms then silence, all others are lost."""
+    model = network()
+    with torch.no_grad():
+        model.model.embed_tokens.weight[:, ::32] *= 1000
+        for name, parameter in model.named_parameters():
+            if "norm" in name:
+                parameter[::32] = 0
+    save_weights(model, tmp_path / "in" / "w.pth", tokenizer)
+    with pytest.raises(ValueError, match="is no rounding"):
+        run(tmp_path / "in" / "w.pth", "gguf", tmp_path / "out" / "w.gguf", outtype="q8_0")
+    assert not list((tmp_path / "out").iterdir())
