@@ -57,11 +57,12 @@ usage: ./run.sh [word [flags]]
   eval         eval_model.py --score: the held-out score by category
   chat         eval_model.py --model_mode 1: talk to the trained model
   serve        scripts/serve_openai_api.py: serve it by OpenAI's protocol, on http://127.0.0.1:8998/v1
+  web          scripts/web_demo.py: talk to it in a web page, on http://127.0.0.1:8501
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Flags after a stage, eval, chat and serve go to the script behind the word: ./run.sh pretrain --help
+Flags after a stage, eval, chat, serve and web go to the script behind the word: ./run.sh pretrain --help
 TEXT
 }
 
@@ -345,6 +346,7 @@ case $word in
     eval) door eval_model.py --score "$@" ;;
     chat) door eval_model.py --model_mode 1 "$@" ;;
     serve) door scripts/serve_openai_api.py "$@" ;;
+    web) door scripts/web_demo.py "$@" ;;
     test) run_tests "$@" ;;
     test-compat) run_compat_tests "$@" ;;
     help | -h | --help) usage ;;

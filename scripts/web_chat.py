@@ -31,12 +31,12 @@ SHOWN_REASON = 300  # characters of what an endpoint says of a refusal
 class Problem(Exception):
     """Something that the user can put right: the name of its sentence in Texts, and what fills it in."""
 
-    def __init__(self, name: str, **details):
-        super().__init__(name)
-        self.name, self.details = name, details
+    def __init__(self, text: str, /, **details):
+        super().__init__(text)
+        self.text, self.details = text, details
 
     def sentence(self, texts: Texts) -> str:
-        return getattr(texts, self.name).format(**self.details)
+        return getattr(texts, self.text).format(**self.details)
 
 
 def log_error() -> None:

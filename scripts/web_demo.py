@@ -9,10 +9,11 @@ else load pictures from elsewhere, which tells a stranger of the chat, or dress 
 would lose its stars. A laboratory shows what the model wrote.
 
 Streamlit runs `page` anew at every click. Read on: options -> the model -> the conversation -> page.
-scripts/web_chat.py holds what outlives a click, web_texts.py the words, web_demo.css the look and .streamlit/config.toml
-Streamlit's settings.
+scripts/web_chat.py holds what outlives a click, web_texts.py the words, web_demo.css the look, and
+.streamlit/config.toml Streamlit's settings.
 """
 
+import functools
 import os
 import sys
 import time
@@ -38,6 +39,7 @@ from scripts.web_chat import (  # noqa: E402
 from scripts.web_texts import LANGUAGES, Texts  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
+PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two pictures of an answer in the making
 KEPT_MODELS = 3  # loaded at once; the longest unused one goes
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -46,17 +48,25 @@ ICON = (  # a page that fetches none from elsewhere
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f6f5c"/>'
     '<path d="M8 23V9l8 9 8-9v14" fill="none" stroke="#fff" stroke-width="3" stroke-linejoin="round"/></svg>'
 )
-COPY_ICON = (
-    '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4" fill="none" stroke="currentColor" '
-    'stroke-width="1.8" stroke-linejoin="round"/></svg></button>'
-)
-COPY_BUTTON = """
+COPY_BUTTON = {
+    "html": """
+<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>
+""",
+    "css": """
+button { all: unset; display: flex; align-items: center; height: 2rem; padding: 0 0.5rem; cursor: pointer; }
+button { opacity: 0.7; font: 0.8rem var(--st-font); }
+button:hover { opacity: 1; }
+button:focus-visible { outline: 2px solid var(--st-primary-color); border-radius: 0.4rem; }
+button[data-said]::after { content: attr(data-said); padding-left: 0.3rem; }
+svg { width: 1.1rem; height: 1.1rem; fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round; }
+""",
+    "js": """
 export default function ({ parentElement, data }) {
   const button = parentElement.querySelector("button");
   button.title = button.ariaLabel = data.label;
   button.onclick = async () => {
     if (navigator.clipboard) await navigator.clipboard.writeText(data.text);
-    else {  // a page that is not on localhost and has no https
+    else {  // a page that is neither on localhost nor has https
       const area = document.createElement("textarea");
       area.value = data.text;
       document.body.append(area);
@@ -68,7 +78,8 @@ export default function ({ parentElement, data }) {
     setTimeout(() => delete button.dataset.said, 1500);
   };
 }
-"""
+""",
+}
 
 
 @dataclass
@@ -87,7 +98,7 @@ class WebOptions:
 
 def start() -> None:
     """Become `streamlit run` of this file."""
-    options = parse_options(WebOptions, "Chat with a trained weight in a web page.")
+    options = parse_options(WebOptions, PURPOSE)
     command = [sys.executable, "-m", "streamlit", "run", __file__]
     command += ["--server.port", str(options.port), "--server.address", options.host]
     if options.host not in LOOPBACK:
@@ -135,7 +146,7 @@ def choose_weight(options: WebOptions, t: Texts) -> LocalModel | None:
 
 
 def choose_folder(options: WebOptions, t: Texts) -> LocalModel:
-    typed = st.sidebar.text_input(t.folder, key="folder", help=t.folder_help, persist_state=True).strip()
+    typed = st.sidebar.text_input(t.folder, key="folder", help=t.folder_help, persist_state="session").strip()
     if not typed:
         raise Problem("folder_unnamed")
     folder = Path(typed).expanduser().absolute()
@@ -145,7 +156,7 @@ def choose_folder(options: WebOptions, t: Texts) -> LocalModel:
 
 
 def choose_endpoint(options: WebOptions, t: Texts) -> Endpoint:
-    ask = st.sidebar.text_input
+    ask = functools.partial(st.sidebar.text_input, persist_state="session")
     address = ask(t.address, "http://127.0.0.1:8998/v1", key="address").strip()
     model = ask(t.model_name, "minimind", key="model").strip()
     return Endpoint(address, model, ask(t.key, type="password", key="api_key", help=t.key_help).strip())
@@ -217,9 +228,9 @@ class View:
         if not exchange.finish:
             self.thought_place, self.answer = self.answer.empty(), self.answer.empty()
             self.status = self.status.container(key=f"status_{exchange.number}").empty()
-        elif exchange.problem:
-            self.status = self.status.container(key=f"problem_{exchange.number}")
         self.draw()
+        if exchange.problem:
+            st.container(key=f"problem_{exchange.number}").text(exchange.problem.sentence(t))
 
     def draw(self) -> None:
         exchange, t = self.exchange, self.t
@@ -230,9 +241,7 @@ class View:
             self.thought.text(exchange.thought)
         if exchange.answer or (exchange.finish and not exchange.problem):
             self.answer.text(exchange.answer or t.no_answer)
-        if exchange.problem:
-            self.status.text(exchange.problem.sentence(t))
-        elif not exchange.finish:
+        if not exchange.finish:
             self.status.text(status(exchange, t))
 
     def follow(self) -> None:
@@ -253,9 +262,7 @@ def status(exchange: Exchange, t: Texts) -> str:
 
 
 def show_actions(place, exchange: Exchange, can_ask: bool, t: Texts) -> None:
-    copy_button = st.components.v2.component(
-        "minimind_copy", html=COPY_ICON, css=STYLE.with_name("web_copy.css").read_text(), js=COPY_BUTTON
-    )
+    copy_button = st.components.v2.component("minimind_copy", **COPY_BUTTON)
     number = exchange.number
     with place.container(key=f"actions_{number}", horizontal=True, vertical_alignment="center", gap="xxsmall"):
         if exchange.answer:
@@ -331,7 +338,11 @@ def page() -> None:
     st.set_page_config("MiniMind", ICON, layout="centered", initial_sidebar_state="auto")
     st.html(STYLE)
     st.session_state.setdefault("exchanges", [])
-    options = parse_options(WebOptions, "Chat with a trained weight in a web page.")
+    try:
+        options = parse_options(WebOptions, PURPOSE)
+    except SystemExit:  # the terminal has it in English
+        st.text("\n".join(t.flags_wrong for t in LANGUAGES.values()))
+        st.stop()
     with st.container(key="head", horizontal=True, vertical_alignment="center"):
         st.text("MiniMind")
         tools = st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall")

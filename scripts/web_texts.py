@@ -60,6 +60,7 @@ class Texts:
     untrained_then: str
     look_again: str
     # what goes wrong
+    flags_wrong: str
     weight_broken: str
     adapter_broken: str
     folder_unnamed: str
@@ -123,10 +124,11 @@ CHINESE = Texts(
     copy="复制回答",
     copied="已复制",
     untrained="还没有训练好的模型",
-    untrained_hint="{folder} 里还没有权重。在项目文件夹里运行下面的命令，从零训练一个小的对话模型，两个 CPU 核心约 11 分钟：",
+    untrained_hint="{folder} 里还没有权重。在项目文件夹里运行这条命令，从零训练一个小模型，两个 CPU 核心约 11 分钟：",
     untrained_then="训练好以后回到这里。也可以在侧栏里选一个文件夹或接口。",
     look_again="再看一次",
-    weight_broken="{name} 读不出来：文件损坏，或与旁边的 .json 或词表不配。请重新训练或复制它，或换一个权重；终端里写着细节。",
+    flags_wrong="启动参数有误；终端里写着细节。",
+    weight_broken="{name} 读不出来：文件损坏，或与 .json、词表不配。请重新训练或复制它，或换一个权重；终端里写着细节。",
     adapter_broken="{name} 与这个权重不配，或文件已损坏：请选“不用”或重新训练它；终端里写着细节。",
     folder_unnamed="请在侧栏里写下 Hugging Face 文件夹的路径。",
     folder_missing="{name}：没有这个文件夹，或里面没有 config.json。请检查路径。",
@@ -137,7 +139,12 @@ CHINESE = Texts(
     endpoint_odd="{name}：应答不合 OpenAI 的协议。请检查地址，它通常以 /v1 结尾。",
     too_long="消息太长：最多容得下 {room} 个词元。请缩短它，或调低最大长度。",
     failed="模型在回答时出错了；终端里写着细节。请换一个权重。",
-    chat_prompts=("法国的首都是哪里？", "“床前明月光”的下一句是什么？", "“困难”的反义词是什么？", "23 加 45 等于多少？"),
+    chat_prompts=(
+        "法国的首都是哪里？",
+        "“床前明月光”的下一句是什么？",
+        "“困难”的反义词是什么？",
+        "23 加 45 等于多少？",
+    ),
     reason_prompts=(
         "小明有 32 张邮票，买来 8 张，送人 4 张。现在有多少张邮票？",
         "小红带了 26 元，买菜花 9 元，买水果花 3 元。还剩多少元？",
@@ -193,21 +200,23 @@ ENGLISH = Texts(
     copy="Copy the answer",
     copied="Copied",
     untrained="Nothing is trained yet",
-    untrained_hint="There is no weight in {folder} yet. Run this in the project's folder: it trains a small chat model from zero, "
-    "in about 11 minutes on two CPU cores.",
+    untrained_hint="There is no weight in {folder} yet. Run this in the project's folder: it trains a small chat model "
+    "from zero, in about 11 minutes on two CPU cores.",
     untrained_then="Then come back here. Or choose a folder or an endpoint in the sidebar.",
     look_again="Look again",
-    weight_broken="{name} cannot be loaded: it is damaged, or does not fit the .json beside it or the vocabulary. Train or "
+    flags_wrong="The flags are wrong; the terminal says more.",
+    weight_broken="{name} cannot be loaded: it is damaged, or does not fit its .json or the vocabulary. Train or "
     "copy it again, or choose another weight; the terminal says more.",
-    adapter_broken="{name} does not fit this weight, or is damaged: choose none, or train it again; the terminal says more.",
+    adapter_broken="{name} does not fit this weight, or is damaged: choose none, or train it again; the terminal says "
+    "more.",
     folder_unnamed="Write the path of a Hugging Face folder in the sidebar.",
     folder_missing="{name}: there is no such folder, or no config.json in it. Check the path.",
-    folder_broken="{name}: the model there cannot be loaded. It must be a MiniMind or a Llama, with weights and tokenizer; "
-    "the terminal says more.",
+    folder_broken="{name}: the model there cannot be loaded. It must be a MiniMind or a Llama, with weights and "
+    "tokenizer; the terminal says more.",
     address_wrong="{name}: an address begins with http:// or https://.",
-    endpoint_silent="{name}: no server answers there. Check the address, or start this project's server with ./run.sh serve.",
+    endpoint_silent="{name}: no server answers there. Check the address, or start this project's with ./run.sh serve.",
     endpoint_refused="{name} refused the request (HTTP {status}): {reason}",
-    endpoint_odd="{name}: what answers there does not speak OpenAI's protocol. Check the address, which usually ends in /v1.",
+    endpoint_odd="{name}: that is not OpenAI's protocol. Check the address, which usually ends in /v1.",
     too_long="The message is too long: {room} tokens fit. Shorten it, or lower the longest answer.",
     failed="The model failed while it answered; the terminal says more. Choose another weight.",
     chat_prompts=(

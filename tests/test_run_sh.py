@@ -20,7 +20,7 @@ REPO = Path(__file__).resolve().parents[1]
 PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "datasets": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
-REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report", "serve_openai_api")
+REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report", "serve_openai_api", "web_demo")
 SCRIPTS = (
     *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", *(f"scripts/{name}.py" for name in REPORTS)
 )  # fmt: skip
@@ -112,7 +112,7 @@ def test_unknown_word_prints_the_list_and_exits_2(word):
     assert done.returncode == 2 and done.stdout == ""
     assert f"no such word: {word}" in done.stderr
     listed = {line.split()[0] for line in done.stderr.splitlines() if line.startswith("  ")}
-    assert {"all", "setup", "test", "test-compat", "pretrain", "sft", "eval", "chat", "serve", "help"} <= listed
+    assert {"all", "setup", "test", "test-compat", "pretrain", "sft", "eval", "chat", "serve", "web", "help"} <= listed
     help_ = run(REPO / "run.sh", "help")
     assert help_.returncode == 0 and help_.stdout in done.stderr
 
@@ -207,6 +207,7 @@ def test_set_up_cut_off_inside_a_package_is_repaired(ready, wheels):
         ("eval", "eval_model.py --score"),
         ("chat", "eval_model.py --model_mode 1"),
         ("serve", "serve_openai_api.py"),
+        ("web", "web_demo.py"),
     ],
 )
 def test_doors_pass_flags_on_and_stay_in_the_users_folder(ready, tmp_path, word, call):
