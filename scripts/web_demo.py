@@ -185,7 +185,8 @@ def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
     context = getattr(model, "context", options.max_seq_len)
     with st.sidebar.container(key="settings"):
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
-        max_tokens = st.slider(t.length, 16, context // 2, context // 2, 16, key="length", help=t.length_help)
+        most = context // 2
+        max_tokens = st.slider(t.length, 16, most, min(256, most), 16, key="length", help=t.length_help)
         history = st.slider(t.history, 0, 8, 1, key="history", help=t.history_help)
         penalty = 1.0
         if not isinstance(model, Endpoint):  # their protocol has none
