@@ -187,7 +187,8 @@ def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
         most = context // 2
         max_tokens = st.slider(t.length, 16, most, min(256, most), 16, key="length", help=t.length_help)
-        history = st.slider(t.history, 0, 8, 1, key="history", help=t.history_help)
+        alone = getattr(model, "stage", "") == "reason"  # trained on single questions: one turn before and it is lost
+        history = st.slider(t.history, 0, 8, int(not alone), key=f"history_{alone}", help=t.history_help)
         penalty = 1.0
         if not isinstance(model, Endpoint):  # their protocol has none
             penalty = st.slider(t.penalty, 1.0, 1.5, 1.0, 0.05, key="penalty", help=t.penalty_help)

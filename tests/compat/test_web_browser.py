@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from browser import CHROMEDRIVER, CHROMIUM, Browser, WebPage, wait_for
 from selenium.webdriver.common.keys import Keys
-from serving import LONG, Server, assistant, teach, user
+from selenium.webdriver.support.expected_conditions import staleness_of
+from serving import Server, assistant, teach, user
 from transformers import AutoTokenizer
 
 from model.weights import load_weights, save_weights
@@ -51,7 +52,7 @@ def chromium():
 def browser(chromium, page):
     """The page, newly opened."""
     chromium.open(page)
-    chromium.one(".st-key-temperature [role=slider]").send_keys(Keys.HOME)  # to 0: the networks know their lines
+    chromium.one(".st-key-temperature input").send_keys(Keys.HOME)  # to 0: the networks know their lines
     yield chromium
     ours = [entry for entry in chromium.get_log("browser") if page.url not in entry["message"]]
     assert not ours, "the page asked for something elsewhere, or failed"
@@ -61,7 +62,9 @@ def test_a_conversation(browser):
     browser.choose("weight", "reason_64")
     browser.say("你好")
     browser.wait_for_end(1)
+    before = browser.one("[class*=st-key-actions_]")
     browser.click("[class*=st-key-again_] button")
+    wait_for(lambda: staleness_of(before)(browser))
     browser.wait_for_end(1)
     assert browser.texts("question_") == ["你好"] and browser.texts("answer_") == ["你好！很高兴见到你。😀"]
     assert "tokens/s" in browser.texts("actions_")[0]
@@ -87,7 +90,7 @@ def watch_it_grow(browser) -> None:
     """Ask the network that never ends, and see its answer come bit by bit."""
     browser.choose("weight", "babble_64")
     wait_for(lambda: "8192" in browser.texts("loaded")[0])
-    browser.one(".st-key-length [role=slider]").send_keys(Keys.END)
+    browser.one(".st-key-length input").send_keys(Keys.END)
     browser.say("说下去")
     lengths = set()
     wait_for(lambda: browser.texts("answer_") and lengths.add(length(browser)) or len(lengths) > 3)
@@ -146,7 +149,7 @@ def test_copy_puts_the_answer_on_the_clipboard(browser, page):
         "[...here].find(element => element.shadowRoot).shadowRoot.querySelector('button').click()"
     )
     read = "const done = arguments[0]; window.focus(); navigator.clipboard.readText().then(done, e => done(String(e)))"
-    assert wait_for(lambda: browser.execute_async_script(read)) == LONG
+    assert wait_for(lambda: browser.execute_async_script(read)) == browser.texts("answer_")[0] != ""
 
 
 def test_an_endpoint_and_what_it_says_when_none_is_there(browser, out_dir):
