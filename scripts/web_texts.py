@@ -148,8 +148,8 @@ CHINESE = Texts(
     reason_prompts=(
         "小明有 32 张邮票，买来 8 张，送人 4 张。现在有多少张邮票？",
         "小红带了 26 元，买菜花 9 元，买水果花 3 元。还剩多少元？",
-        "星期三的两天后是星期几？",
-        "法国的首都是哪里？",
+        "小华有 14 本书，又买了 17 本，送给朋友 9 本。最后还剩多少本书？",
+        "车上有 25 个人，上来 16 个，下去 5 个。现在有几个人？",
     ),
     text_prompts=("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is"),
 )
@@ -227,8 +227,8 @@ ENGLISH = Texts(
     ),
     reason_prompts=(
         "Tom has 32 stamps, buys 8 and gives away 4. How many stamps does he have now?",
-        "There are 37 people on a bus. First 20 get on, then 18 get off. How many people are there now?",
-        "Which day comes two days after Wednesday?",
+        "There are 25 people on a bus. 16 get on and 5 get off. How many people are there now?",
+        "A shop has 23 hats. It sells 2, and it buys 19 more. How many hats are there now?",
         "What is the capital of France?",
     ),
     text_prompts=("The capital of Japan is", "The chemical symbol of oxygen is", "2 + 3 =", "法国的首都是"),

@@ -142,8 +142,8 @@ def take_pictures(out_dir: Path) -> None:
         browser.open(page)
         browser.choose("weight", "reason_192")
         for n_answers, question in enumerate(
-            ("Which city serves as the capital of Italy?",
-             "There are 37 people on a bus. First 20 get on, then 18 get off. How many people are there now?"), 1
+            ("What is the capital of France?",
+             "There are 25 people on a bus. 16 get on and 5 get off. How many people are there now?"), 1
         ):  # fmt: skip
             browser.say(question)
             browser.wait_for_end(n_answers)
