@@ -125,9 +125,9 @@ class Browser(webdriver.Chrome):
         field.send_keys(Keys.CONTROL, "a", Keys.NULL, text, Keys.ENTER)
 
     def say(self, text: str) -> None:
-        box = self.one(".st-key-message textarea")
-        wait_for(box.is_enabled)
-        box.send_keys(text, Keys.ENTER)
+        box = ".st-key-message textarea"
+        wait_for(lambda: self.one(box).is_enabled())
+        self.one(box).send_keys(text, Keys.ENTER)
 
     def wait_for_end(self, n_answers: int) -> None:
         """Until so many answers are finished, and the page has drawn them."""

@@ -174,7 +174,9 @@ def test_a_hugging_face_folder(browser, out_dir, tmp_path):
     load_weights(out_dir / "full_sft_64.pth", tokenizer)[0].save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     browser.click(".st-key-source button", ENGLISH.source_folder)
+    wait_for(lambda: ENGLISH.folder_unnamed in browser.texts("problem"))
     browser.type("folder", str(tmp_path))
+    wait_for(lambda: browser.texts("welcome") and browser.texts("loaded"))
     browser.say("你好")
     browser.wait_for_end(1)
     assert browser.texts("answer_") == ["你好！很高兴见到你。😀"]
