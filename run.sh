@@ -58,12 +58,14 @@ usage: ./run.sh [word [flags]]
   eval         eval_model.py --score: the held-out score by category
   chat         eval_model.py --model_mode 1: talk to the trained model
   serve        scripts/serve_openai_api.py: serve it by OpenAI's protocol, on http://127.0.0.1:8998/v1
+  web          scripts/web_demo.py: talk to it in a web page, on http://127.0.0.1:8501
   convert      scripts/convert_model.py: to and from Hugging Face folders; to GGUF, for llama.cpp and ollama
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Words and flags after a stage, data, eval, chat, serve and convert go to the script behind the word: ./run.sh pretrain --help
+Words and flags after a stage, data, eval, chat, serve, web and convert go to the script behind the word:
+./run.sh pretrain --help
 TEXT
 }
 
@@ -348,6 +350,7 @@ case $word in
     eval) door eval_model.py --score "$@" ;;
     chat) door eval_model.py --model_mode 1 "$@" ;;
     serve) door scripts/serve_openai_api.py "$@" ;;
+    web) door scripts/web_demo.py "$@" ;;
     convert) door scripts/convert_model.py "$@" ;;
     test) run_tests "$@" ;;
     test-compat) run_compat_tests "$@" ;;

@@ -50,15 +50,15 @@ LEARNED = [  # (messages, tools)
 ]
 
 
-def teach(tokenizer, out_dir: Path) -> Path:
-    """Overfit a network of 64 x 2 to LEARNED; some seconds. Returns the folder, with full_sft_64.pth in it."""
+def teach(tokenizer, out_dir: Path, more: tuple = ()) -> Path:
+    """Overfit a network of 64 x 2 to LEARNED and `more`; some seconds. Returns the folder of its full_sft_64.pth."""
     torch.manual_seed(0)
     config = MiniMindConfig(
         vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=1024,
     )  # fmt: skip
     model = MiniMindForCausalLM(config)
-    rows = [render(tokenizer, with_tools(messages, tools)) for messages, tools in LEARNED]
+    rows = [render(tokenizer, with_tools(messages, tools)) for messages, tools in (*LEARNED, *more)]
     batches = [
         (torch.tensor([ids]), torch.tensor([[i if weight else -100 for i, weight in zip(ids, weights, strict=True)]]))
         for ids, weights in rows

@@ -21,7 +21,7 @@ PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "datasets": "1.0", "tokeni
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
 REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report")
-DOORS = ("serve_openai_api", "download_data", "convert_model")
+DOORS = ("serve_openai_api", "web_demo", "download_data", "convert_model")
 SCRIPTS = (
     *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py",
     *(f"scripts/{name}.py" for name in (*REPORTS, *DOORS)),
@@ -114,7 +114,7 @@ def test_unknown_word_prints_the_list_and_exits_2(word):
     assert done.returncode == 2 and done.stdout == ""
     assert f"no such word: {word}" in done.stderr
     listed = {line.split()[0] for line in done.stderr.splitlines() if line.startswith("  ")}
-    words = "all setup data pretrain sft eval chat serve convert test test-compat help"
+    words = "all setup data pretrain sft eval chat serve web convert test test-compat help"
     assert set(words.split()) <= listed
     help_ = run(REPO / "run.sh", "help")
     assert help_.returncode == 0 and help_.stdout in done.stderr
@@ -212,6 +212,7 @@ def test_set_up_cut_off_inside_a_package_is_repaired(ready, wheels):
         ("serve", "serve_openai_api.py"),
         ("data", "download_data.py"),
         ("convert", "convert_model.py"),
+        ("web", "web_demo.py"),
     ],
 )
 def test_doors_pass_flags_on_and_stay_in_the_users_folder(ready, tmp_path, word, call):

@@ -1,0 +1,203 @@
+"""The web page in a real Chromium, on networks that know a few conversations by heart."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from browser import CHROMEDRIVER, CHROMIUM, Browser, WebPage, wait_for
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from serving import Server, assistant, teach, user
+from transformers import AutoTokenizer
+
+from model.weights import load_weights, save_weights
+from scripts.web_texts import CHINESE, ENGLISH
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.compat,
+    pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs Debian's packages chromium and chromium-driver"),
+]
+ATTACK = "<img src=x onerror=\"document.title='attacked'\"> **b**"
+
+
+@pytest.fixture(scope="module")
+def out_dir(tmp_path_factory, tokenizer, make_model) -> Path:
+    """full_sft_64 knows its lines, reason_64 too, and babble_64 never ends its turn."""
+    folder = teach(tokenizer, tmp_path_factory.mktemp("out"), [([user("画图"), assistant(ATTACK)], ())])
+    for suffix in (".pth", ".json"):
+        shutil.copy(folder / f"full_sft_64{suffix}", folder / f"reason_64{suffix}")
+    babble = make_model(vocab_size=len(tokenizer), hidden_size=64, max_position_embeddings=8192)
+    babble.model.embed_tokens.weight.data[tokenizer.eos_token_id] = 0
+    save_weights(babble, folder / "babble_64.pth", tokenizer, stage="full_sft")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(out_dir, tmp_path_factory):
+    page = WebPage(out_dir, tmp_path_factory.mktemp("elsewhere"), "--max_seq_len", "8192")
+    yield page
+    page.stop()
+    assert "Traceback" not in page.said()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    browser = Browser(1280, 800, "en-US")
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium, page):
+    """The page, newly opened."""
+    chromium.open(page)
+    chromium.one(".st-key-temperature input").send_keys(Keys.HOME)  # to 0: the networks know their lines
+    yield chromium
+    ours = [entry for entry in chromium.get_log("browser") if page.url not in entry["message"]]
+    assert not ours, "the page asked for something elsewhere, or failed"
+
+
+def test_a_conversation(browser):
+    browser.choose("weight", "reason_64")
+    browser.say("你好")
+    browser.wait_for_end(1)
+    before = browser.one("[class*=st-key-actions_]")
+    browser.click("[class*=st-key-again_] button")
+    wait_for(lambda: staleness_of(before)(browser))
+    browser.wait_for_end(1)
+    assert browser.texts("question_") == ["你好"] and browser.texts("answer_") == ["你好！很高兴见到你。😀"]
+    assert "tokens/s" in browser.texts("actions_")[0]
+    browser.click("[class*=st-key-delete_] button")
+    wait_for(lambda: browser.texts("welcome"))
+    assert not browser.texts("question_")
+
+    browser.say("一加一")
+    browser.wait_for_end(1)
+    shown = browser.texts("answer_")[0]
+    assert shown.startswith(ENGLISH.thought) and shown.endswith("2") and "一加一" not in shown
+    browser.click("[class*=st-key-answer_] summary")
+    wait_for(lambda: "一加一是二" in browser.texts("answer_")[0])
+    browser.click(".st-key-language button", CHINESE.name)
+    wait_for(lambda: CHINESE.thought in browser.texts("answer_")[0])
+    assert browser.texts("question_") == ["一加一"] and browser.texts("answer_")[0].endswith("2")
+    browser.click(".st-key-clear button")
+    wait_for(lambda: browser.texts("welcome"))
+    assert browser.texts("welcome")[0].startswith(CHINESE.welcome) and not browser.texts("question_")
+
+
+def watch_it_grow(browser) -> None:
+    """Ask the network that never ends, and see its answer come bit by bit."""
+    browser.choose("weight", "babble_64")
+    wait_for(lambda: "8192" in browser.texts("loaded")[0])
+    browser.one(".st-key-length input").send_keys(Keys.END)
+    browser.say("说下去")
+    lengths = set()
+    wait_for(lambda: browser.texts("answer_") and lengths.add(length(browser)) or len(lengths) > 3)
+
+
+def length(browser) -> int:
+    return len(browser.texts("answer_")[0])
+
+
+def test_a_stop_keeps_the_text_and_ends_no_other_persons_answer(browser, page):
+    mine = browser.current_window_handle
+    watch_it_grow(browser)
+    browser.switch_to.new_window("tab")
+    browser.open(page)
+    watch_it_grow(browser)
+    other = browser.current_window_handle
+
+    browser.switch_to.window(mine)
+    draft = browser.one(".st-key-message textarea")
+    draft.send_keys("a draft")
+    browser.click(".st-key-stop button")
+    browser.wait_for_end(1)
+    kept = browser.texts("answer_")
+    assert ENGLISH.stopped in browser.texts("actions_")[0] and len(kept[0]) > 50
+    assert draft.get_attribute("value") == "a draft"
+
+    browser.switch_to.window(other)
+    before = length(browser)
+    wait_for(lambda: length(browser) > before + 100)
+    browser.say("你好")  # a new question ends the answer as well, and keeps it
+    wait_for(lambda: len(browser.texts("answer_")) == 2)
+    browser.click(".st-key-stop button")
+    browser.wait_for_end(2)
+    assert length(browser) > before + 100 and ENGLISH.stopped in browser.texts("actions_")[0]
+    browser.close()
+    browser.switch_to.window(mine)
+    assert browser.texts("answer_") == kept
+
+
+def test_html_stays_text(browser):
+    browser.say("画图")
+    browser.wait_for_end(1)
+    browser.say(ATTACK)
+    browser.wait_for_end(2)
+    assert browser.texts("answer_")[0] == browser.texts("question_")[1] == ATTACK
+    assert not browser.all(".stMain img") and not browser.all(".stMain strong") and browser.title == "MiniMind"
+
+
+def test_copy_puts_the_answer_on_the_clipboard(browser, page):
+    browser.say("数数")
+    browser.wait_for_end(1)
+    allowed = {"origin": page.url, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", allowed)
+    browser.execute_script(
+        "const here = document.querySelector('[class*=st-key-actions_]').querySelectorAll('*');"
+        "[...here].find(element => element.shadowRoot).shadowRoot.querySelector('button').click()"
+    )
+    read = "const done = arguments[0]; window.focus(); navigator.clipboard.readText().then(done, e => done(String(e)))"
+    assert wait_for(lambda: browser.execute_async_script(read)) == browser.texts("answer_")[0] != ""
+
+
+def test_an_endpoint_and_what_it_says_when_none_is_there(browser, out_dir):
+    server = Server(out_dir, "--max_seq_len", "420")
+    try:
+        browser.click(".st-key-source button", ENGLISH.source_endpoint)
+        for typed in (f"{server.url}/v1", f"{server.url}/nowhere", "http://127.0.0.1:9/v1"):
+            browser.type("address", typed)
+            n_answers = len(browser.texts("question_"))
+            browser.say("一加一")
+            browser.wait_for_end(n_answers + 1)
+    finally:
+        server.stop()
+    assert browser.texts("answer_")[0].split("\n")[0] == ENGLISH.thought and browser.texts("answer_")[0].endswith("2")
+    refused, silent = browser.texts("problem_")
+    assert f"{server.url}/nowhere" in refused and "404" in refused
+    assert silent == ENGLISH.endpoint_silent.format(name="http://127.0.0.1:9/v1")
+
+
+def test_a_hugging_face_folder(browser, out_dir, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "model")
+    load_weights(out_dir / "full_sft_64.pth", tokenizer)[0].save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    browser.click(".st-key-source button", ENGLISH.source_folder)
+    wait_for(lambda: ENGLISH.folder_unnamed in browser.texts("problem"))
+    browser.type("folder", str(tmp_path))
+    wait_for(lambda: browser.texts("welcome") and browser.texts("loaded"))
+    browser.say("你好")
+    browser.wait_for_end(1)
+    assert browser.texts("answer_") == ["你好！很高兴见到你。😀"]
+
+
+def test_a_phone(page):
+    phone = Browser(390, 844, "zh-CN")
+    try:
+        phone.open(page)
+        assert phone.texts("welcome")[0].startswith(CHINESE.welcome)  # the browser's language
+        phone.say("数数")
+        phone.wait_for_end(1)
+        assert phone.texts("answer_")[0]
+        main = phone.one(".stMain")
+        assert int(main.get_property("scrollWidth")) <= int(main.get_property("clientWidth"))
+        for css in (".st-key-message textarea", ".st-key-language button", "[class*=st-key-again_] button"):
+            box = phone.one(css).rect
+            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844, css
+        assert not phone.one(".st-key-weight input").is_displayed() or phone.one(".st-key-weight").rect["x"] < 0
+        phone.click("[data-testid=stExpandSidebarButton]")
+        wait_for(lambda: phone.one(".st-key-weight").rect["x"] >= 0)
+        phone.choose("weight", "reason_64")
+    finally:
+        phone.quit()

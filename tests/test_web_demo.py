@@ -1,0 +1,155 @@
+"""The web page without a browser: what is said when nothing is trained or something is broken, in both languages, and
+that whatever people and models write stays text. tests/compat/test_web_demo.py drives it in a real browser."""
+
+import dataclasses
+import shutil
+import string
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from model.weights import save_weights
+from scripts.web_chat import Endpoint, Problem, adapters_for, weights_in
+from scripts.web_texts import CHINESE, ENGLISH, LANGUAGES, Texts
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "scripts" / "web_demo.py"
+ATTACK = '<img src=x onerror="alert(1)">![a](http://127.0.0.1:9/a.png) **b** :material/bolt: $x$'
+
+
+@pytest.fixture
+def open_page(monkeypatch):
+    """A function that opens the page on a folder of weights, in a browser of that locale."""
+
+    def open_(out_dir: Path, locale: str = "en-US", address: str = "127.0.0.1") -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(PAGE), "--out_dir", str(out_dir), "--max_seq_len", "128"])
+        config.set_option("server.address", address)
+        page = AppTest.from_file(PAGE, default_timeout=60)
+        page.context["locale"] = locale
+        return page.run()
+
+    return open_
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, tokenizer, make_model) -> Path:
+    """Two weights of new networks, which say anything: one of SFT and one of pretraining."""
+    folder = tmp_path_factory.mktemp("out")
+    for name in ("full_sft", "pretrain"):
+        model = make_model(vocab_size=len(tokenizer), hidden_size=32)
+        save_weights(model, folder / f"{name}_32.pth", tokenizer, stage=name)
+    return folder
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(element.value for element in page.text)
+
+
+def ask(page: AppTest, question: str) -> AppTest:
+    return page.chat_input[0].set_value(question).run()
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_say_the_same_things():
+    for field in dataclasses.fields(Texts):
+        chinese, english = getattr(CHINESE, field.name), getattr(ENGLISH, field.name)
+        assert chinese and english and chinese != english, field.name
+        if isinstance(chinese, tuple):
+            assert len(chinese) == len(english) and all(chinese + english), field.name
+        else:
+            assert fields(chinese) == fields(english), field.name
+
+
+@pytest.mark.parametrize(("locale", "t"), [("zh-CN", CHINESE), ("de", ENGLISH)])
+def test_nothing_trained_yet_says_what_to_run(open_page, tmp_path, locale, t):
+    page = open_page(tmp_path / "nothing", locale)
+    assert not page.exception
+    assert t.untrained in texts(page) and str(tmp_path / "nothing") in texts(page)
+    assert page.code[0].value == "./run.sh" and page.chat_input[0].disabled
+    other = next(code for code, texts_ in LANGUAGES.items() if texts_ is not t)
+    page.segmented_control(key="language").set_value(other).run()
+    assert LANGUAGES[other].untrained in texts(page)
+
+
+def test_a_broken_weight_is_one_sentence_and_another_one_can_be_chosen(open_page, weights, tmp_path, capfd):
+    out_dir = shutil.copytree(weights, tmp_path / "out")
+    (out_dir / "full_sft_32.pth").write_bytes(b"PK\x03\x04 no weight")
+    page = open_page(out_dir)
+    assert ENGLISH.weight_broken.format(name="full_sft_32.pth") in texts(page)
+    assert not page.exception and page.chat_input[0].disabled and "WeightError" in capfd.readouterr().err
+    page.selectbox(key="weight").set_value("pretrain_32").run()
+    assert ENGLISH.continues in texts(page) and not page.chat_input[0].disabled
+
+
+def test_html_and_markdown_stay_text_in_question_and_answer(open_page, weights):
+    page = ask(open_page(weights), ATTACK)
+    assert not page.exception and ATTACK in texts(page)
+    exchange = page.session_state.exchanges[0]
+    exchange.thought = exchange.answer = ATTACK  # whatever the network said
+    page.run()
+    assert [element.value for element in page.text].count(ATTACK) == 3
+    assert not any(ATTACK in element.value for element in page.markdown)
+
+
+def test_turns_are_asked_again_deleted_and_cleared(open_page, weights):
+    page = ask(ask(open_page(weights), "one"), "two")
+    first, second = page.session_state.exchanges
+    assert first.finish and second.finish and first.n_tokens and f"{first.n_tokens} tokens" in texts(page)
+    assert not [button for button in page.button if button.key == f"again_{first.number}"]  # others stand on it
+    before = second.answer
+    page.button(key=f"again_{second.number}").click().run()
+    assert page.session_state.exchanges[1] is second and second.n_asked == 2 and second.answer != before
+    page.button(key=f"delete_{first.number}").click().run()
+    assert page.session_state.exchanges == [second] and "one" not in texts(page).splitlines()
+    page.button(key="clear").click().run()
+    assert page.session_state.exchanges == [] and ENGLISH.welcome in texts(page)
+
+
+def test_too_long_a_message_is_one_sentence_in_the_language_of_the_moment(open_page, weights):
+    page = ask(open_page(weights), "x" * 999)
+    assert ENGLISH.too_long.format(room=64) in texts(page) and not page.exception
+    page.segmented_control(key="language").set_value("zh").run()
+    assert CHINESE.too_long.format(room=64) in texts(page)
+
+
+def test_a_folder_that_is_no_model_is_one_sentence_and_its_code_is_never_run(open_page, weights, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "auto_map": {"AutoConfig": "evil.Config"}}')
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    shutil.copy(ROOT / "model" / "tokenizer.json", tmp_path)
+    page = open_page(weights)
+    page.segmented_control(key="source").set_value("folder").run()
+    assert ENGLISH.folder_unnamed in texts(page)
+    for name, problem in (("/nowhere/at all", "folder_missing"), (str(tmp_path), "folder_broken")):
+        page.text_input(key="folder").set_value(name).run()
+        assert getattr(ENGLISH, problem).format(name=name) in texts(page) and not page.exception
+    assert not (tmp_path / "ran").exists()
+
+
+def test_only_weights_in_the_folder_are_offered_and_adapters_that_fit(weights, tmp_path):
+    assert list(weights_in(weights)) == ["full_sft_32", "pretrain_32"]
+    (tmp_path / "lora").mkdir()
+    for name in ("a_192", "b_92", "c_192_moe", "d_1192"):
+        torch.save({}, tmp_path / "lora" / f"{name}.pth")
+    assert list(adapters_for(tmp_path / "full_sft_192.pth")) == ["a"]
+    assert list(adapters_for(tmp_path / "rlhf_192_moe.pth")) == ["c"]
+    assert list(adapters_for(tmp_path / "mine.pth")) == []
+
+
+def test_an_address_must_be_one():
+    for address in ("", "file:///etc/passwd", "127.0.0.1:8998", "http://"):
+        with pytest.raises(Problem) as caught:
+            Endpoint(address, "minimind", "")
+        assert address in caught.value.sentence(CHINESE)
+
+
+def test_other_machines_are_offered_the_weights_alone(open_page, weights):
+    assert len(open_page(weights).segmented_control(key="source").options) == 3
+    page = open_page(weights, address="0.0.0.0")
+    assert page.segmented_control(key="source").options == [ENGLISH.source_weight]
