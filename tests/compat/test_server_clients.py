@@ -68,6 +68,20 @@ def test_langchain(server):
     assert model.invoke("你好").usage_metadata["output_tokens"] > 3
 
 
+def test_llm(server, tmp_path):
+    """Simon Willison's command line client, told of the server in the file it has for that."""
+    pytest.importorskip("llm")
+    described = {"model_id": "mine", "model_name": "minimind", "api_base": f"{server.url}/v1", "api_key_name": "mine"}
+    (tmp_path / "extra-openai-models.yaml").write_text(json.dumps([described]))  # JSON is YAML
+    (tmp_path / "keys.json").write_text(json.dumps({"mine": KEY}))
+    llm = Path(sys.executable).with_name("llm")
+    for more in ([], ["--no-stream"]):
+        command = [llm, "-m", "mine", "-o", "temperature", "0", *more, "数数"]
+        env = os.environ | {"LLM_USER_PATH": str(tmp_path)}
+        done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and done.stdout.strip() == LONG, done.stderr
+
+
 def test_a_thousand_requests_of_a_fuzzer(server):
     """schemathesis reads /openapi.json and makes requests that fit it, and some that do not: none makes the server
     fail, and when its buffers have their size its memory grows no more."""
