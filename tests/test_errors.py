@@ -217,7 +217,8 @@ def test_a_mistake(name, places, tmp_path):
 def test_the_same_commands_work_without_a_mistake(places, run_script):
     """The weights that the mistakes were made with answer and are scored."""
     table = places["dir"] / "new" / "table.json"
-    flags = ["--weight", places["dir"] / "bare.pth", *SIZE, "--score_data", places["dir"] / "question.jsonl"]
+    flags = ["--weight", places["dir"] / "bare.pth", *SIZE, "--tokenizer", ROOT / "model"]
+    flags += ["--score_data", places["dir"] / "question.jsonl"]
     done = run_script(EVAL, *flags, "--score", "--score_json", table)
     assert done.returncode == 0, done.stderr
     assert json.loads(table.read_text())["n"] == 1
