@@ -139,6 +139,11 @@ def make_engine(model, tokenizer, options: EvalOptions):
     return Generator(model, tokenizer, 1, context, choose_dtype(options, model))
 
 
+def newest(history: list[dict], count: int) -> list[dict]:
+    """The last `count` messages; all if it is negative."""
+    return history if count < 0 else history[-count:] if count else []
+
+
 def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
     """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags.
 
@@ -150,7 +155,8 @@ def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: 
     room = engine.max_length - 8
     if options.model_mode == 0 and not options.load:
         prompt_ids = [tokenizer.bos_token_id] + tokenizer(messages[-1]["content"], split_special_tokens=True).input_ids
-        prompt_ids = prompt_ids[:room]
+        if len(prompt_ids) > room:
+            raise ValueError(f"the text is {len(prompt_ids)} tokens long, only {room} fit: shorten it")
     else:
         prompt_ids = keep_recent(tokenizer, messages, room)
     sampling = Sampling(
@@ -254,8 +260,7 @@ def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -
         if message == "/clear":
             history = []
             continue
-        if options.history_cnt >= 0:
-            history = history[len(history) - options.history_cnt :] if options.history_cnt else []
+        history = newest(history, options.history_cnt)
         history.append({"role": "user", "content": message})
         try:
             reply = answer(engine, tokenizer, system_turn(options) + history, options, turn)

@@ -112,7 +112,7 @@ class Int8Projection:
         self.weight = (weight / self.scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
 
     def __call__(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
-        if len(x) <= INT8_ROWS:
+        if len(x) <= INT8_ROWS and x.shape[-1] % 16 == 0:  # of other widths it reads beyond the end
             out = torch._weight_int8pack_mm(x, self.weight, self.scale)
         else:
             out = F.linear(x, self.weight.to(x.dtype)) * self.scale
@@ -454,7 +454,8 @@ class Generator:
                     self.decode()
             except BaseException as error:  # whoever waits for an answer hears of it
                 for request in (*self.running, *self.waiting):
-                    request.pieces.put(error)
+                    if not request.finish_reason:
+                        request.pieces.put(error)
                 self.running.clear()
                 self.waiting.clear()
                 raise

@@ -42,10 +42,10 @@ class Sampling:
 
         require(self.max_tokens is None or self.max_tokens >= 1, "max_tokens", "be at least 1")
         require(0 <= self.temperature < math.inf, "temperature", "not be negative")
-        require(self.top_k >= 0, "top_k", "not be negative (0: all tokens)")
+        require(0 <= self.top_k < 2**31, "top_k", "not be negative (0: all tokens), nor beyond 2^31")
         require(0 < self.top_p <= 1, "top_p", "lie in (0, 1]")
         require(0 <= self.min_p <= 1, "min_p", "lie in [0, 1]")
-        require(0 < self.repetition_penalty < math.inf, "repetition_penalty", "be positive")
+        require(0.01 <= self.repetition_penalty <= 100, "repetition_penalty", "lie between 0.01 and 100")
         require(math.isfinite(self.presence_penalty), "presence_penalty", "be a number")
         require(math.isfinite(self.frequency_penalty), "frequency_penalty", "be a number")
         require(not isinstance(self.stop, str) and all(self.stop), "stop", "be a list of texts, none of them empty")

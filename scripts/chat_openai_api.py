@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import typed_messages  # noqa: E402
+from eval_model import newest, typed_messages  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 
@@ -77,8 +77,7 @@ def main() -> None:
         if message == "/clear":
             history = []
             continue
-        if options.history_cnt >= 0:
-            history = history[len(history) - options.history_cnt :] if options.history_cnt else []
+        history = newest(history, options.history_cnt)
         history.append({"role": "user", "content": message})
         try:
             reply = answer(client, head + history, options)

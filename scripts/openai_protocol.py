@@ -144,9 +144,9 @@ class GenerationRequest(Part):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # Not OpenAI's, but other servers have them by these names; clients send them as extra_body.
-    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_k: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] | None = None
     logit_bias: only({}) = None
     user: Ignored = None
 

@@ -13,7 +13,6 @@ scripts/openai_protocol.py says what a request may hold, scripts/openai_markup.p
 import asyncio
 import contextlib
 import hmac
-import ipaddress
 import logging
 import os
 import socket
@@ -29,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, choose_dtype, load  # noqa: E402
+from scripts.network import host_of, is_loopback  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -37,7 +37,6 @@ DISCARDED_BYTES = 2**26  # of a body that is too large, read all the same: a cli
 BODY_SECONDS = 30  # in which a body has to arrive
 GRACE_SECONDS = 30  # that a stopped server gives to answers under way
 MAX_CONNECTIONS = 512
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 log = logging.getLogger("minimind")
 
 
@@ -62,13 +61,6 @@ class ServeOptions(LoadOptions):
             self.api_key or is_loopback(self.host),
             f"--host {self.host}: other machines can reach it, so it needs a key: set MINIMIND_API_KEY or --api_key",
         )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 # ---------------------------------------------------------------- service
@@ -112,10 +104,10 @@ class Service:
         stopping.set()
         await asyncio.to_thread(thread.join)
 
-    def check_length(self, text_bytes: int) -> None:
+    def check_length(self, text_bytes: int, param: str) -> None:
         """Refuse what cannot fit before it is cut into tokens, which takes time."""
         if text_bytes > self.engine.max_length * self.longest_token:
-            raise too_long(f"the prompt does not fit the context of {self.engine.max_length} tokens")
+            raise too_long(f"the prompt does not fit the context of {self.engine.max_length} tokens", param)
 
     def chat_prompt(self, body) -> list[int]:
         from dataset.chat import render
@@ -126,7 +118,8 @@ class Service:
             n_bytes = sum(len(message["content"].encode()) for message in messages)
         except (RecursionError, UnicodeEncodeError):
             raise ApiError(400, "tools: they are too deep, or hold half a surrogate pair", param="tools") from None
-        self.check_length(n_bytes + len(messages) * 4 * self.longest_token)  # a turn has four tokens beside its text
+        n_bytes += len(messages) * 4 * self.longest_token  # a turn has four tokens beside its text
+        self.check_length(n_bytes, "messages")
         return render(self.tokenizer, messages, add_generation_prompt=True)[0]
 
     def completion_prompt(self, prompt: str | list[int]) -> list[int]:
@@ -135,7 +128,7 @@ class Service:
 
         if isinstance(prompt, list):
             return prompt
-        self.check_length(len(prompt.encode()))
+        self.check_length(len(prompt.encode()), "prompt")
         return [self.tokenizer.bos_token_id, *encode_texts(self.tokenizer, [prompt])[0]]
 
     def submit(self, prompts: list[list[int]], body, scope: dict, **sampling) -> "Answers":
@@ -152,7 +145,8 @@ class Service:
         if longest > self.engine.max_length:
             raise too_long(
                 f"this model's context is {self.engine.max_length} tokens, but {longest} were asked for, "
-                f"{body.max_tokens or 1} of them for the answer: shorten the prompt or lower max_tokens"
+                f"{body.max_tokens or 1} of them for the answer: shorten the prompt or lower max_tokens",
+                "messages" if hasattr(body, "messages") else "prompt",
             )
         answers = Answers(self)
         for prompt in prompts:
@@ -169,10 +163,10 @@ class Service:
         return answers
 
 
-def too_long(message: str):
+def too_long(message: str, param: str):
     from scripts.openai_protocol import ApiError
 
-    return ApiError(400, message, "context_length_exceeded", "messages")
+    return ApiError(400, message, "context_length_exceeded", param)
 
 
 class Answers:
@@ -286,8 +280,7 @@ class Gate:
         headers = dict(scope["headers"])
         if self.api_key is None:
             # A page in the user's browser can give its own name the address 127.0.0.1 (DNS rebinding).
-            name = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]").lower()
-            if name not in LOOPBACK_NAMES:
+            if not is_loopback(host_of("//" + headers.get(b"host", b"").decode("latin-1"))):
                 raise ApiError(403, "without a key this server answers to localhost alone")
         elif scope["path"] != "/health":
             scheme, _, key = headers.get(b"authorization", b"").partition(b" ")

@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from eval_model import LoadOptions, load
+from scripts.network import host_of, is_loopback
 from scripts.openai_markup import MarkupParser
 from scripts.web_texts import Texts
 
@@ -111,7 +112,10 @@ class LocalModel:
             max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=0.9, seed=seed, stop_ids=stop_ids,
             repetition_penalty=settings.repetition_penalty, skip_special_tokens=not chats,
         )  # fmt: skip
-        return LocalAnswer(self.engine.submit(prompt, sampling, Pieces()))
+        try:
+            return LocalAnswer(self.engine.submit(prompt, sampling, Pieces()))
+        except RuntimeError:  # it was put away while this question was on its way: the next click loads it anew
+            raise Problem("failed") from None
 
     def retire(self) -> None:
         """End the engine's thread once those who wait for an answer have it."""
@@ -184,13 +188,12 @@ class EndpointAnswer:
         self.cancelled = True
 
     def run(self) -> None:
-        import httpx
         import openai
 
         name = self.endpoint.address
         try:
             self.read()
-        except (openai.APIConnectionError, httpx.TransportError):
+        except openai.APIConnectionError:
             self.pieces.put(Problem("endpoint_silent", name=name))
         except openai.APIStatusError as error:
             reason = " ".join(error.message.split())[:SHOWN_REASON]
@@ -203,7 +206,8 @@ class EndpointAnswer:
         """A thought that the server sends apart gets its tags back: the page takes every model's text alike."""
         import openai
 
-        key = self.endpoint.key or os.environ.get("MINIMIND_API_KEY") or "none"
+        own = os.environ.get("MINIMIND_API_KEY") if is_loopback(host_of(self.endpoint.address)) else None
+        key = self.endpoint.key or own or "none"  # the server of this machine knows it, strangers need not
         client = openai.OpenAI(base_url=self.endpoint.address, api_key=key, timeout=TIMEOUT_SECONDS, max_retries=0)
         asked = self.request | {"stream": True, "stream_options": {"include_usage": True}}
         thinking, finish = False, None

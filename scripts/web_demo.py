@@ -26,6 +26,7 @@ sys.path[0] = str(ROOT)
 import streamlit as st  # noqa: E402
 
 from eval_model import LoadOptions  # noqa: E402
+from scripts.network import is_loopback  # noqa: E402
 from scripts.web_chat import (  # noqa: E402
     Endpoint,
     Exchange,
@@ -42,7 +43,6 @@ from trainer.options import flag, parse_options, require, run  # noqa: E402
 PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two pictures of an answer in the making
 KEPT_MODELS = 3  # loaded at once; the longest unused one goes
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 STYLE = Path(__file__).with_name("web_demo.css")
 ICON = (  # a page that fetches none from elsewhere
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f6f5c"/>'
@@ -88,7 +88,7 @@ class WebOptions:
     tokenizer: str = flag(str(ROOT / "model"), "folder of their tokenizer")
     max_seq_len: int = flag(512, "most tokens of prompt and answer together")
     device: str = flag("auto", "cuda, mps, cpu or auto")
-    host: str = flag("127.0.0.1", "address to listen on; under streamlit run: --server.address")
+    host: str = flag("127.0.0.1", "address to listen on; under streamlit run: --server.address, --server.allowedHosts")
     port: int = flag(8501, "port to listen on; under streamlit run: --server.port")
 
     def __post_init__(self):
@@ -101,7 +101,7 @@ def start() -> None:
     options = parse_options(WebOptions, PURPOSE)
     command = [sys.executable, "-m", "streamlit", "run", __file__]
     command += ["--server.port", str(options.port), "--server.address", options.host]
-    if options.host not in LOOPBACK:
+    if not is_loopback(options.host):
         command += ["--server.allowedHosts", "*"]
     os.execv(sys.executable, [*command, "--", *sys.argv[1:]])
 
@@ -124,7 +124,8 @@ def open_local(weight: str, adapter: str | None, is_folder: bool, changed_ns: tu
 def choose_model(options: WebOptions, t: Texts):
     """What the sidebar says, loaded; None when nothing is trained yet. Raises Problem."""
     sources = {"weight": t.source_weight}
-    if st.get_option("server.address") in LOOPBACK:  # others must neither look through this disk nor send from here
+    # Others must neither look through this disk nor send from here.
+    if is_loopback(st.get_option("server.address") or ""):
         sources |= {"folder": t.source_folder, "endpoint": t.source_endpoint}
     source = st.sidebar.segmented_control(
         t.source, list(sources), default="weight", required=True, format_func=sources.get, key="source", width="stretch"
@@ -149,8 +150,12 @@ def choose_folder(options: WebOptions, t: Texts) -> LocalModel:
     typed = st.sidebar.text_input(t.folder, key="folder", help=t.folder_help, persist_state="session").strip()
     if not typed:
         raise Problem("folder_unnamed")
-    folder = Path(typed).expanduser().absolute()
-    if not (folder / "config.json").is_file():
+    try:
+        folder = Path(typed).expanduser().absolute()
+        there = (folder / "config.json").is_file()
+    except (OSError, RuntimeError, ValueError):  # no permission, no such user, too long a name
+        folder, there = typed, False
+    if not there:
         raise Problem("folder_missing", name=folder)
     return load(folder, None, True, options, t)
 
@@ -164,10 +169,11 @@ def choose_endpoint(options: WebOptions, t: Texts) -> Endpoint:
 
 def load(path: Path, adapter: Path | None, is_folder: bool, options: WebOptions, t: Texts) -> LocalModel:
     """The model, and a line about it in the sidebar. Raises Problem for whatever is wrong with its files."""
-    files = [path, path.with_suffix(".json"), *([adapter] if adapter else []), *(path.iterdir() if is_folder else [])]
-    changed_ns = tuple(file.stat().st_mtime_ns for file in files if file.exists())
     loading = (options.max_seq_len, options.device, options.tokenizer)
     try:
+        files = [path, path.with_suffix(".json"), *([adapter] if adapter else [])]
+        files += path.iterdir() if is_folder else []
+        changed_ns = tuple(file.stat().st_mtime_ns for file in files if file.exists())
         with st.spinner(t.loading):
             model = open_local(str(path), str(adapter) if adapter else None, is_folder, changed_ns, loading)
     except Exception as error:  # foreign bytes make a reader fail in any way there is
@@ -255,7 +261,7 @@ class View:
 
 
 def status(exchange: Exchange, t: Texts) -> str:
-    if not exchange.n_tokens:
+    if not exchange.seconds:  # a first token may be half a character
         return "…"
     rate = f"{exchange.n_tokens / exchange.seconds:,.0f}"
     said = (t.speed if exchange.exact else t.rough_speed).format(tokens=exchange.n_tokens, rate=rate)

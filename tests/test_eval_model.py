@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eval_model import newest
 from model.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,11 @@ class Terminal:
 def out_dir(tmp_path, make_model, tokenizer) -> Path:
     save_weights(make_model(vocab_size=len(tokenizer)), tmp_path / "full_sft_48.pth", tokenizer, stage="full_sft")
     return tmp_path
+
+
+@pytest.mark.parametrize(("count", "kept"), [(-1, "abcd"), (0, ""), (2, "cd"), (4, "abcd"), (5, "abcd"), (9, "abcd")])
+def test_a_chat_keeps_the_newest_messages_in_mind(count, kept):
+    assert newest(list("abcd"), count) == list(kept)
 
 
 def test_a_message_typed_while_the_model_loads_is_answered(out_dir):

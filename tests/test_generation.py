@@ -106,6 +106,13 @@ def test_in_few_bits_the_logprobs_are_near(make_any, tokenizer, kind, dtype):
             assert found.logprob == pytest.approx(float(row[token]), abs=0.3)
 
 
+def test_int8_of_a_width_that_its_product_cannot_take(make_any, tokenizer):
+    """40 is no multiple of 16: torch's product would read beyond the end."""
+    model = make_any("dense", hidden_size=40, num_attention_heads=2, num_key_value_heads=2)
+    (request,) = Generator(model, tokenizer, dtype=torch.int8).generate(prompts_of(5), GREEDY)
+    assert request.finish_reason
+
+
 def test_weights_that_were_trained_on_count_after_a_refresh(make_engine):
     engine, (prompt,) = make_engine(), prompts_of(8)
     before = by_transformers(engine.model, prompt)
@@ -268,6 +275,8 @@ def test_who_waits_hears_of_a_failure(make_engine):
         ([5], {"top_p": 0}, "top_p 0"),
         ([5], {"min_p": 1.5}, "min_p 1.5"),
         ([5], {"repetition_penalty": 0}, "repetition_penalty 0"),
+        ([5], {"repetition_penalty": 1e-44}, "repetition_penalty 1e-44"),  # logits beyond what float32 holds
+        ([5], {"top_k": 10**20}, "top_k 100000000000000000000"),
         ([5], {"presence_penalty": math.inf}, "presence_penalty inf"),
         ([5], {"stop": ("a", "")}, "none of them empty"),
         ([5], {"stop": "a"}, "list of texts"),
@@ -409,7 +418,7 @@ def test_penalties_are_their_formulas():
 
 def test_penalties_reach_the_answer(make_engine):
     engine, (prompt,) = make_engine(), prompts_of(8)
-    for penalties in ({"repetition_penalty": 1e9}, {"presence_penalty": 1e4}, {"frequency_penalty": 1e4}):
+    for penalties in ({"repetition_penalty": 100.0}, {"presence_penalty": 1e4}, {"frequency_penalty": 1e4}):
         (request,) = engine.generate([prompt], Sampling(max_tokens=40, stop_ids=(), **penalties))
         assert len(set(request.token_ids)) == 40
 

@@ -1,5 +1,5 @@
 """The web page without a browser: what is said when nothing is trained or something is broken, in both languages, and
-that whatever people and models write stays text. tests/compat/test_web_demo.py drives it in a real browser."""
+that whatever people and models write stays text. tests/compat/test_web_browser.py drives it in a real browser."""
 
 import dataclasses
 import shutil
@@ -121,12 +121,15 @@ def test_too_long_a_message_is_one_sentence_in_the_language_of_the_moment(open_p
 
 def test_a_folder_that_is_no_model_is_one_sentence_and_its_code_is_never_run(open_page, weights, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2", "auto_map": {"AutoConfig": "evil.Config"}}')
+    auto = '{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["evil.T", "evil.T"]}}'
+    (tmp_path / "tokenizer_config.json").write_text(auto)
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     shutil.copy(ROOT / "model" / "tokenizer.json", tmp_path)
     page = open_page(weights)
     page.segmented_control(key="source").set_value("folder").run()
     assert ENGLISH.folder_unnamed in texts(page)
-    for name, problem in (("/nowhere/at all", "folder_missing"), (str(tmp_path), "folder_broken")):
+    wrong = {"/nowhere/at all": "folder_missing", "~nosuch/x": "folder_missing", str(tmp_path): "folder_broken"}
+    for name, problem in wrong.items():
         page.text_input(key="folder").set_value(name).run()
         assert getattr(ENGLISH, problem).format(name=name) in texts(page) and not page.exception
     assert not (tmp_path / "ran").exists()

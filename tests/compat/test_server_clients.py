@@ -174,7 +174,7 @@ def test_sigterm_lets_answers_finish_and_takes_no_new_ones(out_dir):
 def test_without_a_key_only_localhost_by_name(out_dir):
     server = Server(out_dir)
     try:
-        for host, status in (("localhost", b"200"), ("127.0.0.1:80", b"200"), ("[::1]:80", b"200"), ("evil", b"403")):
+        for host, status in (("localhost", b"200"), ("127.0.0.1:80", b"200"), ("[::1]", b"200"), ("evil", b"403")):
             with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
                 connection.sendall(f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
                 assert connection.recv(100).split()[1] == status

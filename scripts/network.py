@@ -1,0 +1,21 @@
+"""Which addresses are of this machine alone."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can be, or can reach, a host of this name or address. Of names that is localhost
+    alone: any other can be given the address 127.0.0.1 by whoever owns it (DNS rebinding)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+
+
+def host_of(place: str) -> str:
+    """The host in a URL, or in the `Host` header of a request after two slashes; "" where there is none."""
+    try:
+        return urlsplit(place).hostname or ""
+    except ValueError:
+        return ""
