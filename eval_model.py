@@ -300,7 +300,7 @@ def score(options: EvalOptions) -> None:
 
     questions = read_questions(options.score_data)
     if options.score_json:
-        check_out_dir(Path(options.score_json).absolute().parent)
+        check_out_dir(Path(options.score_json).absolute().parent, "--score_json")
     model, tokenizer, title = load(options, options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
     form, dtype = {}, choose_dtype(options, model)

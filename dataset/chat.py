@@ -131,6 +131,19 @@ def _encode_long(backend, text: str) -> list[int]:
     return ids
 
 
+def control_tokens(tokenizer) -> dict[str, int]:
+    """The id of the marks around turns, whatever they are called there, and of the tags that the tokenizer knows as one
+    token. ValueError for a tokenizer that marks no turns."""
+    if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: this tokenizer has no bos_token or no eos_token, which mark the turns of a "
+            "conversation: name both in its tokenizer_config.json, or another folder with --tokenizer"
+        )
+    tags = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in MARKUP}
+    known = {tag: number for tag, number in tags.items() if number not in (None, tokenizer.unk_token_id)}
+    return {BOS: tokenizer.bos_token_id, EOS: tokenizer.eos_token_id} | known
+
+
 def render_batch(
     tokenizer, conversations: Sequence[list[dict]], add_generation_prompt: bool = False, markup_weight: int = 1
 ) -> list[tuple[list[int], list[int]]]:
@@ -140,6 +153,7 @@ def render_batch(
     `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given. One call of the tokenizer
     serves the whole batch.
     """
+    control = control_tokens(tokenizer)
     # Pieces are (control token, weight) or (index into texts, weight).
     texts, rendered = [], []
 
@@ -155,14 +169,14 @@ def render_batch(
             parts = _MARKUP_PATTERN.split(message["content"]) if learned else [message["content"]]
             for i, part in enumerate(parts):  # the pattern's group puts the tags at odd places
                 if part:
-                    pieces.append((part, markup_weight) if i % 2 else (text_piece(part), learned))
+                    tag = i % 2 and part in control
+                    pieces.append((part, markup_weight) if tag else (text_piece(part), learned))
             pieces += [(EOS, learned), (text_piece("\n"), 0)]
         if add_generation_prompt:
             pieces += [(BOS, 0), (text_piece("assistant\n"), 0)]
         rendered.append(pieces)
 
     encoded = encode_texts(tokenizer, texts)
-    control = {token: tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOS, *MARKUP)}
     result = []
     for pieces in rendered:
         ids, weights = [], []

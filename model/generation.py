@@ -140,7 +140,7 @@ class MixtureOfExperts:
 
     def __call__(self, x: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         weights, chosen = F.linear(x.float(), self.router).softmax(-1).topk(self.config.num_experts_per_tok)  # (B, k)
-        if self.config.norm_topk_prob:
+        if self.config.norm_topk_prob and self.config.num_experts_per_tok > 1:
             weights = weights / weights.sum(-1, keepdim=True)
         out = residual.clone()
         for number, expert in enumerate(self.experts):

@@ -39,13 +39,12 @@ IN_LAYER = {
 QWEN2_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-MODELFILE = '''FROM ./{file}
-TEMPLATE """{{{{- range .Messages }}}}<|im_start|>{{{{ .Role }}}}
-{{{{ .Content }}}}<|im_end|>
-{{{{ end }}}}<|im_start|>assistant
+MODELFILE = "FROM ./{file}\nPARAMETER temperature 0\n"
+CHATML = '''TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}
+{{ .Content }}<|im_end|>
+{{ end }}<|im_start|>assistant
 """
 PARAMETER stop "<|im_end|>"
-PARAMETER temperature 0
 '''
 
 
@@ -68,7 +67,8 @@ def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) 
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    path.with_suffix(".Modelfile").write_text(MODELFILE.format(file=path.name), encoding="utf-8")
+    modelfile = MODELFILE.format(file=path.name) + (CHATML if tokenizer.eos_token == "<|im_end|>" else "")
+    path.with_suffix(".Modelfile").write_text(modelfile, encoding="utf-8")
 
 
 def add_sizes(writer: gguf.GGUFWriter, config: MiniMindConfig, name: str, outtype: str) -> None:
@@ -120,9 +120,10 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, config: MiniMindConfig, pr
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     tokens = {number: token for token, number in tokenizer.get_vocab().items()}
     kinds = dict.fromkeys(tokens, gguf.TokenType.NORMAL)
+    marks = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token)
     for added in content["added_tokens"]:
         # <|im_end|> and its like are never text; a tag as <think> or <tool_call> is something a client must see.
-        control = added["special"] and added["content"].startswith("<|")
+        control = added["special"] and (added["content"].startswith("<|") or added["content"] in marks)
         kinds[added["id"]] = gguf.TokenType.CONTROL if control else gguf.TokenType.USER_DEFINED
     for number in range(config.vocab_size):  # a network may have more rows than its tokenizer has tokens
         tokens.setdefault(number, f"[PAD{number}]")

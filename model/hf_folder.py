@@ -11,6 +11,7 @@ A folder is data: config.json is parsed, tensors are read as tensors (of `.bin` 
 """
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,10 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
             rope, head_dim = stock.rope_parameters, getattr(stock, "head_dim", None)
             shared = {name: getattr(stock, name) for name in SHARED_FIELDS} | {"rope_theta": rope["rope_theta"]}
             if kind == "granitemoeshared":
+                if stock.shared_intermediate_size % stock.intermediate_size:
+                    raise ValueError("its shared expert is no whole number of experts wide")
+                if stock.num_experts_per_tok == 1:
+                    raise ValueError("one expert per token has the weight 1 there, and its score here")
                 shared |= {
                     "use_moe": True,
                     "n_routed_experts": stock.num_local_experts,
@@ -111,6 +116,9 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
             config = MiniMindConfig(**shared)
         if config.max_position_embeddings > MOST_POSITIONS:
             raise ValueError(f"max_position_embeddings {config.max_position_embeddings}")
+        for name in ("rms_norm_eps", "rope_theta"):
+            if not 0 < getattr(config, name) < math.inf:
+                raise ValueError(f"{name} {getattr(config, name)}")
     except Exception as error:  # its numbers and types can be anything
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise WeightError(f"{folder / 'config.json'}: no network can be built as it says ({reason})") from error
@@ -212,10 +220,11 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
 
 
 def check_gate(config: MiniMindConfig) -> None:
-    if not config.norm_topk_prob:
+    if not config.norm_topk_prob or config.num_experts_per_tok == 1:
+        why = "norm_topk_prob is false" if not config.norm_topk_prob else "it uses one expert per token"
         raise WeightError(
-            "this mixture of experts does not renormalise the weights of its experts (norm_topk_prob is false), which "
-            "GraniteMoeShared does: convert it --to minimind"
+            f"this mixture of experts does not renormalise the weights of its experts ({why}), which GraniteMoeShared "
+            "does: convert it --to minimind"
         )
 
 
@@ -296,7 +305,8 @@ def to_granite(state: State, config: MiniMindConfig) -> State:
 
 def from_granite(theirs: State, config: MiniMindConfig, folder: Path) -> State:
     """The inverse of `to_granite`."""
-    state = {k: v for k, v in theirs.items() if ".block_sparse_moe." not in k and ".shared_mlp." not in k}
+    taken = (".block_sparse_moe.", *([".shared_mlp."] if config.n_shared_experts else []))
+    state = {key: value for key, value in theirs.items() if not any(name in key for name in taken)}
     try:
         for layer in range(config.num_hidden_layers):
             prefix = layer_prefix(layer)

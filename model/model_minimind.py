@@ -220,7 +220,8 @@ class MoEGate(nn.Module):
         # float32: in half precision two experts' scores tie far too easily.
         scores = F.linear(x.float(), self.weight.float()).softmax(dim=-1)  # (B, T, E)
         weights, experts = scores.topk(self.config.num_experts_per_tok, dim=-1, sorted=False)
-        if self.config.norm_topk_prob:
+        # The weight of a lone expert would always be 1, and the gate would learn nothing from the loss.
+        if self.config.norm_topk_prob and self.config.num_experts_per_tok > 1:
             weights = weights / weights.sum(-1, keepdim=True)
         return experts, weights.type_as(x), self.balance_loss(scores, experts, token_mask)
 

@@ -278,12 +278,13 @@ def read_info(path: Path) -> dict | None:
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """The tensors in a `.pth`. Never executes anything that a file may contain."""
     if not path.is_file():
-        raise WeightError(f"{path}: there is no such weight: train it first, or name another with --weight")
+        raise WeightError(f"{path}: there is no such weight: train it first, or name another")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes make the reader fail in any way there is
         raise WeightError(f"{path}: this is no weight file, or a truncated one: train or copy it again") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    plain = isinstance(state, dict) and all(isinstance(key, str) for key in state)
+    if not plain or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightError(f"{path}: this holds no plain state dict: name a weight file (not a training state)")
     return state
 

@@ -139,9 +139,11 @@ def convert(options: ConvertOptions) -> None:
     from trainer.stage import check_out_dir
 
     output = Path(options.output).absolute()
-    there = output.exists() and not (output.is_dir() and not any(output.iterdir()))
-    require(not there, f"--output {output}: something is there already: remove it, or name another")
-    check_out_dir(output.parent)
+    beside = {"gguf": ".Modelfile", "torch": ".json"}.get(options.to)
+    for path in (output, *([output.with_suffix(beside)] if beside else [])):
+        there = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        require(not there, f"--output {output}: {path} is there already: remove it, or name another --output")
+    check_out_dir(output.parent, "--output")
     model, tokenizer, info = load(options)
     n_params = sum(p.numel() for p in model.parameters())
     print(f"read {options.weight}: {n_params / 1e6:.2f}M parameters, {'MoE' if model.config.use_moe else 'dense'}")
@@ -155,16 +157,18 @@ def convert(options: ConvertOptions) -> None:
         largest, relative = compare(model, read_back(options, made, tokenizer))
         print(f"check: logits before and after differ by at most {largest:.2g}, {relative:.2g} of their spread")
         if not relative <= TOLERANCE[options.outtype]:  # also when it is NaN
+            coarse = options.outtype != "f32" and options.to != "torch"
+            finer = "take --outtype f32; if that fails too, " if coarse else ""
             raise ValueError(
-                f"{output}: not written: more than {TOLERANCE[options.outtype]:g} of the spread is no rounding: take "
-                "--outtype f32; if that fails too, the conversion is wrong for this model"
+                f"{output}: not written: more than {TOLERANCE[options.outtype]:g} of the spread is no rounding: "
+                f"{finer}the conversion is wrong for this model, or its numbers are not finite"
             )
         for path in sorted(Path(folder).iterdir()):
             os.replace(path, output.parent / path.name)
-    print(f"written: {output} ({how_to_use(options, output, model, tokenizer)})")
+    print(f"written: {output} ({how_to_use(options, model, tokenizer)})")
 
 
-def how_to_use(options: ConvertOptions, output: Path, model, tokenizer) -> str:
+def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
     """One clause on what the result is for."""
     from model.weights import tokenizer_hash
     from trainer.stage import load_tokenizer
@@ -174,9 +178,10 @@ def how_to_use(options: ConvertOptions, output: Path, model, tokenizer) -> str:
     if options.to == "llama":
         return f"{'GraniteMoeShared' if model.config.use_moe else 'Llama'}ForCausalLM, without code of its own"
     if options.to == "gguf":
-        return f"llama-cli -m {output.name}; ollama create NAME -f {output.with_suffix('.Modelfile').name}"
+        modelfile = Path(options.output).with_suffix(".Modelfile")
+        return f"llama-cli -m {options.output}; ollama create NAME -f {modelfile}"
     own = tokenizer_hash(tokenizer) == tokenizer_hash(load_tokenizer(str(ROOT / "model")))
-    return f"eval_model.py --weight {output.name}{'' if own else f' --tokenizer {tokenizer.name_or_path}'}"
+    return f"eval_model.py --weight {options.output}{'' if own else f' --tokenizer {tokenizer.name_or_path}'}"
 
 
 def main() -> None:

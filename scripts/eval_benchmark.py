@@ -53,16 +53,17 @@ class BenchmarkOptions(LoadOptions):
 
     def __post_init__(self):
         super().__post_init__()
+        require(self.dtype in ("auto", "float32"), f"--dtype {self.dtype}: benchmarks are computed in float32")
         require(self.batch_size >= 1, f"--batch_size {self.batch_size}: it must be at least 1")
         require(self.limit >= 0, f"--limit {self.limit}: it must not be negative")
         require((self.num_fewshot or 0) >= 0, f"--num_fewshot {self.num_fewshot}: it must not be negative")
         self.results = self.results or str(Path(self.out_dir) / "results.jsonl")
         self.picture = self.picture or str(Path(self.results).with_suffix(".png"))
 
-    def setting(self) -> str:
-        """What makes figures of one task incomparable, in words."""
+    def setting(self, shots: str) -> str:
+        """What makes figures of one task incomparable, in words; `shots` says how many examples if not the usual."""
         parts = [
-            f"{self.num_fewshot}-shot" if self.num_fewshot else "",
+            shots,
             "chat" if self.chat else "",
             f"first {self.limit}" if self.limit else "",
             f"context {self.max_seq_len}" if self.max_seq_len != 512 else "",
@@ -83,25 +84,29 @@ def import_lm_eval() -> None:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 
-def load_tasks(options: BenchmarkOptions) -> dict:
-    """What `lm_eval.evaluator.evaluate` takes: tasks and groups by name."""
+def load_tasks(options: BenchmarkOptions) -> tuple[dict, dict[str, str]]:
+    """(what `lm_eval.evaluator.evaluate` takes: tasks and groups by name; of each task how many solved examples it has
+    in words, if not the usual number)."""
     from scripts.question_files import question_task, text_task
 
     names = [name for word in options.tasks or () for name in word.split(",") if name]
-    if options.chat and any(name.startswith("minimind_world") for name in names):
-        raise ValueError("--chat 1: our own tasks are in the chat format already: score them without it")
     loaded = load_named(names, options.data_dir) if names else {"tasks": {}, "groups": {}}
     own = [question_task(path, options.option_form) for path in options.questions or ()]
     for task in own + [text_task(path) for path in options.text or ()]:
         require(task.task_name not in loaded["tasks"], f"two of the files are called {task.task_name}: rename one")
         loaded["tasks"][task.task_name] = task
-    for task in loaded["tasks"].values():  # as lm_eval's own command line does it
-        if options.num_fewshot is not None and task.get_config("num_fewshot") != 0:
-            task.set_config("num_fewshot", options.num_fewshot)
-        elif task.get_config("num_fewshot") is None:
-            task.set_config("num_fewshot", 0)
+    if options.chat and any(name.startswith("minimind_world") for name in loaded["tasks"]):
+        raise ValueError("--chat 1: our own tasks are in the chat format already: score them without it")
+    shots = {}
+    for name, task in loaded["tasks"].items():  # as lm_eval's own command line does it
+        usual, wanted = task.get_config("num_fewshot"), options.num_fewshot
+        if usual == 0 and wanted:
+            print(f"{name}: takes no solved examples, so --num_fewshot {wanted} is not for it", flush=True)
+        number = (usual or 0) if wanted is None or usual == 0 else wanted
+        task.set_config("num_fewshot", number)
         task.set_fewshot_seed(seed=1234)
-    return loaded
+        shots[name] = f"{number}-shot" if number != (usual or 0) else ""
+    return loaded, shots
 
 
 def load_named(names: list[str], data_dir: str | None) -> dict:
@@ -155,7 +160,7 @@ def missing_data(message: str, folder: Path | None) -> str:
 # ---------------------------------------------------------------- figures
 
 
-def evaluate(options: BenchmarkOptions, loaded: dict, model, tokenizer, name: str) -> list[dict]:
+def evaluate(options: BenchmarkOptions, loaded: dict, shots: dict[str, str], model, tokenizer, name: str) -> list[dict]:
     """One record per task, or group, and metric."""
     from lm_eval.evaluator import evaluate as run_lm_eval
 
@@ -172,6 +177,7 @@ def evaluate(options: BenchmarkOptions, loaded: dict, model, tokenizer, name: st
         )
     counts = {task: number_of["effective"] for task, number_of in found["n-samples"].items()}
     chances = {task: chance(loaded["tasks"][task], samples) for task, samples in found["samples"].items()}
+    setting = {task: options.setting(label) for task, label in shots.items()}
     members = {group: leaves(group, found["group_subtasks"]) for group in found["group_subtasks"]}
     groups = {leaf: group for group, inside in members.items() for leaf in inside if leaf != group}
     records = []
@@ -186,7 +192,7 @@ def evaluate(options: BenchmarkOptions, loaded: dict, model, tokenizer, name: st
                 continue
             stderr = figures.get(f"{metric}_stderr,{kind}")
             records.append({
-                "time": time.strftime("%Y-%m-%d %H:%M:%S"), "name": name, "task": task, "setting": options.setting(),
+                "time": time.strftime("%Y-%m-%d %H:%M:%S"), "name": name, "task": task, "setting": setting[inside[0]],
                 "metric": metric if kind == "none" else f"{metric} ({kind})", "value": value,
                 "stderr": stderr if isinstance(stderr, int | float) else None,
                 "chance": by_chance if metric.startswith("acc") else None, "n": n, "group": groups.get(task),
@@ -227,13 +233,13 @@ def main() -> None:
     if options.tasks or options.questions or options.text:
         import_lm_eval()
         read_records(results)  # what cannot be read is said before the work
-        loaded = load_tasks(options)
+        loaded, shots = load_tasks(options)
         model, tokenizer, title = load(options, options.seed if options.untrained else None)
         require(options.max_seq_len <= model.config.max_position_embeddings,
                 f"--max_seq_len {options.max_seq_len}: the network has {model.config.max_position_embeddings} "
                 "positions")  # fmt: skip
         print(title, flush=True)
-        records = evaluate(options, loaded, model, tokenizer, short_name(options, title))
+        records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))
         print_records(records)
         append_records(results, records)
     frame = read_records(results)

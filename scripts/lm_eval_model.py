@@ -36,8 +36,9 @@ class MiniMindLM(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        """What a text without a context begins with: BOS, as in pretraining."""
-        return self.tokenizer.bos_token_id
+        """What a text without a context begins with: BOS, as in pretraining; or else EOS, as lm_eval does it."""
+        bos = self.tokenizer.bos_token_id
+        return self.eot_token_id if bos is None else bos
 
     @property
     def tokenizer_name(self) -> str:
@@ -51,7 +52,8 @@ class MiniMindLM(TemplateLM):
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_) -> list[int]:
         if add_special_tokens is None:
-            add_special_tokens = not string.startswith(self.tokenizer.bos_token)
+            bos = self.tokenizer.bos_token
+            add_special_tokens = not (bos and string.startswith(bos))
         return self.tokenizer.encode(string, add_special_tokens=add_special_tokens)
 
     # ------------------------------------------------------------ likelihoods

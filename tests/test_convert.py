@@ -1,6 +1,7 @@
 """Conversions: what goes out comes back bit for bit, other programs' classes compute the same, code in a folder never
 runs, and what cannot be converted is refused in one sentence, with nothing left behind."""
 
+import copy
 import json
 import os
 import shutil
@@ -14,14 +15,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from dataset.chat import render
 from eval_model import EvalOptions
 from eval_model import load as load_for_chat
-from model.gguf_file import pre_tokenizer_name, read_gguf, write_gguf
+from model.gguf_file import QWEN2_PATTERN, pre_tokenizer_name, read_gguf, write_gguf
 from model.hf_folder import read_folder, write_stock
 from model.model_lora import apply_lora, save_lora
 from model.model_minimind import MiniMindForCausalLM
 from model.weights import load_weights, save_weights
 from scripts.convert_model import ConvertOptions, convert
+from scripts.train_tokenizer import WORD_PATTERN
 from trainer.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -285,6 +288,7 @@ REFUSED = {
         lambda f: edit(f, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}),
         "rope_type is linear",
     ),
+    "no rope": (lambda f: edit(f, rope_parameters={"rope_type": "default", "rope_theta": 0.0}), "rope_theta 0.0"),
     "quantised": (lambda f: edit(f, quantization_config={"quant_method": "gptq"}), "quantization_config"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
     "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json or"),
@@ -309,6 +313,34 @@ def test_folders_that_cannot_be_converted(llama_folder, tmp_path, case):
     assert not list((tmp_path / "new").iterdir())
 
 
+def test_a_mixture_of_others_whose_shared_expert_is_narrower(weight, tmp_path):
+    """Ours are all of one width: read as ours it would be another network."""
+    folder = run(weight(**MOE), "llama", tmp_path / "granite")
+    edit(folder, shared_intermediate_size=json.loads((folder / "config.json").read_text())["intermediate_size"] // 2)
+    with pytest.raises(ValueError, match="no whole number of experts wide"):
+        read_folder(folder)
+    edit(folder, shared_intermediate_size=0)
+    with pytest.raises(ValueError, match="shared_mlp"):
+        read_folder(folder)
+
+
+def test_words_are_cut_by_the_pattern_that_llama_cpp_knows():
+    assert QWEN2_PATTERN == WORD_PATTERN
+
+
+def test_turns_are_marked_as_a_folder_marks_them(tokenizer):
+    """Some of MiniMind2's folders have <s> and </s>; and tags that a tokenizer does not know are text."""
+    theirs = copy.deepcopy(tokenizer)
+    theirs.bos_token, theirs.eos_token = "<think>", "</think>"  # any two that it has
+    ids, _ = render(theirs, [{"role": "user", "content": "你好"}], add_generation_prompt=True)
+    own, _ = render(tokenizer, [{"role": "user", "content": "你好"}], add_generation_prompt=True)
+    marks = {tokenizer.bos_token_id: theirs.bos_token_id, tokenizer.eos_token_id: theirs.eos_token_id}
+    assert ids == [marks.get(i, i) for i in own]
+    theirs.bos_token = None
+    with pytest.raises(ValueError, match="no bos_token"):
+        render(theirs, [{"role": "user", "content": "你好"}])
+
+
 def test_a_matrix_that_is_said_to_be_tied_and_is_not(weight, tmp_path):
     folder = run(weight(tie_word_embeddings=False), "minimind", tmp_path / "folder")
     edit(folder, tie_word_embeddings=True)
@@ -324,12 +356,14 @@ def test_a_matrix_that_is_said_to_be_tied_and_is_not(weight, tmp_path):
         ({"output": "x.pth"}, "writes a folder"),
         ({"to": "torch", "output": "x.pth", "outtype": "f32"}, "always f16"),
         ({"output": None}, "--output is missing"),
-        ({"output": "{there}"}, "something is there already"),
+        ({"output": "{there}"}, "is there already"),
+        ({"to": "gguf", "output": "{folder}/mine.gguf"}, "mine.Modelfile is there already"),
         ({"weight": "{folder}", "hidden_size": 64}, "leave that flag out"),
     ],
 )
 def test_flags_that_make_no_sense(weight, tmp_path, change, message):
-    places = {"{there}": str(tmp_path), "{folder}": str(tmp_path)}
+    places = {"{there}": str(tmp_path), "{folder}": str(tmp_path), "{folder}/mine.gguf": str(tmp_path / "mine.gguf")}
+    (tmp_path / "mine.Modelfile").write_text("the user's own")
     options = {"weight": str(weight()), "to": "llama", "output": str(tmp_path / "new")}
     with pytest.raises(UsageError, match=message):
         convert(ConvertOptions(**options | {k: places.get(v, v) for k, v in change.items()}))

@@ -326,7 +326,7 @@ class SlowExperts(MOEFeedForward):
                 continue
             scores = torch.softmax(self.gate.weight @ x[b, t], 0)
             best = sorted(range(n_experts), key=scores.tolist().__getitem__)[-k:]
-            total = sum(scores[e] for e in best) if config.norm_topk_prob else 1.0
+            total = sum(scores[e] for e in best) if config.norm_topk_prob and len(best) > 1 else 1.0
             out[b, t] = out[b, t] + sum(scores[e] / total * swiglu(self.experts[e], x[b, t]) for e in best)
             sequences.setdefault(b if config.seq_aux else 0, []).append((scores, best))
         losses = []

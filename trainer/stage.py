@@ -51,16 +51,17 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def check_out_dir(out_dir: str | Path) -> None:
+def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
     """Make the output folder now and prove that it can be written, before any work is lost."""
     folder = Path(out_dir).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except (FileExistsError, NotADirectoryError):
-        raise ValueError(f"{folder}: a file stands where this folder should be: move it, or pass --out_dir") from None
+        what = "a file stands where this folder should be"
+        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
     except OSError as error:
-        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another --out_dir") from None
+        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 
 
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
@@ -70,7 +71,8 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
         given = {name: value for name, value in sizes.items() if value is not None}
         torch.manual_seed(options.seed)
         try:
-            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **given)
+            marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **marks, **given)
         except ValueError as error:
             raise UsageError(str(error)) from None
         model = MiniMindForCausalLM(config)
