@@ -196,7 +196,7 @@ install_packages() {
         logged "installing $torch" "$PYTHON" -m pip install --prefer-binary ${index[@]+"${index[@]}"} "$torch"
     fi
     if [[ $1 == dev ]] && is_set_up run; then
-        say "[setup 3/4] the packages of $file (20 MB to download, seconds)"
+        say "[setup 3/4] the packages of $file (0.2 GB to download, 0.6 GB on disk, a minute)"
     else
         say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
     fi
