@@ -1,0 +1,100 @@
+"""Tokens per second of one greedy stream: our engine, transformers' generate and llama.cpp in turns, on the same sizes.
+
+    python tests/compat/llama_cpp_speed.py                       # 26M on 2 threads; after requirements-dev.txt
+"""
+
+import dataclasses
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0] = str(ROOT)
+
+from scripts.benchmark import PROMPT_TOKENS, VOCAB_SIZE, BenchmarkOptions, build_engine, build_generate  # noqa: E402
+from scripts.measure import Side, paired  # noqa: E402
+from scripts.tables import format_table  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
+
+SIDES = {  # name -> (which program, precision)
+    "transformers": ("generate", "float32"), "ours, float32": ("engine", "float32"), "llama.cpp, F32": ("llama", "f32"),
+    "ours, bfloat16": ("engine", "bfloat16"), "llama.cpp, F16": ("llama", "f16"), "ours, int8": ("engine", "int8"),
+    "llama.cpp, Q8_0": ("llama", "q8_0"),
+}  # fmt: skip
+
+
+@dataclass
+class SpeedOptions(BenchmarkOptions):
+    threads: int = flag(2, "of each side")
+    gguf: str = flag("", "set by itself: the file of a llama.cpp side")
+
+
+def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+    import xllamacpp
+
+    imports_done()
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.n_parallel, params.verbosity = options.gguf, 512, 1, 0
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
+    server = xllamacpp.Server(params)
+    request = {"prompt": list(range(300, 300 + PROMPT_TOKENS)), "n_predict": options.new_tokens, "temperature": 0}
+    request |= {"ignore_eos": True, "cache_prompt": False}
+
+    def turn() -> float:
+        started = time.perf_counter()
+        made = server.handle_completions(request)["usage"]["completion_tokens"]
+        return (time.perf_counter() - started) * options.new_tokens / made
+
+    return turn
+
+
+def write_files(options: SpeedOptions, folder: Path) -> None:
+    import torch
+
+    from model.gguf_file import write_gguf
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from trainer.stage import load_tokenizer
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}
+    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
+    for outtype in ("f32", "f16", "q8_0"):
+        write_gguf(model, load_tokenizer(options.tokenizer), folder / f"{outtype}.gguf", outtype)
+
+
+def main() -> None:
+    options = parse_options(SpeedOptions, "One greedy stream: our engine, transformers and llama.cpp.")
+    options = dataclasses.replace(options, batch_size=1)
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)  # the sides are processes of their own
+    builds = {"engine": build_engine, "generate": build_generate, "llama": build_llama}
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(options, Path(folder))
+        sides = {}
+        for name, (program, precision) in SIDES.items():
+            own = {"gguf": f"{folder}/{precision}.gguf"} if program == "llama" else {"engine_dtype": precision}
+            sides[name] = Side(builds[program], dataclasses.replace(options, **own))
+        try:
+            for side in sides.values():
+                side.ask("turn")
+            rounds = [{name: side.ask("turn") for name, side in sides.items()} for _ in range(options.repeats)]
+        finally:
+            for side in sides.values():
+                side.end()
+    found = {name: [turns[name] for turns in rounds] for name in sides}
+    rows = [
+        [
+            name, f"{options.new_tokens / statistics.median(seconds):,.0f}",
+            *(f"{paired(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
+        ]
+        for name, seconds in found.items()
+    ]  # fmt: skip
+    print(format_table(["one stream", "tokens/s", "to transformers", "to llama.cpp F32"], rows))
+
+
+if __name__ == "__main__":
+    run(main)
