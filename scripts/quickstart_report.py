@@ -136,15 +136,13 @@ def what_next(out_dir: Path) -> str:
         (f"./run.sh chat{folder}", "talk to it"),
         (f'{python} eval_model.py{folder} --prompt "法国的首都是哪里？"', "one answer"),
         (f"./run.sh eval{folder}", "the held-out score by category"),
-        ("./run.sh pretrain && ./run.sh sft", "MiniMind2-Small, 26M; put the full data into dataset/ first *"),
+        (f"./run.sh web{folder}", "talk to it in a web page"),
+        ("./run.sh data pretrain_hq sft_mini_512", "fetch the full data; without it the stages take the sample"),
+        ("./run.sh pretrain && ./run.sh sft", "MiniMind2-Small, 26M; the real sizes want a GPU"),
         ("./run.sh pretrain --hidden_size 768 --num_hidden_layers 16", "MiniMind2, 104M; then ./run.sh sft"),
         ("./run.sh pretrain --hidden_size 640 --use_moe 1", "MiniMind2-MoE, 145M; then ./run.sh sft"),
     ]
-    return (
-        format_table(["what to type next", ""], commands, 2)
-        + "\n* pretrain_hq.jsonl and sft_mini_512.jsonl, from ModelScope gongjy/minimind_dataset or Hugging Face\n"
-        "  jingyaogong/minimind_dataset; without them the sample is used. The real sizes want a GPU."
-    )
+    return format_table(["what to type next", ""], commands, 2)
 
 
 if __name__ == "__main__":
