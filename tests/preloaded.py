@@ -14,8 +14,10 @@ import tempfile
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
+PATIENCE_SECONDS = 300  # for a run: a hang is a failure
 LIBRARIES = ("torch", "datasets", "transformers.models.auto", "transformers.models.llama.modeling_llama")
-CONTEXT.set_forkserver_preload([*LIBRARIES, "transformers.hf_argparser"])
+LIBRARIES += ("transformers.hf_argparser",)
+CONTEXT.set_forkserver_preload([*LIBRARIES])
 
 
 def _main(script: str, flags: list[str], streams: Path, env: dict[str, str]) -> None:
@@ -65,14 +67,34 @@ def run_preloaded(script: Path, *flags, env: dict[str, str] | None = None) -> su
     return Preloaded(script, *flags, env=env).join()
 
 
-def run_ranks(n_ranks: int, script: Path, *flags, env: dict | None = None) -> list[subprocess.CompletedProcess]:
-    """`torchrun --nproc_per_node n_ranks script flags`, by rank, but nobody ends the others when one fails."""
-    import torch.distributed as dist
+class Ranks:
+    """`torchrun --nproc_per_node n script flags`, begun, but nobody ends the others when one fails.
 
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun's own process has one
-    env = (env or {}) | {"WORLD_SIZE": str(n_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
-    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
-    ranks = [
-        Preloaded(script, *flags, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n_ranks)
-    ]
-    return [rank.join() for rank in ranks]
+    A single rank is started without a launcher.
+    """
+
+    def __init__(self, n: int, script: Path, *flags, env: dict[str, str] | None = None):
+        import torch.distributed as dist
+
+        # As torchrun's own process has one. It also finds a port that nobody takes between the asking and the using.
+        self.store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        shared = (env or {}) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "WORLD_SIZE": str(n)}
+        shared |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+        own = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(n)] if n > 1 else [env]
+        self.ranks = [Preloaded(script, *flags, env=variables) for variables in own]
+        self.processes = [rank.process for rank in self.ranks]
+
+    def finish(self) -> list[subprocess.CompletedProcess]:
+        """How each ended, by rank; none outlives the test."""
+        done = []
+        for rank in self.ranks:
+            if (ended := rank.join(PATIENCE_SECONDS)) is None:
+                for process in self.processes:
+                    process.kill()
+                ended = rank.join()
+            done.append(ended)
+        return done
+
+
+def run_ranks(n: int, script: Path, *flags, env: dict[str, str] | None = None) -> list[subprocess.CompletedProcess]:
+    return Ranks(n, script, *flags, env=env).finish()

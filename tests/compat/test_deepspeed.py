@@ -15,8 +15,7 @@ import torch
 
 pytest.importorskip("deepspeed")
 
-import preloaded  # noqa: E402
-from ranks import Ranks, run_ranks  # noqa: E402
+from preloaded import CONTEXT, LIBRARIES, Ranks, run_ranks  # noqa: E402
 
 from model.weights import load_weights  # noqa: E402
 
@@ -41,6 +40,8 @@ RUNS = {
         "full_sft_32_moe",
     ),
 }
+
+CONTEXT.set_forkserver_preload([*LIBRARIES, "deepspeed"])
 
 pytestmark = pytest.mark.compat
 
@@ -208,7 +209,7 @@ def test_a_loss_that_is_not_finite_stops_all_ranks_before_it_reaches_the_weights
     (tmp_path / "text.jsonl").write_text("".join(texts), "utf-8")
     flags = [*STEPS, *SIZE, "--data_path", tmp_path / "text.jsonl", "--out_dir", tmp_path, "--max_seq_len", 32]
     flags += ["--batch_size", 1, "--save_interval", 1, "--eval_interval", 100, "--deepspeed", data / f"{kind}.json"]
-    done = preloaded.run_ranks(2, ROOT / "tests" / "faulty_stage.py", *flags, env={"FAULT": "nan"})
+    done = run_ranks(2, ROOT / "tests" / "faulty_stage.py", *flags, env={"FAULT": "nan"})
     assert [process.returncode for process in done] == [1, 1], done[0].stderr[-2000:]
     said = [line for process in done for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert len(said) == 1 and "the loss is not finite at step " in said[0], said

@@ -1,6 +1,7 @@
 """The web page in a real Chromium, on networks that know a few conversations by heart."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def out_dir(tmp_path_factory, tokenizer, make_model) -> Path:
     folder = teach(tokenizer, tmp_path_factory.mktemp("out"), [([user("画图"), assistant(ATTACK)], ())])
     for suffix in (".pth", ".json"):
         shutil.copy(folder / f"full_sft_64{suffix}", folder / f"reason_64{suffix}")
-    babble = make_model(vocab_size=len(tokenizer), hidden_size=64, max_position_embeddings=8192)
+    babble = make_model(vocab_size=len(tokenizer), hidden_size=64, max_position_embeddings=32768)
     babble.model.embed_tokens.weight.data[tokenizer.eos_token_id] = 0
     save_weights(babble, folder / "babble_64.pth", tokenizer, stage="full_sft")
     return folder
@@ -35,7 +36,7 @@ def out_dir(tmp_path_factory, tokenizer, make_model) -> Path:
 
 @pytest.fixture(scope="module")
 def page(out_dir, tmp_path_factory):
-    page = WebPage(out_dir, tmp_path_factory.mktemp("elsewhere"), "--max_seq_len", "8192")
+    page = WebPage(out_dir, tmp_path_factory.mktemp("elsewhere"), "--max_seq_len", "32768")
     yield page
     page.stop()
     assert "Traceback" not in page.said()
@@ -89,11 +90,19 @@ def test_a_conversation(browser):
 def watch_it_grow(browser) -> None:
     """Ask the network that never ends, and see its answer come bit by bit."""
     browser.choose("weight", "babble_64")
-    wait_for(lambda: "8192" in browser.texts("loaded")[0])
-    browser.one(".st-key-length input").send_keys(Keys.END)
+    wait_for(lambda: "32768" in browser.texts("loaded")[0])
+    wait_for(lambda: longest(browser) == 16384)  # drawn anew for this network, after `loaded`
+    time.sleep(1)  # a slider waits a moment for the next key before it tells the page
     browser.say("说下去")
     lengths = set()
     wait_for(lambda: browser.texts("answer_") and lengths.add(length(browser)) or len(lengths) > 3)
+
+
+def longest(browser) -> int:
+    """Set the length of answers to the end of its slider, and return what that is."""
+    slider = browser.one(".st-key-length input")
+    slider.send_keys(Keys.END)
+    return int(slider.get_attribute("value"))
 
 
 def length(browser) -> int:
