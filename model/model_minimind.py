@@ -110,7 +110,7 @@ def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.
     Pair i of a head's `dim` channels turns by the angle position * theta^(-2i/dim).
     Returns two float32 tensors of shape (end, dim), laid out for `apply_rotary_pos_emb` (both halves equal).
     """
-    inverse_frequency = theta ** (-torch.arange(0, dim, 2, dtype=torch.float32) / dim)  # (dim/2,)
+    inverse_frequency = 1 / theta ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim)  # (dim/2,)
     angles = torch.outer(torch.arange(end, dtype=torch.float32), inverse_frequency)  # (end, dim/2)
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()

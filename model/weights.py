@@ -74,11 +74,14 @@ def temporary_name(path: Path) -> Path:
 
 
 def remove_stale(path: Path) -> None:
-    """Delete the temporary files of `path` whose writers were killed, known by their process ids."""
+    """Delete the temporary files and folders of `path` whose writers were killed, known by their process ids."""
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
         writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
         if writer.isdecimal() and not is_running(int(writer)):
-            stale.unlink(missing_ok=True)
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
 
 
 def is_running(process_id: int) -> bool:

@@ -12,8 +12,8 @@ nothing behind, when the logits differ by more than the format's rounding explai
 """
 
 import os
+import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +136,7 @@ def compare(before, after) -> tuple[float, float]:
 def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
+    from model.weights import remove_stale, temporary_name
     from trainer.stage import check_out_dir
 
     output = Path(options.output).absolute()
@@ -148,8 +149,12 @@ def convert(options: ConvertOptions) -> None:
     n_params = sum(p.numel() for p in model.parameters())
     print(f"read {options.weight}: {n_params / 1e6:.2f}M parameters, {'MoE' if model.config.use_moe else 'dense'}")
     # Written, and read back, in a folder of its own beside the goal: nothing half-made ever has the goal's name.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
-        made = Path(folder) / output.name
+    remove_stale(output)
+    folder = temporary_name(output)
+    shutil.rmtree(folder, ignore_errors=True)  # of one that was killed, and had our process id
+    folder.mkdir()
+    try:
+        made = folder / output.name
         try:
             write(model, tokenizer, info, options, made)
         except (SafetensorError, OSError) as error:
@@ -163,8 +168,10 @@ def convert(options: ConvertOptions) -> None:
                 f"{output}: not written: more than {TOLERANCE[options.outtype]:g} of the spread is no rounding: "
                 f"{finer}the conversion is wrong for this model, or its numbers are not finite"
             )
-        for path in sorted(Path(folder).iterdir()):
+        for path in sorted(folder.iterdir()):
             os.replace(path, output.parent / path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     print(f"written: {output} ({how_to_use(options, model, tokenizer)})")
 
 

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import gguf
 import pytest
 import torch
+from preloaded import Preloaded
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -390,3 +392,16 @@ def test_a_conversion_that_loses_the_model_leaves_nothing_behind(network, tokeni
     with pytest.raises(ValueError, match="is no rounding"):
         run(tmp_path / "in" / "w.pth", "gguf", tmp_path / "out" / "w.gguf", outtype="q8_0")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_a_killed_conversion_left_is_removed_by_the_next(weight, tmp_path):
+    path, out = weight(), tmp_path / "out"
+    flags = ["--weight", path, "--to", "minimind", "--output", out / "folder"]
+    killed = Preloaded(ROOT / "scripts" / "convert_model.py", *flags)
+    while not list(out.glob(".folder.*/folder/*.safetensors")):
+        assert killed.process.is_alive()
+    killed.send_signal(signal.SIGKILL)
+    killed.join()
+    assert [entry.name for entry in out.iterdir()] == [f".folder.{killed.pid}.tmp"]
+    run(path, "minimind", out / "folder")
+    assert [entry.name for entry in out.iterdir()] == ["folder"]
