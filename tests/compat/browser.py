@@ -92,7 +92,7 @@ class Browser(webdriver.Chrome):
 
     def open(self, page: WebPage) -> None:
         self.get(page.url)
-        wait_for(lambda: self.all("[class*=st-key-prompt_] button"))
+        self.wait_until_drawn(lambda: self.all("[class*=st-key-prompt_] button"))
 
     def all(self, css: str) -> list:
         return self.find_elements(By.CSS_SELECTOR, css)
@@ -131,7 +131,12 @@ class Browser(webdriver.Chrome):
 
     def wait_for_end(self, n_answers: int) -> None:
         """Until so many answers are finished, and the page has drawn them."""
-        wait_for(lambda: len(self.all("[class*=st-key-actions_]")) == n_answers and not self.all(".st-key-stop"))
+        self.wait_until_drawn(lambda: len(self.all("[class*=st-key-actions_]")) == n_answers)
+
+    def wait_until_drawn(self, condition) -> None:
+        """Until `condition` is true, and nothing of the page before stands beside it any more."""
+        done = "[data-testid=stApp][data-test-script-state=notRunning]"
+        wait_for(lambda: condition() and self.all(done) and not self.all(".st-key-stop, [data-stale=true]"))
 
 
 def take_pictures(out_dir: Path) -> None:

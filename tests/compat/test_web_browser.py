@@ -70,7 +70,7 @@ def test_a_conversation(browser):
     assert browser.texts("question_") == ["你好"] and browser.texts("answer_") == ["你好！很高兴见到你。😀"]
     assert "tokens/s" in browser.texts("actions_")[0]
     browser.click("[class*=st-key-delete_] button")
-    wait_for(lambda: browser.texts("welcome"))
+    browser.wait_until_drawn(lambda: browser.texts("welcome"))
     assert not browser.texts("question_")
 
     browser.say("一加一")
@@ -80,10 +80,10 @@ def test_a_conversation(browser):
     browser.click("[class*=st-key-answer_] summary")
     wait_for(lambda: "一加一是二" in browser.texts("answer_")[0])
     browser.click(".st-key-language button", CHINESE.name)
-    wait_for(lambda: CHINESE.thought in browser.texts("answer_")[0])
+    browser.wait_until_drawn(lambda: CHINESE.thought in browser.texts("answer_")[0])
     assert browser.texts("question_") == ["一加一"] and browser.texts("answer_")[0].endswith("2")
     browser.click(".st-key-clear button")
-    wait_for(lambda: browser.texts("welcome"))
+    browser.wait_until_drawn(lambda: browser.texts("welcome"))
     assert browser.texts("welcome")[0].startswith(CHINESE.welcome) and not browser.texts("question_")
 
 
@@ -185,7 +185,7 @@ def test_a_hugging_face_folder(browser, out_dir, tmp_path):
     browser.click(".st-key-source button", ENGLISH.source_folder)
     wait_for(lambda: ENGLISH.folder_unnamed in browser.texts("problem"))
     browser.type("folder", str(tmp_path))
-    wait_for(lambda: browser.texts("welcome") and browser.texts("loaded"))
+    browser.wait_until_drawn(lambda: browser.texts("welcome") and browser.texts("loaded"))
     browser.say("你好")
     browser.wait_for_end(1)
     assert browser.texts("answer_") == ["你好！很高兴见到你。😀"]
