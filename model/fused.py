@@ -8,13 +8,16 @@ On a CPU all matrix products of float32 go to oneDNN. torch's own choice there i
 their 512-bit units unused: with oneDNN the products of a training step take half the time.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
 FEW_ROWS = 64
-ROWS = 512  # at a time: few enough for a CPU's cache, and for holes in its heap, enough for fast matrix products
+QUERIES = 256  # at a time, of one row of a batch
+ROWS = 2048  # at a time: few enough for a CPU's cache, and for holes in its heap, enough for fast matrix products
 
 
 def rows(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -138,7 +141,7 @@ class SwiGLUFunction(torch.autograd.Function):
         for x, g, u, dy, dx in zip(*map(rows, (*tensors, grad, grad_x)), strict=True):
             sigmoid = torch.sigmoid(g)
             silu = g * sigmoid
-            grad_down += times_over_rows(silu * u, dy).T
+            grad_down += times_over_rows(dy, silu * u)
             d_product = times(dy, down.T)
             du = d_product * silu
             # d silu(g) / d g = sigmoid + silu (1 - sigmoid)
@@ -169,34 +172,98 @@ def is_plain(module: nn.Module) -> bool:
     return type(module) is Linear and module.bias is None and module.weight.requires_grad and not hooks
 
 
+class CausalAttentionFunction(torch.autograd.Function):
+    """P v with P = softmax(q k^T / sqrt(D)) under a causal mask: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
+
+    QUERIES tokens meet what lies before them at a time, with all H/K query heads that share a key head in one product.
+    P is made anew in the backward pass, and is never there for more than such a tile (Dao et al. 2022, FlashAttention,
+    appendix B).
+    """
+
+    @staticmethod
+    def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        ctx.few = not for_onednn(q, k)
+        out = torch.empty_like(q)
+        for own, seen in tiles(q, k):
+            p = attention_weights(q[own], k[seen], ctx.few)
+            out[own] = product(p, v[seen].T.contiguous(), ctx.few).view_as(out[own])
+        ctx.save_for_backward(q, k, v, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        q, k, v, out = ctx.saved_tensors
+        grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        scale, few = q.shape[-1] ** -0.5, ctx.few
+        along = (grad * out).sum(-1)  # sum_j P_ij dP_ij
+        for own, seen in tiles(q, k):
+            p = attention_weights(q[own], k[seen], few)
+            dy, queries = grad[own].flatten(0, 1), q[own].flatten(0, 1)
+            grad_v[seen] += product(dy.T, p.T, few).T
+            # d softmax: dS = P (dP - sum_j P_ij dP_ij)
+            ds = product(dy, v[seen].contiguous(), few).sub_(along[own].flatten()[:, None]).mul_(p).mul_(scale)
+            grad_q[own] = product(ds, k[seen].T.contiguous(), few).view_as(q[own])
+            grad_k[seen] += product(queries.T, ds.T, few).T
+        return grad_q, grad_k, grad_v
+
+
+def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
+    """Places of the queries (H/K, up to QUERIES, D) in q and of all that they may look at, (S, D), in k and v."""
+    group = q.shape[1] // k.shape[1]
+    for start in range(0, q.shape[2], QUERIES):
+        end = min(start + QUERIES, q.shape[2])
+        for row in range(len(q)):
+            for head in range(k.shape[1]):
+                yield (row, slice(head * group, (head + 1) * group), slice(start, end)), (row, head, slice(end))
+
+
+def attention_weights(q: torch.Tensor, k: torch.Tensor, few: bool) -> torch.Tensor:
+    """P (G * T, S) of the last T of S tokens: q (G, T, D), k (S, D)."""
+    group, tokens, dim = q.shape
+    scores = product((q * dim**-0.5).flatten(0, 1), k.contiguous(), few).view(group, tokens, -1)
+    scores[:, :, -tokens:] += torch.full((tokens, tokens), -torch.inf).triu_(1)
+    return scores.softmax(-1).flatten(0, 1)
+
+
+def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """`F.scaled_dot_product_attention` with `is_causal`: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D)."""
+    regular = q.shape[2] == k.shape[2] and q.shape[2] % FEW_ROWS == 0  # else oneDNN has too many sizes to compile
+    if regular and torch.is_grad_enabled() and for_onednn(q, k):
+        return CausalAttentionFunction.apply(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+
 class HeadLossFunction(torch.autograd.Function):
     """sum_i weights_i * -log softmax(rows_i H^T)[wanted_i]: rows (N, C), head H (V, C), wanted and weights (N,).
 
     The gradients of a sum are known but for one factor as soon as the logits are there, so they are made in the forward
     pass, `chunk` tokens at a time: the logits are computed once, and never all of them kept (Hsu et al. 2024, Liger
-    Kernel, section 3.2).
+    Kernel, section 3.2). Matrix products are in `dtype`, all that is summed up is at least float32.
     """
 
     @staticmethod
-    def forward(ctx, rows, head: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor, chunk: int) -> torch.Tensor:
-        total = rows.new_zeros(())
+    def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype) -> torch.Tensor:
+        wide, h = torch.promote_types(dtype, torch.float32), head.to(dtype)
+        total = rows.new_zeros((), dtype=wide)
         keep = any(ctx.needs_input_grad)
         grad_rows, grad_head = (torch.empty_like(rows), torch.zeros_like(head)) if keep else (None, None)
-        for start in range(0, len(rows), chunk):
-            part = slice(start, start + chunk)
-            logits, w, target = times(rows[part], head), weights[part], wanted[part, None]
-            log_sums = logits.logsumexp(dim=-1)
-            total += (log_sums - logits.gather(1, target).squeeze(1)) @ w
-            if keep:
-                # d loss / d logits = w (softmax - one-hot)
-                d = logits.sub_(log_sums[:, None]).exp_().mul_(w[:, None])
-                d.scatter_add_(1, target, -w[:, None])
-                grad_rows[part] = times(d, head.T)
-                grad_head += times_over_rows(rows[part], d).T
+        with torch.autocast(rows.device.type, enabled=False):
+            for start in range(0, len(rows), chunk):
+                part = slice(start, start + chunk)
+                x, w, target = rows[part].to(dtype), weights[part].to(wide), wanted[part, None]
+                logits = times(x, h).to(wide)
+                log_sums = logits.logsumexp(dim=-1)
+                total += (log_sums - logits.gather(1, target).squeeze(1)) @ w
+                if keep:
+                    # d loss / d logits = w (softmax - one-hot)
+                    d = logits.sub_(log_sums[:, None]).exp_().mul_(w[:, None])
+                    d = d.scatter_add_(1, target, -w[:, None]).to(dtype)
+                    grad_rows[part] = times(d, h.T)
+                    grad_head += times_over_rows(x, d).T
         ctx.gradients = grad_rows, grad_head
         return total
 
     @staticmethod
     def backward(ctx, factor: torch.Tensor):
-        grad_rows, grad_head = ctx.gradients
-        return grad_rows * factor, grad_head * factor, None, None, None
+        grad_rows, grad_head = (grad * factor.to(grad.dtype) for grad in ctx.gradients)
+        return grad_rows, grad_head, None, None, None, None

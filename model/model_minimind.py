@@ -20,7 +20,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
 
-from model.fused import Linear, RMSNormFunction, swiglu
+from model.fused import Linear, RMSNormFunction, causal_attention, swiglu
 
 
 class MiniMindConfig(PreTrainedConfig):
@@ -177,7 +177,12 @@ class Attention(nn.Module):
         if self.flash_attn:
             # One new token may look at everything before it, so it needs no causal mask.
             causal = attention_mask is None and tokens > 1
-            out = F.scaled_dot_product_attention(q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True)
+            if causal and not dropout:
+                out = causal_attention(q, k, v)
+            else:
+                out = F.scaled_dot_product_attention(
+                    q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True
+                )
         else:
             out = self.attend_written_out(q, k, v, attention_mask, dropout)
         return self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1))
@@ -361,12 +366,14 @@ class MiniMindModel(MiniMindPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        right_padded: bool = False,
         **kwargs,
     ) -> MiniMindModelOutput:
         """input_ids (B, T) -> last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
 
         attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids
-        that start again inside a row mean several documents in that row, and none sees another.
+        that start again inside a row mean several documents in that row, and none sees another. `right_padded`
+        promises that padding only follows text: none can see it, so attention needs no mask, and is faster.
         Raises ValueError for neither or both of input_ids and inputs_embeds.
         """
         if (input_ids is None) == (inputs_embeds is None):
@@ -375,17 +382,17 @@ class MiniMindModel(MiniMindPreTrainedModel):
         tokens = x.shape[1]
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        if position_ids is None:
-            seen = 0 if past_key_values is None else past_key_values.get_seq_length()
-            position_ids = (torch.arange(tokens, device=x.device) + seen).unsqueeze(0)
         # None when plain causal attention is all that is needed, which is the fast path.
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=x,
-            attention_mask=attention_mask,
+            attention_mask=None if right_padded else attention_mask,
             past_key_values=past_key_values,
             position_ids=position_ids,
         )
+        if position_ids is None:
+            seen = 0 if past_key_values is None else past_key_values.get_seq_length()
+            position_ids = (torch.arange(tokens, device=x.device) + seen).unsqueeze(0)
         token_mask = None
         if self.config.use_moe and attention_mask is not None and attention_mask.dim() == 2:
             token_mask = attention_mask[:, -tokens:].bool()

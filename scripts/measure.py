@@ -1,4 +1,4 @@
-"""How scripts/benchmark.py measures: figures, and sides that take turns, each in a process of its own."""
+"""How scripts/benchmark.py measures: its flags, figures, and sides that take turns, each in a process of its own."""
 
 import contextlib
 import dataclasses
@@ -12,6 +12,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.tables import format_table
+from trainer.options import flag, require
+
+ROOT = Path(__file__).resolve().parents[1]
+VOCAB_SIZE = 6400
+
+
+@dataclass
+class BenchmarkOptions:
+    step: bool = flag(False, "a training step against transformers; measured on a CPU when no job is asked for")
+    moe: bool = flag(False, "a mixture of experts against a dense network with as many active parameters")
+    decode: bool = flag(False, "generation with a KV cache against transformers' generate")
+    all: bool = flag(False, "the whole table of the README, but for files; measured on a GPU when no job is asked for")
+    text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
+    data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
+    hidden_size: int = flag(512, "width of the network")
+    num_hidden_layers: int = flag(8, "depth of the network")
+    use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
+    batch_size: int = flag(8, "sequences per step, and per batch of a data set")
+    max_seq_len: int = flag(512, "tokens per sequence")
+    streams: list[int] = flag([1, 16], "for --decode: how many are generated together")
+    prompt_tokens: int = flag(32, "tokens of each prompt, for --decode")
+    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode")
+    repeats: int = flag(10, "how often each side is measured")
+    optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
+    compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")
+    gradient_checkpointing: bool = flag(False, "on our side of --step; the reference stays as it is")
+    dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
+    engine_dtype: str | None = flag(None, "compute --decode's own side in it, as int8; default: --dtype",
+                                    choices=["float32", "bfloat16", "int8"])  # fmt: skip
+    device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
+    skip_bad_lines: bool = flag(False, "leave out lines of --text and --data that cannot be used, rather than stop")
+
+    def __post_init__(self):
+        for name in ("hidden_size", "num_hidden_layers", "batch_size", "prompt_tokens", "repeats"):
+            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
+        for name in ("max_seq_len", "new_tokens"):
+            require(getattr(self, name) >= 2, f"--{name} {getattr(self, name)}: it must be at least 2")
+        require(all(n >= 1 for n in self.streams), f"--streams {self.streams}: each must be at least 1")
+
+    def shown(self, *names: str) -> dict:
+        """The flags that belong to a figure: those of `names`, and what belongs to all."""
+        names += ("hidden_size", "num_hidden_layers", "use_moe", "dtype", "device", "repeats")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
@@ -48,13 +92,34 @@ def digits(number: float) -> int:
     return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
 
 
+Turn = Callable[[], float | tuple[float, ...]]  # seconds, of one thing or of several
+Build = Callable[[BenchmarkOptions, Callable[[], None]], Turn]
+
+
+def take_turns(label: str, *sides: tuple[Build, BenchmarkOptions]) -> tuple[list[tuple], list[float]]:
+    """What each side measured, A B A B …, after a turn to warm up; and the peak memory of each in MiB."""
+    from tqdm import tqdm
+
+    running = []
+    try:
+        for build, options in sides:  # each is built alone, so that none is measured while another imports
+            running.append(Side(build, options))
+            running[-1].ask("turn")
+        rounds = tqdm(range(options.repeats), desc=label, unit="round", leave=False)
+        turns = list(zip(*([side.ask("turn") for side in running] for _ in rounds), strict=True))
+        return turns, [side.ask("peak") for side in running]
+    finally:
+        for side in running:
+            side.end()
+
+
 class Side:
     """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed.
 
-    The thing returns the seconds of one turn. `build` imports all it needs before it calls `imports_done`.
+    `build` imports all it needs before it calls `imports_done`.
     """
 
-    def __init__(self, build: Callable, options):
+    def __init__(self, build: Build, options: BenchmarkOptions):
         context = multiprocessing.get_context("spawn")
         self.name = build.__name__.removeprefix("build_")
         self.pipe, theirs = context.Pipe()
@@ -79,7 +144,7 @@ class Side:
         self.process.join()
 
 
-def live(pipe, build: Callable, options) -> None:
+def live(pipe, build: Build, options: BenchmarkOptions) -> None:
     """The life of a side's process: build, then answer until the other end hangs up."""
     try:
         memory = Memory(options.device)

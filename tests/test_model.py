@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model.fused import RMSNormFunction, SwiGLUFunction
+from model.fused import CausalAttentionFunction, RMSNormFunction, SwiGLUFunction
 from model.model_minimind import (
     FeedForward,
     MiniMindConfig,
@@ -279,6 +279,37 @@ def test_written_out_attention_is_the_fused_one(make_model, kind):
         model(ids, labels=ids).loss.backward()
     for name, gradient in gradients(fused).items():
         assert_near(gradient, gradients(written)[name])
+
+
+@both_kinds
+def test_padding_on_the_right_needs_no_mask_for_attention(make_model, kind):
+    model, ids = make_model(**KINDS[kind]), tokens(3, 64)
+    mask = torch.ones_like(ids)
+    mask[0, 40:] = mask[1, 1:] = 0
+    found = []
+    for right_padded in (False, True):
+        out = model.model(ids, attention_mask=mask, right_padded=right_padded)
+        hidden = out.last_hidden_state[mask.bool()]
+        (hidden.square().sum() + (out.aux_loss or 0)).backward()
+        found.append((hidden, gradients(model)))
+        model.zero_grad()
+    assert_near(found[1][0], found[0][0])
+    for name, gradient in found[1][1].items():
+        torch.testing.assert_close(gradient, found[0][1][name], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 2, 12), (2, 2, 5), (3, 1, 1)])
+def test_attention_written_out_has_the_gradients_of_autograd(heads, kv_heads, length, monkeypatch):
+    """Against torch's own in float64, in tiles of five queries."""
+    monkeypatch.setattr("model.fused.QUERIES", 5)
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (
+        torch.randn(2, n, length, 8, generator=generator, dtype=torch.float64).requires_grad_()
+        for n in (heads, kv_heads, kv_heads)
+    )
+    out = CausalAttentionFunction.apply(q, k, v)
+    torch.testing.assert_close(out, F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True))
+    assert torch.autograd.gradcheck(CausalAttentionFunction.apply, (q, k, v))
 
 
 @both_kinds

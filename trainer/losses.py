@@ -13,6 +13,7 @@ from model.fused import HeadLossFunction, LinearFunction
 
 # Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
 HEAD_CHUNK = 512
+GPU_CHUNK = 4096  # of the plain loss, on a GPU: 100 MB of logits
 
 
 def learned_tokens(loss_mask: torch.Tensor) -> torch.Tensor:
@@ -20,32 +21,21 @@ def learned_tokens(loss_mask: torch.Tensor) -> torch.Tensor:
     return loss_mask.flatten().nonzero().squeeze(-1)
 
 
-def cross_entropy_at(hidden, head, targets, learned, reduction: str) -> torch.Tensor:
-    """-log softmax(hidden @ head^T)[target] of the tokens `learned` (N,): each (`none`, (N,)) or their `sum`."""
-    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
-    options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
-    losses = F.linear_cross_entropy(rows, head, wanted, reduction=reduction, options=options)
-    return losses.to(at_least_float32(losses))
-
-
 def at_least_float32(tensor: torch.Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def token_cross_entropy(
-    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor, weighted: bool = False
+    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor
 ) -> torch.Tensor:
     """Sum over tokens of loss_mask * -log softmax(hidden @ head^T)[target], a scalar.
 
-    hidden (B, T, C), head (V, C), targets and loss_mask (B, T). `weighted` is for masks that hold more than 0 and 1.
+    hidden (B, T, C), head (V, C), targets and loss_mask (B, T). Under autocast the products are in its precision.
     """
-    learned = learned_tokens(loss_mask)
-    if hidden.is_cpu and not torch.is_autocast_enabled("cpu"):
-        rows, weights = hidden.flatten(0, 1)[learned], loss_mask.flatten()[learned].to(hidden.dtype)
-        return HeadLossFunction.apply(rows, head, targets.flatten()[learned], weights, HEAD_CHUNK)
-    if not weighted:
-        return cross_entropy_at(hidden, head, targets, learned, "sum")
-    return (cross_entropy_at(hidden, head, targets, learned, "none") * loss_mask.flatten()[learned]).sum()
+    learned, device = learned_tokens(loss_mask), hidden.device.type
+    rows, wanted, weights = (x[learned] for x in (hidden.flatten(0, 1), targets.flatten(), loss_mask.flatten()))
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    return HeadLossFunction.apply(rows, head, wanted, weights, HEAD_CHUNK if hidden.is_cpu else GPU_CHUNK, dtype)
 
 
 def sequence_log_probs(
@@ -53,7 +43,10 @@ def sequence_log_probs(
 ) -> torch.Tensor:
     """log p(answer | prompt) of each row (B,): the sum of its tokens' log-probabilities where loss_mask is not 0."""
     learned = learned_tokens(loss_mask)
-    losses = cross_entropy_at(hidden, head, targets, learned, "none")
+    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
+    options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
+    losses = F.linear_cross_entropy(rows, head, wanted, reduction="none", options=options)
+    losses = losses.to(at_least_float32(losses))
     return losses.new_zeros(len(targets)).index_add(0, learned // targets.shape[1], -losses)
 
 

@@ -55,9 +55,13 @@ class Objective(nn.Module):
         return {}
 
 
-def decode(model, batch: dict[str, torch.Tensor]):
-    """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts."""
-    return model.model(**{k: batch[k] for k in ("input_ids", "attention_mask", "position_ids") if k in batch})
+def decode(model, batch: dict[str, torch.Tensor], right_padded: bool = True):
+    """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
+
+    The batches of dataset/batching.py are padded on the right.
+    """
+    names = ("input_ids", "attention_mask", "position_ids")
+    return model.model(**{name: batch[name] for name in names if name in batch}, right_padded=right_padded)
 
 
 def n_sequences(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -72,13 +76,12 @@ class LanguageModelObjective(Objective):
 
     def __init__(self, model, weighted: bool = False, origin: dict[str, str] | None = None):
         super().__init__(model, origin)
-        self.weighted = weighted
         if weighted:
             self.text_loss = None  # a stressed token counts several times
 
     def sums(self, hidden, batch):
         head = self.model.lm_head.weight
-        return {"loss": token_cross_entropy(hidden, head, batch["targets"], batch["loss_mask"], self.weighted)}
+        return {"loss": token_cross_entropy(hidden, head, batch["targets"], batch["loss_mask"])}
 
 
 class PreferenceObjective(Objective):

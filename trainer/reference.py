@@ -93,7 +93,9 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
             reference = load_weights(weight)[0].eval().to(world.device)  # a new network draws weights first
             torch.manual_seed(trainer.options.seed + world.rank)
             batch = sample_answers(policy, trainer.tokenizer, prompts, world.device)
-            hidden, reference_hidden = (decode(model, batch).last_hidden_state for model in (policy, reference))
+            hidden, reference_hidden = (
+                decode(model, batch, right_padded=False).last_hidden_state for model in (policy, reference)
+            )
             head, reference_head = policy.lm_head.weight, reference.lm_head.weight
             # the reference in the teacher's place, so that `reverse` is KL(policy || reference)
             kl = token_kl(hidden, head, reference_hidden, reference_head, batch["loss_mask"], reverse=True)
