@@ -172,6 +172,29 @@ def is_plain(module: nn.Module) -> bool:
     return type(module) is Linear and module.bias is None and module.weight.requires_grad and not hooks
 
 
+def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
+    """Whether `swiglu_grouped` may stand for the experts: bfloat16 on an NVIDIA GPU since Ampere, no adapters."""
+    autocast = torch.is_autocast_enabled(x.device.type)
+    dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+    able = x.is_cuda and dtype == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
+    return able and all(is_plain(part) for expert in experts for part in expert.children())
+
+
+def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList) -> torch.Tensor:
+    """x (N, C), the first counts[0] rows for the first expert, and so on -> (N, C).
+
+    One kernel for all experts, and the counts (E,) stay on the device, so the host need not wait for them.
+    """
+    ends, dtype = counts.cumsum(0).to(torch.int32), torch.bfloat16 if x.is_cuda else x.dtype
+
+    def times_all(x: torch.Tensor, name: str) -> torch.Tensor:
+        weights = torch.stack([getattr(expert, name).weight for expert in experts]).to(dtype)  # (E, out, in)
+        return F.grouped_mm(x, weights.transpose(1, 2), offs=ends)
+
+    x = x.to(dtype)
+    return times_all(F.silu(times_all(x, "gate_proj")) * times_all(x, "up_proj"), "down_proj")
+
+
 class CausalAttentionFunction(torch.autograd.Function):
     """P v with P = softmax(q k^T / sqrt(D)) under a causal mask: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
 

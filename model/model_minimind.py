@@ -20,7 +20,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
 
-from model.fused import Linear, RMSNormFunction, causal_attention, swiglu
+from model.fused import Linear, RMSNormFunction, can_group, causal_attention, swiglu, swiglu_grouped
 
 
 class MiniMindConfig(PreTrainedConfig):
@@ -259,9 +259,12 @@ class MOEFeedForward(nn.Module):
         self.shared_experts = nn.ModuleList(FeedForward(config) for _ in range(config.n_shared_experts))
 
     def forward(self, x: torch.Tensor, token_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (B, T, C) -> (B, T, C) and the balance loss. Padding (token_mask False) is sent to no expert."""
+        """x (B, T, C) -> (B, T, C) and the balance loss. To padding (token_mask False) routed experts add nothing."""
         experts, weights, balance_loss = self.gate(x, token_mask)
         if token_mask is None:
+            out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
+        elif x.is_cuda:  # it would have to wait until it is known how many tokens are text
+            weights = weights * token_mask.unsqueeze(-1)
             out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
         else:
             out = self.dispatch(x[token_mask], experts[token_mask], weights[token_mask])
@@ -275,12 +278,15 @@ class MOEFeedForward(nn.Module):
 
         Every expert runs even on zero tokens, so that each parameter has a gradient on every rank.
         """
-        k = experts.shape[1]
+        n_experts, k = len(self.experts), experts.shape[1]
         order = experts.flatten().argsort(stable=True)  # (N*k,) choices, grouped by expert
-        counts = experts.flatten().bincount(minlength=len(self.experts)).tolist()
+        counts = (experts.view(-1, 1) == torch.arange(n_experts, device=x.device)).sum(0)
         token = order // k  # which token each choice belongs to
-        grouped = x[token].split(counts)
-        done = torch.cat([expert(rows) for expert, rows in zip(self.experts, grouped, strict=True)])
+        if can_group(x, self.experts):
+            done = swiglu_grouped(x[token], counts, self.experts)
+        else:
+            grouped = x[token].split(counts.tolist())
+            done = torch.cat([expert(rows) for expert, rows in zip(self.experts, grouped, strict=True)])
         return torch.zeros_like(x).index_add(0, token, (done * weights.flatten()[order, None]).type_as(x))
 
 

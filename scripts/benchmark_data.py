@@ -113,8 +113,9 @@ def write_part(path: Path, part: Path) -> None:
     """The first lines of a file."""
     from dataset.jsonl import check_file, read_lines
 
+    path = check_file(path)
     with open(part, "wb") as file:
-        file.writelines(line for _, line in read_lines(check_file(path), 0, RATE_BYTES))
+        file.writelines(line for _, line in read_lines(path, 0, min(RATE_BYTES, path.stat().st_size)))
 
 
 def rate_figures(path: str, options: BenchmarkOptions) -> Iterator[Figure]:

@@ -147,32 +147,33 @@ def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], Non
 
 def build_products(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
     """The floor of a step. Backward multiplies twice for each product of the forward pass."""
+    from model.fused import times
+
     rows, tokens = options.batch_size, options.max_seq_len
-    turn = forward_floor(options, rows, tokens, rows * tokens, imports_done)
+    turn = forward_floor(options, rows, tokens, rows * tokens, lambda w: lambda x: times(x, w), imports_done)
     return lambda: 3 * turn()
 
 
-def forward_floor(options, rows: int, tokens: int, n_logits: int, imports_done: Callable[[], None]) -> Turn:
-    """The matrix products of one forward pass, alone, by the fastest way known here."""
+def forward_floor(options, rows: int, tokens: int, n_logits: int, multiplier: Callable, imports_done) -> Turn:
+    """The matrix products of one forward pass, alone: `multiplier(W)` gives the function x -> x W^T."""
     import torch
 
-    from model.fused import times
     from trainer.distributed import choose_device
 
     imports_done()
     device, dtype = choose_device(options.device), getattr(torch, options.dtype)
-    products = [
-        (torch.randn(x, device=device, dtype=dtype), torch.randn(w, device=device, dtype=dtype), n)
-        for x, w, n in forward_products(options, rows, tokens, n_logits)
-    ]
+    products = []
+    for x, w, n in forward_products(options, rows, tokens, n_logits):
+        x, w = torch.randn(x, device=device, dtype=dtype), torch.randn(w, device=device, dtype=dtype)
+        if n > 1 and device.type != "cpu":  # one call there
+            products.append((x.expand(n, *x.shape), w.T.expand(n, *w.T.shape).__rmatmul__, 1))
+        else:
+            products.append((x, multiplier(w), n))
 
     def forward() -> None:
-        for x, w, n in products:
-            if n > 1 and device.type != "cpu":
-                x.expand(n, *x.shape) @ w.T.expand(n, *w.T.shape)
-                continue
+        for x, multiply, n in products:
             for _ in range(n):
-                times(x, w)
+                multiply(x)
 
     return timed(forward, device)
 
@@ -361,10 +362,11 @@ def build_generation_floor(options: BenchmarkOptions, imports_done: Callable[[],
     """The products of reading the prompts, and as many bytes as the steps after it need, on all threads."""
     import torch
 
+    from model.generation import Projection
     from trainer.distributed import choose_device
 
     streams = options.batch_size
-    prefill = forward_floor(options, streams, options.prompt_tokens, streams, imports_done)
+    prefill = forward_floor(options, streams, options.prompt_tokens, streams, Projection, imports_done)
     device = choose_device(options.device)
     data = torch.ones(bytes_per_step(options) // 4, device=device)
 

@@ -298,13 +298,28 @@ def test_padding_on_the_right_needs_no_mask_for_attention(make_model, kind):
         torch.testing.assert_close(gradient, found[0][1][name], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 2, 12), (2, 2, 5), (3, 1, 1)])
+def test_experts_in_one_product_are_the_experts_one_by_one(make_model, monkeypatch):
+    """The way a GPU goes, here in float32."""
+    model, ids = make_model(**KINDS["moe"]), tokens(3, 20)
+    found = []
+    for grouped in (False, True):
+        monkeypatch.setattr("model.model_minimind.can_group", lambda x, experts, grouped=grouped: grouped)
+        loss = model(ids, labels=ids).loss
+        loss.backward()
+        found.append((loss, gradients(model)))
+        model.zero_grad()
+    assert_near(found[1][0], found[0][0])
+    for name, gradient in found[1][1].items():
+        assert_near(gradient, found[0][1][name])
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 2, 7), (2, 2, 3), (3, 1, 1)])
 def test_attention_written_out_has_the_gradients_of_autograd(heads, kv_heads, length, monkeypatch):
-    """Against torch's own in float64, in tiles of five queries."""
-    monkeypatch.setattr("model.fused.QUERIES", 5)
+    """Against torch's own in float64, in tiles of three queries."""
+    monkeypatch.setattr("model.fused.QUERIES", 3)
     generator = torch.Generator().manual_seed(0)
     q, k, v = (
-        torch.randn(2, n, length, 8, generator=generator, dtype=torch.float64).requires_grad_()
+        torch.randn(2, n, length, 4, generator=generator, dtype=torch.float64).requires_grad_()
         for n in (heads, kv_heads, kv_heads)
     )
     out = CausalAttentionFunction.apply(q, k, v)
@@ -322,9 +337,11 @@ def test_bfloat16_autocast_stays_near_float32(make_model, kind):
     assert all(gradient.isfinite().all() for gradient in gradients(model).values())
 
 
-def test_decoder_compiles_to_one_graph(make_model):
-    """No graph break in the dense decoder, forward or backward, and the same numbers (no C++ compiler is needed)."""
-    model, ids = make_model(), tokens(2, 20)
+@both_kinds
+def test_decoder_compiles_to_one_graph(make_model, kind, monkeypatch):
+    """No graph break, and the same numbers (no C++ compiler is needed); experts in one product, as on a GPU."""
+    monkeypatch.setattr("model.model_minimind.can_group", lambda x, experts: True)
+    model, ids = make_model(**KINDS[kind]), tokens(2, 20)
     plain = model.model(ids).last_hidden_state
     plain.sum().backward()
     expected = {name: gradient.clone() for name, gradient in gradients(model.model).items()}

@@ -136,11 +136,15 @@ def test_text_figures_of_the_sample(files):
     assert packed["ours"] > 0.99
 
 
-@pytest.mark.parametrize("use_moe", [0, 1])
-def test_a_training_step_against_transformers(use_moe):
-    small = ("--hidden_size", 32, "--num_hidden_layers", 1, "--batch_size", 2, "--max_seq_len", 32, "--repeats", 2)
-    found = figures(run("scripts/benchmark.py", "--step", *small, "--use_moe", use_moe))
-    step, memory = found["training step"], found["peak memory less imports"]
+SMALL = ("--hidden_size", 32, "--num_hidden_layers", 1, "--batch_size", 2, "--max_seq_len", 64, "--repeats", 2)
+COMPARED = ("ours", "reference", "ratio", "floor", "share_of_floor")
+
+
+def test_a_training_step_against_transformers():
+    flags = ("--dtype", "bfloat16", "--use_moe", 1, "--gradient_checkpointing", 1)
+    found = figures(run("scripts/benchmark.py", "--step", *SMALL, *flags))
+    name = "32×1 MoE, bfloat16, checkpointing"
+    step, memory = found[f"training step, {name}"], found[f"peak memory less imports, {name}"]
     for figure in (step, memory):
         assert figure["ours"] > 0 and figure["reference"] > 0 and figure["ratio"] > 0
         assert figure["repeats"] == 2 and figure["threads"] >= 1 and "machine" in figure
@@ -148,13 +152,23 @@ def test_a_training_step_against_transformers(use_moe):
     assert step["floor"] > 0 and 0 < step["share_of_floor"] <= 1
 
 
+def test_a_mixture_against_a_dense_network():
+    (figure,) = figures(run("scripts/benchmark.py", "--moe", *SMALL)).values()
+    assert figure["figure"] == "forward and backward, 32×1 MoE, float32" and min(figure[k] for k in COMPARED) > 0
+
+
 def test_generation_against_transformers():
-    small = ("--hidden_size", 32, "--num_hidden_layers", 1, "--new_tokens", 4, "--repeats", 2)
-    found = figures(run("scripts/benchmark.py", "--decode", *small))
-    assert list(found) == ["one stream", "16 streams together"]
-    for streams, figure in zip((1, 16), found.values(), strict=True):
-        assert figure["batch_size"] == streams and figure["unit"] == "tokens/s"
-        assert min(figure[key] for key in ("ours", "reference", "ratio", "floor", "share_of_floor")) > 0
+    found = figures(run("scripts/benchmark.py", "--decode", *SMALL, "--new_tokens", 4, "--streams", 3))
+    assert list(found) == [f"{part}, 3 streams, 32×1, float32, prompt of 32" for part in ("prefill", "decode")]
+    for figure in found.values():
+        assert figure["unit"] == "tokens/s" and min(figure[key] for key in COMPARED) > 0
+
+
+def test_data_beside_the_bare_tokenizer(files):
+    found = figures(run("scripts/benchmark.py", "--data", files["pretrain"], "--repeats", 2))
+    assert all(figure["ours"] > 0 for figure in found.values())
+    assert found["pretrain.jsonl: tokenising, one process"]["ratio"] > 0
+    assert found["pretrain.jsonl: loading batches"]["unit"] == "tokens/s"
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from scripts.benchmark import PROMPT_TOKENS, VOCAB_SIZE, BenchmarkOptions, build_engine, build_generate  # noqa: E402
-from scripts.measure import Side, paired  # noqa: E402
+from scripts.benchmark_network import build_engine, build_generate  # noqa: E402
+from scripts.measure import VOCAB_SIZE, BenchmarkOptions, Side, Turn, paired  # noqa: E402
 from scripts.tables import format_table  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
 
@@ -34,7 +34,7 @@ class SpeedOptions(BenchmarkOptions):
     gguf: str = flag("", "set by itself: the file of a llama.cpp side")
 
 
-def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
+def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Turn:
     import xllamacpp
 
     imports_done()
@@ -42,13 +42,13 @@ def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Call
     params.model.path, params.n_ctx, params.n_parallel, params.verbosity = options.gguf, 512, 1, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     server = xllamacpp.Server(params)
-    request = {"prompt": list(range(300, 300 + PROMPT_TOKENS)), "n_predict": options.new_tokens, "temperature": 0}
-    request |= {"ignore_eos": True, "cache_prompt": False}
+    request = {"prompt": list(range(300, 300 + options.prompt_tokens)), "n_predict": options.new_tokens}
+    request |= {"temperature": 0, "ignore_eos": True, "cache_prompt": False}
 
-    def turn() -> float:
+    def turn() -> tuple[float]:
         started = time.perf_counter()
         made = server.handle_completions(request)["usage"]["completion_tokens"]
-        return (time.perf_counter() - started) * options.new_tokens / made
+        return ((time.perf_counter() - started) * options.new_tokens / made,)
 
     return turn
 
@@ -81,7 +81,7 @@ def main() -> None:
         try:
             for side in sides.values():
                 side.ask("turn")
-            rounds = [{name: side.ask("turn") for name, side in sides.items()} for _ in range(options.repeats)]
+            rounds = [{name: sum(side.ask("turn")) for name, side in sides.items()} for _ in range(options.repeats)]
         finally:
             for side in sides.values():
                 side.end()
