@@ -19,6 +19,7 @@ from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
 
 @dataclass
 class PretrainOptions(TrainOptions):
+    learning_rate: float = flag(2e-3, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
     mask_documents: bool = flag(False, "keep documents that share a row from seeing each other")
 
 
