@@ -48,8 +48,8 @@ class BenchmarkOptions:
     def __post_init__(self):
         for name in ("hidden_size", "num_hidden_layers", "batch_size", "prompt_tokens", "repeats"):
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
-        for name in ("max_seq_len", "new_tokens"):
-            require(getattr(self, name) >= 2, f"--{name} {getattr(self, name)}: it must be at least 2")
+        for name, least in (("max_seq_len", 2), ("new_tokens", 16)):  # fewer new tokens take no time beside the prompt
+            require(getattr(self, name) >= least, f"--{name} {getattr(self, name)}: it must be at least {least}")
         require(all(n >= 1 for n in self.streams), f"--streams {self.streams}: each must be at least 1")
 
     def shown(self, *names: str) -> dict:

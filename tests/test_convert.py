@@ -158,7 +158,8 @@ model = AutoModelForCausalLM.from_pretrained({str(folder)!r}, dtype="float32", t
 ids = tokenizer.apply_chat_template([{{"role": "user", "content": "你好"}}], add_generation_prompt=True,
                                     return_tensors="pt", return_dict=True)
 out = model.generate(**ids, max_new_tokens=4, do_sample=False)
-torch.save([out, model(torch.load("ids.pt")).logits.detach()], "out.pt")
+with torch.inference_mode():
+    torch.save([out, model(torch.load("ids.pt")).logits], "out.pt")
 """
     torch.save(IDS, tmp_path / "ids.pt")
     env = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -158,7 +158,7 @@ def test_a_mixture_against_a_dense_network():
 
 
 def test_generation_against_transformers():
-    found = figures(run("scripts/benchmark.py", "--decode", *SMALL, "--new_tokens", 4, "--streams", 3))
+    found = figures(run("scripts/benchmark.py", "--decode", *SMALL, "--new_tokens", 64, "--streams", 3))
     assert list(found) == [f"{part}, 3 streams, 32×1, float32, prompt of 32" for part in ("prefill", "decode")]
     for figure in found.values():
         assert figure["unit"] == "tokens/s" and min(figure[key] for key in COMPARED) > 0
