@@ -6,7 +6,7 @@
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
     python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
     python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, opened again, batched
-    python scripts/benchmark.py --all                             # the table of the README, half an hour on 2 cores
+    python scripts/benchmark.py --all                             # the table of the README, tens of minutes on a CPU
     python scripts/benchmark.py --device cuda                     # the same on a GPU
 
 Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
