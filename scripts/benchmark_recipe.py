@@ -3,11 +3,13 @@
     python scripts/benchmark_recipe.py --data_path text.jsonl --val_path other_text.jsonl
 
 The plain recipe is what short teaching scripts do: each document padded to --max_seq_len, AdamW, no warm-up, a cosine
-from 1.1 to 0.1 of the learning rate. Both sides have the same network, tokenizer, text and number of threads; only
-training counts as time. What they reach is measured alike: bits per byte of whole documents, read in windows that do
-not overlap, every byte counted; validation documents that stand in the training text are left out.
+from 1.1 to 0.1 of the learning rate; every --plain_batch_size is tried with every --plain_learning_rate. Both sides
+have the same network, tokenizer, text and number of threads; only training counts as time. What they reach is measured
+alike: bits per byte of whole documents, read in windows that do not overlap, every byte counted; validation documents
+that stand in the training text are left out.
 """
 
+import itertools
 import json
 import math
 import subprocess
@@ -34,9 +36,9 @@ class RecipeOptions:
     num_hidden_layers: int = flag(4, "depth of the network")
     max_seq_len: int = flag(512, "tokens per row, and of a window in the measurement")
     minutes: float = flag(2.0, "of our training")
-    plain_minutes: float = flag(10.0, "of the plain recipe; 0: leave it out")
-    plain_batch_size: int = flag(4, "documents per step of the plain recipe")
-    plain_learning_rate: float = flag(1e-3, "learning rate of the plain recipe")
+    plain_minutes: float = flag(10.0, "of the plain recipe, with each of its settings; 0: leave it out")
+    plain_batch_size: list[int] = flag([4], "documents per step of the plain recipe; 4 8 16 tries each")
+    plain_learning_rate: list[float] = flag([1e-3], "learning rate of the plain recipe; 5e-4 1e-3 2e-3 tries each")
     ours: list[str] = flag([], "flags for trainer/train_pretrain.py without their dashes, as batch_size=4")
     seed: int = flag(0, "seed of both")
 
@@ -44,6 +46,8 @@ class RecipeOptions:
         require(self.data_path and self.val_path, "--data_path and --val_path: name two JSONL files of text")
         require(self.minutes > 0, f"--minutes {self.minutes}: it must be positive")
         require(self.plain_minutes >= 0, f"--plain_minutes {self.plain_minutes}: it must not be negative")
+        require(all(n >= 1 for n in self.plain_batch_size), "--plain_batch_size: each must be at least 1")
+        require(all(n > 0 for n in self.plain_learning_rate), "--plain_learning_rate: each must be positive")
         require(all("=" in setting for setting in self.ours), "--ours: give flags as name=value")
 
 
@@ -85,7 +89,9 @@ def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:
     return nats / math.log(2) / sum(len(text.encode()) for text in texts)
 
 
-def plain(options: RecipeOptions, tokenizer, texts: list[str], held_out: list[str]) -> Iterator[tuple[float, float]]:
+def plain(
+    options: RecipeOptions, batch_size: int, rate: float, tokenizer, texts: list[str], held_out: list[str]
+) -> Iterator[tuple[float, float]]:
     """(seconds of training, bits per byte) after each minute."""
     import torch
 
@@ -94,7 +100,7 @@ def plain(options: RecipeOptions, tokenizer, texts: list[str], held_out: list[st
 
     torch.manual_seed(options.seed)
     sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}
-    model, rate = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), **sizes)), options.plain_learning_rate
+    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), **sizes))
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     rows = torch.full((len(texts), options.max_seq_len), pad)
@@ -105,9 +111,9 @@ def plain(options: RecipeOptions, tokenizer, texts: list[str], held_out: list[st
     for mark in [*range(60, math.ceil(total), 60), total]:
         while spent < mark:
             started = time.perf_counter()
-            if len(order) < options.plain_batch_size:
+            if len(order) < batch_size:
                 order = torch.randperm(len(rows))
-            batch, order = rows[order[: options.plain_batch_size]], order[options.plain_batch_size :]
+            batch, order = rows[order[:batch_size]], order[batch_size:]
             for group in optimizer.param_groups:
                 group["lr"] = rate / 10 + 0.5 * rate * (1 + math.cos(math.pi * spent / total))
             labels = batch.masked_fill(batch == pad, -100)
@@ -120,7 +126,11 @@ def plain(options: RecipeOptions, tokenizer, texts: list[str], held_out: list[st
 
 
 def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple[float, float]:
-    """The same of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes."""
+    """The same of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes.
+
+    The schedule ends with the last step, so the number of steps is guessed from a short run; a guess that takes
+    longer than the minutes is made again.
+    """
     from model.weights import load_weights
 
     (folder / "val.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out[:8]), "utf-8")
@@ -142,7 +152,11 @@ def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -
 
     seconds = train(10)
     seconds = train(60) - seconds  # the first steps take longer
-    spent = train(max(1, round(60 * options.minutes / (seconds / 50))))
+    wanted, spent = 60 * options.minutes, math.inf
+    steps = round(wanted / (seconds / 50))
+    while spent > wanted and steps > 0:
+        spent = train(steps)
+        steps = int(0.98 * steps * wanted / spent)
     model, _ = load_weights(folder / f"pretrain_{options.hidden_size}.pth", tokenizer)
     return spent, bits_per_byte(model.float(), tokenizer, held_out, options.max_seq_len)
 
@@ -163,12 +177,14 @@ def main() -> None:
     figures = [Figure("recipe", f"ours after {seconds:.0f} s", "bits per byte", reached, details=rates)]
     print(figures[-1].json_line(), flush=True)
     if options.plain_minutes:
-        print(f"the plain recipe for {options.plain_minutes:g} min", flush=True)
-        curve = list(plain(options, tokenizer, texts, held_out))
-        seconds, bits = curve[-1]
-        name = f"the plain recipe after {seconds:.0f} s"
-        figures.append(Figure("recipe", name, "bits per byte", bits, details={"curve": curve}))
-        print(figures[-1].json_line(), flush=True)
+        for size, rate in itertools.product(options.plain_batch_size, options.plain_learning_rate):
+            settings = f"batch {size}, learning rate {rate:g}"
+            print(f"the plain recipe for {options.plain_minutes:g} min: {settings}", flush=True)
+            curve = list(plain(options, size, rate, tokenizer, texts, held_out))
+            seconds, bits = curve[-1]
+            name = f"the plain recipe after {seconds:.0f} s: {settings}"
+            figures.append(Figure("recipe", name, "bits per byte", bits, details={"curve": curve}))
+            print(figures[-1].json_line(), flush=True)
     print("\n" + table(figures))
 
 

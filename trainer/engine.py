@@ -8,8 +8,6 @@ step divided by its count over the whole optimizer step, on all micro-batches an
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import math
 import os
 import signal
@@ -24,7 +22,7 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
-from model.weights import WeightError, file_hash, save_weights, to_half, tokenizer_hash, weight_name
+from model.weights import WeightError, file_hash, save_weights, to_half, weight_name
 from trainer.checkpoint import (
     StateError,
     differences,
@@ -40,20 +38,10 @@ from trainer.checkpoint import (
 )
 from trainer.distributed import OtherRankError, World
 from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, who_is_not_finite
+from trainer.identity import identity, recipe
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
-
-# A resumed run must agree with the stopped one in everything that shapes the weights; these do not.
-FREE_OPTIONS = {
-    "data_path", "val_path", "out_dir", "from_resume", "skip_finished", "device", "num_workers", "log_interval",
-    "save_interval", "eval_interval", "use_wandb", "wandb_project", "wandb_run_name", "local_rank", "ddp", "tokenizer",
-    "from_weight", "deepspeed",
-    # compared as the network's config
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe", "dropout",
-    "batch_size", "accumulation_steps",  # only their product with the number of ranks counts
-    "teacher_weight",  # compared by its content, like the other weights of an objective's origin
-}  # fmt: skip
 
 
 class TrainingError(ValueError):
@@ -432,7 +420,7 @@ class Trainer:
             "recent": self.recent | {"sums": {}, "losses": [count for _, count in self.recent["losses"]]},
             "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
-            "identity": self.identity(), "start": self.start, "skipped_steps": self.skipped_steps,
+            "identity": identity(self), "start": self.start, "skipped_steps": self.skipped_steps,
             "skipped_in_a_row": self.skipped_in_a_row, "loss_watch": self.loss_watch.state_dict(),
         }  # fmt: skip
         save_state(state, state_path(self.out_dir, self.name))
@@ -440,7 +428,7 @@ class Trainer:
         self.save_result(
             self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
             seconds=round(self.seconds, 1), data=data, validation=self.validation, origin=self.objective.origin,
-            recipe=self.recipe,
+            recipe=recipe(self),
         )  # fmt: skip
 
     def trained_state(self) -> dict[str, torch.Tensor]:
@@ -452,43 +440,6 @@ class Trainer:
     def weight_path(self) -> Path:
         return self.out_dir / f"{self.name}.pth"
 
-    def identity(self) -> dict:
-        """What a resumed run must have in common with the stopped one."""
-        fixed = {k: v for k, v in dataclasses.asdict(self.options).items() if k not in FREE_OPTIONS}
-        fixed |= self.objective.origin
-        network = self.model.config.to_diff_dict()
-        return fixed | {
-            "dtype": str(self.dtype).removeprefix("torch."),  # what "auto" came to here
-            "network": {
-                k: v for k, v in network.items() if isinstance(v, int | float | str) and k != "transformers_version"
-            },
-            "stage": self.stage,
-            "samples per step": self.sampler.step_size,
-            "training samples": self.sampler.n_samples,
-            "content of the data file": self.train_data.fingerprint,
-            "vocabulary": tokenizer_hash(self.tokenizer),
-        }
-
-    @property
-    def recipe(self) -> dict[str, str | int]:
-        """What shapes the result, hashed: two runs with the same recipe are the same run, on one machine to the bit."""
-        samples = [len(self.train_data), len(self.val_data)]
-        shaped_by = self.identity() | {"start": self.start, "samples": samples}
-        text = json.dumps(shaped_by | {"validation": self.val_data.fingerprint}, sort_keys=True)
-        return {"hash": hashlib.sha256(text.encode()).hexdigest(), "steps": self.total_steps, "start": self.start}
-
-    def is_finished(self) -> bool:
-        """Whether what this run would write is there already, from the same recipe and trained to the last step."""
-        beside, metrics = self.weight_path.with_suffix(".json"), self.out_dir / "metrics" / f"{self.name}.jsonl"
-        if not all(path.is_file() for path in (self.weight_path, beside, metrics)):
-            return False
-        try:
-            info = json.loads(beside.read_text(encoding="utf-8"))
-            same = info["recipe"] == self.recipe and info["step"] == self.total_steps
-            return same and info["sha256"] == file_hash(self.weight_path)
-        except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
-            return False
-
     def goes_on(self) -> bool:
         """Whether to continue a stopped run: as --from_resume says; with --skip_finished also one of the same recipe.
 
@@ -498,7 +449,7 @@ class Trainer:
         if self.options.from_resume:
             return True
         state = glance_at_state(path)
-        if not state or not 0 < state["step"] < total or differences(state["identity"], self.identity()):
+        if not state or not 0 < state["step"] < total or differences(state["identity"], identity(self)):
             return False
         if not self.options.skip_finished:
             raise StateError(
@@ -520,9 +471,9 @@ class Trainer:
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         found = load_state(state_path(self.out_dir, self.name)) if self.world.is_main else None
         state, path = self.world.from_main(found)
-        identity = self.world.from_main(self.identity())
+        now = self.world.from_main(identity(self))
         try:
-            if changed := differences(state["identity"], identity):
+            if changed := differences(state["identity"], now):
                 raise StateError(
                     f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
                     "make them equal, or start anew without --from_resume"

@@ -15,6 +15,7 @@ from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
+from trainer.identity import is_finished
 from trainer.options import ROOT, TrainOptions, UsageError, default_data, require
 
 
@@ -169,7 +170,7 @@ def run_stage(
             lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
         )
         trainer = make_trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
-        if options.skip_finished and world.from_main(trainer.is_finished()):
+        if options.skip_finished and world.from_main(is_finished(trainer)):
             if world.is_main:
                 print(f"{stage}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
         else:
