@@ -8,7 +8,7 @@ On a CPU all matrix products of float32 go to oneDNN. torch's own choice there i
 their 512-bit units unused: with oneDNN the products of a training step take half the time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -31,24 +31,33 @@ def for_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
     return HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
-def times(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x W^T without a gradient: x (…, K), W (N, K), which may be a transposed view -> (…, N)."""
+def times(x: torch.Tensor, weight: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
+    """x W^T + plus without a gradient: x (…, K), W (N, K), which may be a transposed view; plus and result (…, N)."""
     if not for_onednn(x, weight):
-        return F.linear(x, weight)
-    matrix = x.flatten(0, -2)
-    parts = [product(matrix[block], weight, few) for block, few in blocks(len(matrix))]
+        out = F.linear(x, weight)
+        return out if plus is None else out + plus
+    matrix = x.reshape(-1, x.shape[-1])
+    plus = None if plus is None else plus.reshape(-1, len(weight))
+    parts = [
+        product(matrix[block], weight, few, None if plus is None else plus[block]) for block, few in blocks(len(matrix))
+    ]
     return (torch.cat(parts) if len(parts) > 1 else parts[0]).view(*x.shape[:-1], len(weight))
 
 
-def times_over_rows(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """x^T y, the gradient of a weight: x (…, K), y (…, N) -> (K, N)."""
-    x, y = x.flatten(0, -2), y.flatten(0, -2)
-    if not for_onednn(x, y):
-        return x.T @ y
-    first, *more = (product(x[block].T, y[block].T, few) for block, few in blocks(len(x)))
-    for part in more:
-        first += part
-    return first
+def times_over_rows(
+    x: torch.Tensor, ys: Sequence[torch.Tensor], plus: Sequence[torch.Tensor | None] | None = None
+) -> list[torch.Tensor]:
+    """x^T y + plus for each y, gradients of weights: x (…, K), y (…, N) -> (K, N), summed up in float32 or wider."""
+    x, *ys = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, *ys))
+    sums = plus or [None] * len(ys)
+    if not for_onednn(x, ys[0]):
+        wide = torch.promote_types(x.dtype, torch.float32)
+        outs = [(x.T @ y).to(wide) for y in ys]
+        return [out if total is None else total.add_(out) for out, total in zip(outs, sums, strict=True)]
+    for block, few in blocks(len(x)):
+        columns = x[block].T.contiguous()  # once for all of them
+        sums = [product(columns, y[block].T, few, total) for y, total in zip(ys, sums, strict=True)]
+    return sums
 
 
 def blocks(n_rows: int) -> list[tuple[slice, bool]]:
@@ -62,51 +71,73 @@ def blocks(n_rows: int) -> list[tuple[slice, bool]]:
     return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
 
 
-def product(x: torch.Tensor, weight: torch.Tensor, few: bool) -> torch.Tensor:
-    """x (M, K) W^T (K, N), by oneDNN unless there are too few rows for it."""
-    return x @ weight.T if few else torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+def product(x: torch.Tensor, weight: torch.Tensor, few: bool, plus: torch.Tensor | None = None) -> torch.Tensor:
+    """x (M, K) W^T (K, N) + plus (M, N), by oneDNN in one pass unless there are too few rows for it."""
+    if few:
+        return x @ weight.T if plus is None else torch.addmm(plus, x, weight.T)
+    if plus is None:
+        return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise.binary(x, plus, weight, None, "add")
+
+
+def precision(x: torch.Tensor) -> torch.dtype:
+    """What products with x are computed in: autocast's type where it is on, else x's own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
 class LinearFunction(torch.autograd.Function):
-    """y = x W^T; keeps x (…, K) and W (N, K)."""
+    """y_i = x W_i^T, computed in `dtype`, for matrices W_i (N_i, K) that share x (…, K); keeps x and the W_i."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x, weight)
-        return times(x, weight)
+    def forward(ctx, x: torch.Tensor, dtype: torch.dtype, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = x.to(dtype)
+        ctx.save_for_backward(x, *weights)
+        return tuple(times(x, weight.to(dtype)) for weight in weights)
 
     @staticmethod
-    def backward(ctx, dy: torch.Tensor):
-        x, weight = ctx.saved_tensors
-        dx = times(dy, weight.T) if ctx.needs_input_grad[0] else None
+    def backward(ctx, *grads: torch.Tensor):
+        x, *weights = ctx.saved_tensors
+        needs_dx, _, *needs_dw = ctx.needs_input_grad
+        dx = None
+        for dy, weight in zip(grads, weights, strict=True):
+            dx = times(dy, weight.to(dy.dtype).T, dx) if needs_dx else None
+        if not any(needs_dw):
+            return dx, None, *(None for _ in weights)
         # (x^T dy)^T: the order of the two that oneDNN is faster in
-        dw = times_over_rows(x, dy).T if ctx.needs_input_grad[1] else None
-        return dx, dw
+        return dx, None, *(dw.T for dw in times_over_rows(x, grads))
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` without a bias whose products are `times`, except under autocast, which chooses them itself."""
+    """`nn.Linear` without a bias whose products are `times`."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not x.is_cpu or torch.is_autocast_enabled("cpu"):
+        if not x.is_cpu:
             return F.linear(x, self.weight)
-        return LinearFunction.apply(x, self.weight)
+        return LinearFunction.apply(x, precision(x), self.weight)[0]
+
+
+def project(x: torch.Tensor, *layers: nn.Module) -> tuple[torch.Tensor, ...]:
+    """What each layer makes of x. On a CPU their gradients of x are summed up within the products."""
+    if x.is_cpu and all(map(is_plain, layers)):
+        return LinearFunction.apply(x, precision(x), *(layer.weight for layer in layers))
+    return tuple(layer(x) for layer in layers)
 
 
 class RMSNormFunction(torch.autograd.Function):
-    """y = x r w with r = 1 / sqrt(mean(x^2) + eps); keeps x and r, (…, C) and (…, 1)."""
+    """y = x r w with r = 1 / sqrt(mean(x^2) + eps), rounded to `dtype`; keeps x and r, (…, C) and (…, 1)."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, eps: float, dtype: torch.dtype) -> torch.Tensor:
         # At least float32 inside: squares of half-precision numbers overflow (float16) or lose the small (bfloat16).
         wide = torch.promote_types(x.dtype, torch.float32)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         r = torch.rsqrt(length.square() / x.shape[-1] + eps)
         ctx.save_for_backward(x, weight, r)
-        return (x * r).type_as(x).mul_(weight)
+        return (x * r).type_as(x).mul_(weight).to(dtype)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
@@ -119,49 +150,50 @@ class RMSNormFunction(torch.autograd.Function):
             # d normed / d x = r (I - normed normed^T / C)
             along = (dy * normed).mean(-1, keepdim=True)
             dx.copy_(dy.sub_(normed.mul_(along)).mul_(r))
-        return grad_x, grad_weight.type_as(weight), None
+        return grad_x, grad_weight.type_as(weight), None, None
 
 
 class SwiGLUFunction(torch.autograd.Function):
-    """y = (silu(g) * u) D^T with g = x G^T and u = x U^T; keeps x (…, C), g and u (…, I)."""
+    """y = (silu(g) * u) D^T with g = x G^T and u = x U^T, in `dtype`; keeps x (…, C), g and u (…, I)."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-        all_g, all_u, out = times(x, gate), times(x, up), x.new_empty(*x.shape[:-1], len(down))
+    def forward(ctx, x, gate, up, down, dtype: torch.dtype) -> torch.Tensor:
+        x, down_now = x.to(dtype), down.to(dtype)
+        all_g, all_u = times(x, gate.to(dtype)), times(x, up.to(dtype))
         ctx.save_for_backward(x, all_g, all_u, gate, up, down)
+        out = x.new_empty(*x.shape[:-1], len(down))
         for g, u, y in zip(*map(rows, (all_g, all_u, out)), strict=True):
-            y.copy_(times(F.silu(g).mul_(u), down))
+            y.copy_(times(F.silu(g).mul_(u), down_now))
         return out
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
         *tensors, gate, up, down = ctx.saved_tensors
+        gate_now, up_now, down_now = (weight.to(grad.dtype) for weight in (gate, up, down))
         grad_x = torch.empty_like(tensors[0])
-        grad_gate, grad_up, grad_down = (torch.zeros_like(weight) for weight in (gate, up, down))
+        grads_in, grads_down = None, None
         for x, g, u, dy, dx in zip(*map(rows, (*tensors, grad, grad_x)), strict=True):
-            sigmoid = torch.sigmoid(g)
-            silu = g * sigmoid
-            grad_down += times_over_rows(dy, silu * u)
-            d_product = times(dy, down.T)
-            du = d_product * silu
-            # d silu(g) / d g = sigmoid + silu (1 - sigmoid)
-            dg = silu.mul_(1 - sigmoid).add_(sigmoid).mul_(u).mul_(d_product)
-            grad_gate += times_over_rows(x, dg).T
-            grad_up += times_over_rows(x, du).T
-            torch.add(times(dg, gate.T), times(du, up.T), out=dx)
-        return grad_x, grad_gate, grad_up, grad_down
+            silu = F.silu(g)
+            grads_down = times_over_rows(dy, [silu * u], grads_down)
+            d_product = times(dy, down_now.T)
+            du = silu.mul_(d_product)
+            dg = torch.ops.aten.silu_backward(d_product.mul_(u), g)
+            grads_in = times_over_rows(x, [dg, du], grads_in)
+            dx.copy_(times(du, up_now.T, times(dg, gate_now.T)))
+        return grad_x, *(grad.T for grad in grads_in), *grads_down, None
 
 
 def swiglu(x: torch.Tensor, gate: nn.Module, up: nn.Module, down: nn.Module) -> torch.Tensor:
     """down(silu(gate(x)) * up(x)), x (…, C).
 
-    Calls the three as modules wherever somebody relies on that: an adapter, a hook, a frozen weight, autocast or
-    inference.
+    Calls the three as modules wherever somebody relies on that: an adapter, a hook, a frozen weight, inference, or
+    autocast on a GPU.
     """
     plain = all(is_plain(module) for module in (gate, up, down))
-    if not plain or torch.is_autocast_enabled(x.device.type) or not torch.is_grad_enabled():
+    autocast_on_gpu = not x.is_cpu and torch.is_autocast_enabled(x.device.type)
+    if not plain or autocast_on_gpu or not torch.is_grad_enabled():
         return down(F.silu(gate(x)) * up(x))
-    return SwiGLUFunction.apply(x, gate.weight, up.weight, down.weight)
+    return SwiGLUFunction.apply(x, gate.weight, up.weight, down.weight, precision(x))
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -174,9 +206,7 @@ def is_plain(module: nn.Module) -> bool:
 
 def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
     """Whether `swiglu_grouped` may stand for the experts: bfloat16 on an NVIDIA GPU since Ampere, no adapters."""
-    autocast = torch.is_autocast_enabled(x.device.type)
-    dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
-    able = x.is_cuda and dtype == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
+    able = x.is_cuda and precision(x) == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
     return able and all(is_plain(part) for expert in experts for part in expert.children())
 
 
@@ -205,28 +235,28 @@ class CausalAttentionFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        ctx.few = not for_onednn(q, k)
+        few, scaled, mask = not for_onednn(q, k), q * q.shape[-1] ** -0.5, causal_mask(q)
         out = torch.empty_like(q)
         for own, seen in tiles(q, k):
-            p = attention_weights(q[own], k[seen], ctx.few)
-            out[own] = product(p, v[seen].T.contiguous(), ctx.few).view_as(out[own])
-        ctx.save_for_backward(q, k, v, out)
+            p = attention_weights(scaled[own], k[seen].contiguous(), mask, few)
+            out[own] = product(p, v[seen].T.contiguous(), few).view_as(out[own])
+        ctx.save_for_backward(q, k, v)
         return out
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
-        q, k, v, out = ctx.saved_tensors
+        q, k, v = ctx.saved_tensors
+        scale, few, mask = q.shape[-1] ** -0.5, not for_onednn(q, k), causal_mask(q)
         grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        scale, few = q.shape[-1] ** -0.5, ctx.few
-        along = (grad * out).sum(-1)  # sum_j P_ij dP_ij
+        scaled = q * scale
         for own, seen in tiles(q, k):
-            p = attention_weights(q[own], k[seen], few)
-            dy, queries = grad[own].flatten(0, 1), q[own].flatten(0, 1)
+            keys, queries, dy = k[seen].contiguous(), scaled[own], grad[own].flatten(0, 1)
+            p = attention_weights(queries, keys, mask, few)
             grad_v[seen] += product(dy.T, p.T, few).T
-            # d softmax: dS = P (dP - sum_j P_ij dP_ij)
-            ds = product(dy, v[seen].contiguous(), few).sub_(along[own].flatten()[:, None]).mul_(p).mul_(scale)
-            grad_q[own] = product(ds, k[seen].T.contiguous(), few).view_as(q[own])
-            grad_k[seen] += product(queries.T, ds.T, few).T
+            # ds = p (dp - sum_j p_j dp_j)
+            ds = torch._softmax_backward_data(product(dy, v[seen].contiguous(), few), p, -1, p.dtype)
+            grad_q[own] = product(ds, keys.T, few).view_as(queries).mul_(scale)
+            grad_k[seen] += product(queries.flatten(0, 1).T, ds.T, few).T
         return grad_q, grad_k, grad_v
 
 
@@ -240,11 +270,16 @@ def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
                 yield (row, slice(head * group, (head + 1) * group), slice(start, end)), (row, head, slice(end))
 
 
-def attention_weights(q: torch.Tensor, k: torch.Tensor, few: bool) -> torch.Tensor:
-    """P (G * T, S) of the last T of S tokens: q (G, T, D), k (S, D)."""
-    group, tokens, dim = q.shape
-    scores = product((q * dim**-0.5).flatten(0, 1), k.contiguous(), few).view(group, tokens, -1)
-    scores[:, :, -tokens:] += torch.full((tokens, tokens), -torch.inf).triu_(1)
+def causal_mask(q: torch.Tensor) -> torch.Tensor:
+    """Of a tile's queries against the keys of the same tokens, (QUERIES, QUERIES): -inf above the diagonal."""
+    return torch.full((QUERIES, QUERIES), -torch.inf, dtype=q.dtype, device=q.device).triu_(1)
+
+
+def attention_weights(queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, few: bool) -> torch.Tensor:
+    """P (G * T, S) of the last T of S tokens: queries (G, T, D), already scaled, and keys (S, D)."""
+    group, tokens, _ = queries.shape
+    scores = product(queries.flatten(0, 1), keys, few).view(group, tokens, -1)
+    scores[:, :, -tokens:] += mask[:tokens, :tokens]
     return scores.softmax(-1).flatten(0, 1)
 
 
@@ -271,21 +306,25 @@ class HeadLossFunction(torch.autograd.Function):
         wide, h = torch.promote_types(dtype, torch.float32), head.to(dtype)
         total = rows.new_zeros((), dtype=wide)
         keep = any(ctx.needs_input_grad)
-        grad_rows, grad_head = (torch.empty_like(rows), torch.zeros_like(head)) if keep else (None, None)
+        grad_rows, grad_head = torch.empty_like(rows), head.new_zeros(head.shape[::-1], dtype=wide)  # (V, C)^T
         with torch.autocast(rows.device.type, enabled=False):
             for start in range(0, len(rows), chunk):
                 part = slice(start, start + chunk)
-                x, w, target = rows[part].to(dtype), weights[part].to(wide), wanted[part, None]
+                x, w, target = rows[part].to(dtype), weights[part, None].to(wide), wanted[part, None]
                 logits = times(x, h).to(wide)
-                log_sums = logits.logsumexp(dim=-1)
-                total += (log_sums - logits.gather(1, target).squeeze(1)) @ w
+                largest, right = logits.amax(-1, keepdim=True), logits.gather(1, target)
+                d = logits.sub_(largest).exp_()
+                sums = d.sum(-1, keepdim=True)
+                total += ((largest + sums.log() - right) * w).sum()
                 if keep:
-                    # d loss / d logits = w (softmax - one-hot)
-                    d = logits.sub_(log_sums[:, None]).exp_().mul_(w[:, None])
-                    d = d.scatter_add_(1, target, -w[:, None]).to(dtype)
-                    grad_rows[part] = times(d, h.T)
-                    grad_head += times_over_rows(x, d).T
-        ctx.gradients = grad_rows, grad_head
+                    # d loss / d logits = w (softmax - one-hot) = w / sums (exp(logits - largest) - sums * one-hot);
+                    # the factor of a row meets the narrow matrices beside it, when they are wide enough in range.
+                    d, factor = d.scatter_add_(1, target, -sums), w / sums
+                    if dtype != wide:
+                        d, factor = d.mul_(factor).to(dtype), torch.ones_like(factor, dtype=dtype)
+                    grad_rows[part] = times(d, h.T).mul_(factor)
+                    (grad_head,) = times_over_rows(x * factor, [d], [grad_head])
+        ctx.gradients = grad_rows, grad_head.T.type_as(head)
         return total
 
     @staticmethod

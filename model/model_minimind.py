@@ -20,7 +20,16 @@ from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
 
-from model.fused import Linear, RMSNormFunction, can_group, causal_attention, swiglu, swiglu_grouped
+from model.fused import (
+    Linear,
+    RMSNormFunction,
+    can_group,
+    causal_attention,
+    precision,
+    project,
+    swiglu,
+    swiglu_grouped,
+)
 
 
 class MiniMindConfig(PreTrainedConfig):
@@ -101,7 +110,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(hidden_size))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return RMSNormFunction.apply(x, self.weight, self.eps)
+        return RMSNormFunction.apply(x, self.weight, self.eps, precision(x))
 
 
 def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -166,9 +175,9 @@ class Attention(nn.Module):
     def forward(self, x, rotary, attention_mask=None, past_key_values: Cache | None = None) -> torch.Tensor:
         """x (B, T, C) -> (B, T, C). `attention_mask` is None for plain causal attention."""
         batch, tokens, _ = x.shape
-        q = self.q_proj(x).view(batch, tokens, self.n_heads, self.head_dim)
-        k = self.k_proj(x).view(batch, tokens, self.n_kv_heads, self.head_dim)
-        v = self.v_proj(x).view(batch, tokens, self.n_kv_heads, self.head_dim)
+        q, k, v = (
+            out.view(batch, tokens, -1, self.head_dim) for out in project(x, self.q_proj, self.k_proj, self.v_proj)
+        )
         q, k = apply_rotary_pos_emb(q, k, *rotary)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
         if past_key_values is not None:

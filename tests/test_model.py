@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model.fused import CausalAttentionFunction, RMSNormFunction, SwiGLUFunction
+from model.fused import CausalAttentionFunction, LinearFunction, RMSNormFunction, SwiGLUFunction
 from model.model_minimind import (
     FeedForward,
     MiniMindConfig,
@@ -180,8 +180,9 @@ def test_gradients_written_out_are_those_of_autograd(shape, at_a_time, monkeypat
         return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
 
     x, weight, gate, up, down = random(*shape, 8), random(8), random(6, 8), random(6, 8), random(8, 6)
-    assert torch.autograd.gradcheck(lambda x, w: RMSNormFunction.apply(x, w, 1e-5), (x, weight))
-    assert torch.autograd.gradcheck(SwiGLUFunction.apply, (x, gate, up, down))
+    assert torch.autograd.gradcheck(lambda x, w: RMSNormFunction.apply(x, w, 1e-5, x.dtype), (x, weight))
+    assert torch.autograd.gradcheck(lambda *leaves: SwiGLUFunction.apply(*leaves, torch.float64), (x, gate, up, down))
+    assert torch.autograd.gradcheck(lambda x, *w: LinearFunction.apply(x, x.dtype, *w), (x, gate, up))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from model.fused import HeadLossFunction, LinearFunction
+from model.fused import HeadLossFunction, LinearFunction, precision
 
 # Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
 HEAD_CHUNK = 512
@@ -32,10 +32,10 @@ def token_cross_entropy(
 
     hidden (B, T, C), head (V, C), targets and loss_mask (B, T). Under autocast the products are in its precision.
     """
-    learned, device = learned_tokens(loss_mask), hidden.device.type
+    learned = learned_tokens(loss_mask)
     rows, wanted, weights = (x[learned] for x in (hidden.flatten(0, 1), targets.flatten(), loss_mask.flatten()))
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-    return HeadLossFunction.apply(rows, head, wanted, weights, HEAD_CHUNK if hidden.is_cpu else GPU_CHUNK, dtype)
+    chunk = HEAD_CHUNK if hidden.is_cpu else GPU_CHUNK
+    return HeadLossFunction.apply(rows, head, wanted, weights, chunk, precision(hidden))
 
 
 def sequence_log_probs(
@@ -43,7 +43,7 @@ def sequence_log_probs(
 ) -> torch.Tensor:
     """log p(answer | prompt) of each row (B,): the sum of its tokens' log-probabilities where loss_mask is not 0."""
     learned = learned_tokens(loss_mask)
-    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
+    rows, wanted = hidden.flatten(0, 1)[learned].to(head.dtype), targets.flatten()[learned]
     options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
     losses = F.linear_cross_entropy(rows, head, wanted, reduction="none", options=options)
     losses = losses.to(at_least_float32(losses))
@@ -106,7 +106,7 @@ def _kl_of_chunk(rows, head, teacher_rows, teacher_head, temperature: float, rev
     """rows (N, C), teacher_rows (N, C') -> the sum of their KL, without T^2."""
 
     def log_probs(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:  # (N, V)
-        logits = LinearFunction.apply(rows, head)
+        (logits,) = LinearFunction.apply(rows, precision(rows), head)
         return F.log_softmax(logits.to(at_least_float32(logits)) / temperature, dim=-1)
 
     log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head)
