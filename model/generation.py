@@ -190,6 +190,7 @@ class Network:
         cos, sin = precompute_freqs_cis(self.head_dim, positions, config.rope_theta)
         half = self.head_dim // 2
         self.rotation = torch.complex(cos[:, :half], sin[:, :half]).to(self.embedding.device)  # (S, D/2)
+        self.recorded: dict[tuple[int, int], RecordedStep] = {}  # on an NVIDIA GPU, by rows and span
 
     def normalise(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, weight.shape, weight, self.config.rms_norm_eps)
@@ -222,17 +223,28 @@ class Network:
 
     def decode(self, ids: torch.Tensor, lengths: list[int], cache: KVCache) -> torch.Tensor:
         """One new token per row, ids (B,), after `lengths` earlier ones; logits (B, V)."""
-        batch, longest = len(lengths), max(lengths) + 1
-        positions = torch.tensor(lengths, device=ids.device)
+        positions, longest = torch.tensor(lengths, device=ids.device), max(lengths) + 1
+        if not ids.is_cuda or self.config.use_moe:  # a mixture asks the device how many rows each expert has
+            return self.decode_step(ids, positions, longest, min(lengths) + 1 < longest, cache)
+        _, n_rows, _, n_positions, _ = cache.data.shape
+        rows, span = min(next_power_of_2(len(ids), 1), n_rows), min(next_power_of_2(longest, 256), n_positions)
+        if (rows, span) not in self.recorded:
+            self.recorded[rows, span] = RecordedStep(self, rows, span, cache, ids, positions)
+        return self.recorded[rows, span](ids, positions)
+
+    def decode_step(self, ids, positions, span: int, masked: bool, cache: KVCache) -> torch.Tensor:
+        """One new token per row, ids (B,), at positions (B,), which sees the cache's first `span` positions; `masked`:
+        some rows are shorter. The shapes are those of the arguments, and no value is looked at: it can be recorded.
+        """
         places, mask = cache.places(positions), None
-        if min(lengths) + 1 < longest:  # -inf where a shorter row has nothing yet
-            beyond = torch.arange(longest, device=ids.device) > positions[:, None]
+        if masked:  # -inf where a shorter row has nothing yet
+            beyond = torch.arange(span, device=ids.device) > positions[:, None]
             mask = torch.zeros(beyond.shape, dtype=cache.data.dtype, device=ids.device)
             mask = mask.masked_fill_(beyond, -math.inf)[:, None, None]  # (B, 1, 1, S)
 
         def attend(layer: int, q: torch.Tensor, kv: torch.Tensor) -> torch.Tensor:
             cache.write_tokens(layer, places, kv)
-            k, v = cache.read(layer, batch, longest)
+            k, v = cache.read(layer, len(ids), span)
             # The H/K query heads that share a key head are put where the tokens of one head would be.
             q = q.unflatten(1, (self.n_kv_heads, -1))  # (B, K, H/K, D)
             return F.scaled_dot_product_attention(q, k, v, mask).flatten(1)
@@ -253,6 +265,41 @@ class Network:
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """float32, whatever the network computes in."""
         return self.head(self.normalise(hidden, self.norm)).float()
+
+
+class RecordedStep:
+    """The kernels of `decode_step` for `rows` rows and `span` positions as one CUDA graph.
+
+    A GPU has done a kernel of a small network before Python can ask for the next one; a graph asks for all at once. It
+    does the same work on the same memory each time, so rows and span are rounded up, and its few sizes serve all. Rows
+    without a request make token 0 at position 0 of a row of the cache that nobody has.
+    """
+
+    def __init__(self, network: Network, rows: int, span: int, cache: KVCache, ids, positions):
+        self.ids, self.positions = torch.zeros(2, rows, dtype=torch.long, device=ids.device)
+        self.fill(ids, positions)
+        side, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        side.wait_stream(current)
+        with torch.cuda.stream(side):  # cuBLAS makes its workspace outside of the recording
+            network.decode_step(self.ids, self.positions, span, True, cache)
+        current.wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            self.logits = network.decode_step(self.ids, self.positions, span, True, cache)
+
+    def fill(self, ids: torch.Tensor, positions: torch.Tensor) -> None:
+        for static, new in ((self.ids, ids), (self.positions, positions)):
+            static.zero_()[: len(new)] = new
+
+    def __call__(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Logits (B, V), until the next call."""
+        self.fill(ids, positions)
+        self.graph.replay()
+        return self.logits[: len(ids)]
+
+
+def next_power_of_2(number: int, least: int) -> int:
+    return max(least, 1 << (number - 1).bit_length())
 
 
 # ---------------------------------------------------------------- text

@@ -113,6 +113,28 @@ def test_int8_of_a_width_that_its_product_cannot_take(make_any, tokenizer):
     assert request.finish_reason
 
 
+def test_a_step_of_decoding_can_be_recorded(make_engine, monkeypatch):
+    """What a CUDA graph of it relies on: neither spare rows nor a longer span change it, and no value is looked at."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)  # products as on a GPU
+    torch._dynamo.reset()
+    engine = make_engine(max_batch=4, max_length=64)
+    network, cache, lengths = engine.network, engine.cache, [9, 4, 6]
+
+    def step(positions: list[int], rows: int, span: int, run=network.decode_step) -> torch.Tensor:
+        spare = [0] * (rows - len(positions))
+        return run(torch.tensor([20, 30, 40, *spare]), torch.tensor([*positions, *spare]), span, True, cache)[:3]
+
+    with torch.inference_mode():
+        for row, (prompt, n) in enumerate(zip(prompts_of(*lengths), lengths, strict=True)):
+            network.prefill(torch.tensor([prompt]), [n], cache, row)
+        exact = network.decode(torch.tensor([20, 30, 40]), lengths, cache)
+        assert torch.allclose(step(lengths, 4, 64), exact, atol=1e-5)
+        recorded = torch.compile(network.decode_step, backend="eager", fullgraph=True, dynamic=False)
+        assert torch.allclose(step(lengths, 4, 64, recorded), exact, atol=1e-5)
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            step([10, 5, 7], 4, 64, recorded)
+
+
 def test_weights_that_were_trained_on_count_after_a_refresh(make_engine):
     engine, (prompt,) = make_engine(), prompts_of(8)
     before = by_transformers(engine.model, prompt)
