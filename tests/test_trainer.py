@@ -163,6 +163,16 @@ def test_schedule():
     assert rates == sorted(rates, reverse=True)
 
 
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_the_embedding_learns_at_its_multiple_of_the_rate(make_model, name):
+    model = make_model()
+    optimizer = make_optimizer(model, name, 0.1, "cpu", embedding_lr_scale=4.0)
+    optimizer.load_state_dict(optimizer.state_dict())  # as a resume does
+    optimizer.set_lr(0.5)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert rates == {id(p): 2.0 if "embed" in key else 0.5 for key, p in model.named_parameters()}
+
+
 def test_decay_reaches_matrices_only():
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 

@@ -19,7 +19,7 @@ import torch
 
 from model.weights import n_bytes, write_atomically, write_tensors
 
-FORMAT = 3  # raise it when a state means something else than before
+FORMAT = 4  # raise it when a state means something else than before
 
 
 class StateError(ValueError):

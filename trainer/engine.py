@@ -69,7 +69,9 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         if options.gradient_checkpointing:
             self.model.activation_checkpointing_enable({"use_reentrant": False})
-        self.optimizer = make_optimizer(objective, options.optimizer, options.weight_decay, world.device.type)
+        self.optimizer = make_optimizer(
+            objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale
+        )
         self.flops = flops_per_token(self.model, options.max_seq_len)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:

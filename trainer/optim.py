@@ -17,8 +17,14 @@ def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0
     return lr * (0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
+def set_lr(param_groups: list[dict], lr: float) -> None:
+    """Give each group its multiple of `lr`."""
+    for group in param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+
 class Optimizers(torch.optim.Optimizer):
-    """Several optimizers that act as one, at one learning rate."""
+    """Several optimizers that act as one."""
 
     def __init__(self, parts: list[torch.optim.Optimizer]):
         self.parts = parts
@@ -29,8 +35,7 @@ class Optimizers(torch.optim.Optimizer):
         return [group for part in self.parts for group in part.param_groups]
 
     def set_lr(self, lr: float) -> None:
-        for group in self.param_groups:
-            group["lr"] = lr
+        set_lr(self.param_groups, lr)
 
     def step(self, closure=None) -> None:
         for part in self.parts:
@@ -48,20 +53,25 @@ class Optimizers(torch.optim.Optimizer):
             part.load_state_dict(state)
 
 
-def make_optimizer(module: nn.Module, name: str, weight_decay: float, device_type: str) -> Optimizers:
+def make_optimizer(
+    module: nn.Module, name: str, weight_decay: float, device_type: str, embedding_lr_scale: float = 1.0
+) -> Optimizers:
     """AdamW (Loshchilov & Hutter 2019) for everything, or Muon (Jordan et al. 2024) for the layers' matrices.
 
     Weight decay pulls matrices of the layers only: a norm's gain has its rest at 1, and an embedding row would shrink
     in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
-    so that one learning rate suits both.
+    so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it.
     """
-    matrices, rest = [], []
+    matrices, embeddings, rest = [], [], []
     for key, parameter in module.named_parameters():
         if parameter.requires_grad:
-            is_matrix = parameter.dim() == 2 and "embed_tokens" not in key and "lm_head" not in key
-            (matrices if is_matrix else rest).append(parameter)
+            is_embedding = "embed_tokens" in key or "lm_head" in key
+            (embeddings if is_embedding else matrices if parameter.dim() == 2 else rest).append(parameter)
     fused = device_type in ("cuda", "cpu")
-    adamw = [{"params": rest, "weight_decay": 0.0}]
+    adamw = [
+        {"params": embeddings, "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
+        {"params": rest, "weight_decay": 0.0},
+    ]
     parts: list[torch.optim.Optimizer] = []
     if name == "muon" and matrices:
         parts.append(torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))

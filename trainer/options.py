@@ -56,6 +56,7 @@ class TrainOptions(ModelOptions):
     accumulation_steps: int = flag(1, "micro-batches per optimizer step")
     max_seq_len: int = flag(512, "tokens per sequence")
     learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
+    embedding_lr_scale: float = flag(1.0, "the embedding, which is the head too, learns at so many times learning_rate")
     warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"])
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none")
@@ -83,7 +84,8 @@ class TrainOptions(ModelOptions):
         for name in ("epochs", "batch_size", "accumulation_steps", "log_interval", "save_interval"):
             require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
         require(2 <= self.max_seq_len <= 32768, f"--max_seq_len {self.max_seq_len}: it must lie between 2 and 32768")
-        require(0 < self.learning_rate < float("inf"), f"--learning_rate {self.learning_rate}: it must be positive")
+        for name in ("learning_rate", "embedding_lr_scale"):
+            require(0 < getattr(self, name) < float("inf"), f"--{name} {getattr(self, name)}: it must be positive")
         require(0 <= self.dropout < 1, f"--dropout {self.dropout}: it must lie in [0, 1)")
         for name in ("max_steps", "num_workers", "grad_clip", "weight_decay", "eval_interval"):
             require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: it must not be negative")

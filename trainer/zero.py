@@ -21,6 +21,7 @@ from torch import nn
 from model.model_minimind import MiniMindForCausalLM
 from trainer.distributed import World
 from trainer.engine import Trainer
+from trainer.optim import set_lr
 from trainer.options import TrainOptions, require
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
@@ -198,8 +199,7 @@ class ZeroAdamW:
         self.moments: dict[int, dict[str, torch.Tensor]] = {}
 
     def set_lr(self, lr: float) -> None:
-        for group in (*self.adamw.param_groups, *self.groups):
-            group["lr"] = lr
+        set_lr([*self.adamw.param_groups, *self.groups], lr)
 
     def step(self) -> None:
         """Done already, by clip_gradients."""

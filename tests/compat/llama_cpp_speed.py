@@ -1,6 +1,7 @@
 """Tokens per second of one greedy stream: our engine, transformers' generate and llama.cpp in turns, on the same sizes.
 
     python tests/compat/llama_cpp_speed.py                       # 26M on 2 threads; after requirements-dev.txt
+    python tests/compat/llama_cpp_speed.py --prompt_tokens 8192 --new_tokens 128 --repeats 3
 """
 
 import dataclasses
@@ -8,7 +9,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from scripts.benchmark_network import build_engine, build_generate  # noqa: E402
+from scripts.benchmark_network import build_engine, build_generate, first_and_rest, random_rows  # noqa: E402
 from scripts.measure import VOCAB_SIZE, BenchmarkOptions, Side, Turn, paired  # noqa: E402
 from scripts.tables import format_table  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
@@ -35,22 +35,24 @@ class SpeedOptions(BenchmarkOptions):
 
 
 def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Turn:
+    import torch
     import xllamacpp
 
     imports_done()
     params = xllamacpp.CommonParams()
-    params.model.path, params.n_ctx, params.n_parallel, params.verbosity = options.gguf, 512, 1, 0
+    params.model.path, params.n_parallel, params.verbosity = options.gguf, 1, 0
+    params.n_ctx = options.prompt_tokens + options.new_tokens + 8
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     server = xllamacpp.Server(params)
-    request = {"prompt": list(range(300, 300 + options.prompt_tokens)), "n_predict": options.new_tokens}
+    request = {"prompt": random_rows(1, options.prompt_tokens)[0].tolist()}
     request |= {"temperature": 0, "ignore_eos": True, "cache_prompt": False}
 
-    def turn() -> tuple[float]:
-        started = time.perf_counter()
-        made = server.handle_completions(request)["usage"]["completion_tokens"]
-        return ((time.perf_counter() - started) * options.new_tokens / made,)
+    def generate(n: int) -> None:
+        made = server.handle_completions(request | {"n_predict": n})["usage"]["completion_tokens"]
+        if made != n:
+            raise ValueError(f"llama.cpp made {made} tokens instead of {n}")
 
-    return turn
+    return first_and_rest(generate, options.new_tokens, torch.device("cpu"))
 
 
 def write_files(options: SpeedOptions, folder: Path) -> None:
@@ -81,19 +83,21 @@ def main() -> None:
         try:
             for side in sides.values():
                 side.ask("turn")
-            rounds = [{name: sum(side.ask("turn")) for name, side in sides.items()} for _ in range(options.repeats)]
+            rounds = [{name: side.ask("turn") for name, side in sides.items()} for _ in range(options.repeats)]
         finally:
             for side in sides.values():
                 side.end()
-    found = {name: [turns[name] for turns in rounds] for name in sides}
-    rows = [
-        [
-            name, f"{options.new_tokens / statistics.median(seconds):,.0f}",
-            *(f"{paired(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
-        ]
-        for name, seconds in found.items()
-    ]  # fmt: skip
-    print(format_table(["one stream", "tokens/s", "to transformers", "to llama.cpp F32"], rows))
+    parts = (("reading the prompt", options.prompt_tokens), ("generating", options.new_tokens - 1))
+    for part, (what, tokens) in enumerate(parts):
+        found = {name: [turns[name][part] for turns in rounds] for name in sides}
+        rows = [
+            [
+                name, f"{tokens / statistics.median(seconds):,.0f}",
+                *(f"{paired(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
+            ]
+            for name, seconds in found.items()
+        ]  # fmt: skip
+        print(format_table([what, "tokens/s", "to transformers", "to llama.cpp F32"], rows) + "\n")
 
 
 if __name__ == "__main__":
