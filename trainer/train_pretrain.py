@@ -20,6 +20,7 @@ from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
 @dataclass
 class PretrainOptions(TrainOptions):
     learning_rate: float = flag(2e-3, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
+    embedding_lr_scale: float = flag(5.0, "the embedding, which is the head too, learns at so many times learning_rate")
     mask_documents: bool = flag(False, "keep documents that share a row from seeing each other")
 
 
