@@ -9,7 +9,7 @@ QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 
     --num_attention_heads 4 --max_seq_len 256 --batch_size 4 --learning_rate 4e-3)
 QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
     --max_seq_len 256 --batch_size 16 --learning_rate 2e-3)
-QUICK_MINUTES=11 # pretrain + SFT + score on 2 CPU cores
+QUICK_MINUTES=9 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
 SAMPLE=$ROOT/dataset/sample
@@ -33,7 +33,7 @@ LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
 LIFE_DIRECT=(--data_path "$ROOT/out/direct.jsonl" --save_weight direct --from_weight "$LIFE_DPO_WEIGHT"
     --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
-LIFE_MINUTES=25 # all of it on 2 CPU cores, the quick start's stages included
+LIFE_MINUTES=20 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
 VENV=$ROOT/.venv
@@ -272,7 +272,7 @@ life_cycle() {
     fi
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
-    phase "[1/10] pretrain: reads plain text, learns language and facts (4 minutes)" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    phase "[1/10] pretrain: reads plain text, learns language and facts (2 minutes)" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
     phase "[2/10] SFT: reads conversations, learns to answer (5 minutes)" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     phase "[3/10] LoRA: a new identity in an adapter, the weights frozen (1 minute)" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
     phase "[4/10] LoRA: a small domain that nothing before spoke of (1 minute)" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
