@@ -18,6 +18,7 @@ C hidden_size, V vocabulary.
 import codecs
 import contextlib
 import math
+import os
 import random
 import threading
 from collections import deque
@@ -224,7 +225,8 @@ class Network:
     def decode(self, ids: torch.Tensor, lengths: list[int], cache: KVCache) -> torch.Tensor:
         """One new token per row, ids (B,), after `lengths` earlier ones; logits (B, V)."""
         positions, longest = torch.tensor(lengths, device=ids.device), max(lengths) + 1
-        if not ids.is_cuda or self.config.use_moe:  # a mixture asks the device how many rows each expert has
+        # A mixture asks the device how many rows each expert has, which a recorded step cannot.
+        if not ids.is_cuda or self.config.use_moe or os.environ.get("MINIMIND_CUDA_GRAPHS") == "0":
             return self.decode_step(ids, positions, longest, min(lengths) + 1 < longest, cache)
         _, n_rows, _, n_positions, _ = cache.data.shape
         rows, span = min(next_power_of_2(len(ids), 1), n_rows), min(next_power_of_2(longest, 256), n_positions)
