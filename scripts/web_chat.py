@@ -23,6 +23,7 @@ from eval_model import LoadOptions, load
 from scripts.network import host_of, is_loopback
 from scripts.openai_markup import MarkupParser
 from scripts.web_texts import Texts
+from trainer.threads import share_cores
 
 MAX_ANSWERS = 8  # that one model makes at once; more wait
 TIMEOUT_SECONDS = 60  # between two pieces of an endpoint's answer
@@ -83,6 +84,7 @@ class LocalModel:
         from model.generation import Generator
         from model.weights import read_info
 
+        share_cores()  # this module outlives a click, and the page's script is not run by `run`
         model, self.tokenizer, _ = load(options)
         self.context = min(options.max_seq_len, model.config.max_position_embeddings)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)

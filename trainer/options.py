@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from trainer.threads import share_cores
+
 ROOT = Path(__file__).resolve().parents[1]
 Options = TypeVar("Options")
 
@@ -139,6 +141,7 @@ def run(main: Callable[[], None]) -> None:
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
 
+    share_cores()
     own = os.getpid()
 
     def terminate(number, frame):

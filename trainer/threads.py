@@ -1,0 +1,117 @@
+"""A fair share of a busy machine: how the threads of OpenMP, which compute on a CPU, wait, and where they run.
+
+The threads share every operation, and one that is done spins until the others are, which is fastest on an idle machine.
+But when another program takes a core, the kernel puts two of these threads on one core, and each burns the time that
+the other needs: on two cores training falls to a thirtieth of its speed. So twice a second the cores that others use
+are counted, and as long as there are any,
+
+- waiting threads sleep instead: GNU's OpenMP hardly spins once a process has more OpenMP threads than there are cores
+  (see GOMP_SPINCOUNT in its manual), so a few idle threads are added;
+- the threads are kept to the cores that are left, as the kernel would spread them over all.
+
+The number of threads stays the same, and so does the order in which sums are rounded: not a bit of the result changes.
+"""
+
+import contextlib
+import functools
+import os
+import random
+import sys
+import threading
+import time
+
+# Whoever has set one of these has decided.
+CHOSEN_BY_USER = (
+    "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",
+    "KMP_BLOCKTIME", "KMP_AFFINITY", "MKL_NUM_THREADS",
+)  # fmt: skip
+SECONDS = 0.5  # between two looks at the machine
+BUSY, FREE = 0.4, 0.2  # cores that others use: from here on the machine is busy, and below this it no longer is
+OWN = 0.15  # cores: a process that uses less is waiting for something else
+
+
+@functools.cache  # once in a process
+def share_cores() -> None:
+    """Begin to watch the machine; to be called before torch is loaded. Does nothing where the user has decided."""
+    if any(name in os.environ for name in CHOSEN_BY_USER):
+        return
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("LOCAL_SIZE") or 1)
+    if ranks > 1:  # torchrun has given each rank one thread, deepspeed (LOCAL_SIZE) each as many as there are cores
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // ranks))
+    elif os.path.exists("/proc/stat"):  # not on macOS, whose OpenMP is LLVM's: a thread that waits gives way
+        cpus = os.sched_getaffinity(0)
+        if len(cpus) > 1:
+            os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, cpus))
+            threading.Thread(target=Watch(cpus).run, name="share_cores", daemon=True).start()
+
+
+class Watch:
+    """Looks at the machine, and settles how this process's threads compute on it. `cpus`: those that it may use."""
+
+    def __init__(self, cpus: set[int]):
+        self.cpus, self.kept = cpus, cpus  # the second: where the threads are now
+        self.idle_pool: threading.Event | None = None  # ends the threads that make the others sleep
+        self.calm = 0  # looks in a row at which nobody else was busy
+
+    def run(self) -> None:
+        before = self.look()
+        while True:
+            time.sleep(SECONDS)
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                now = self.look()
+                self.settle(now[0] - before[0], now[1] - before[1], {c: now[2][c] - before[2][c] for c in self.cpus})
+                before = now
+
+    def look(self) -> tuple[float, float, dict[int, float]]:
+        """(time, seconds of computing by this process, idle seconds of each of its cores), all so far."""
+        tick, idle = os.sysconf("SC_CLK_TCK"), {}
+        with open("/proc/stat") as file:
+            for line in file:
+                name, *ticks = line.split()
+                if name.startswith("cpu") and name[3:].isdecimal():
+                    idle[int(name[3:])] = (int(ticks[3]) + int(ticks[4])) / tick  # the second: waiting for a disk
+        return time.monotonic(), time.process_time(), idle
+
+    def settle(self, seconds: float, computed: float, idle: dict[int, float]) -> None:
+        """Act on what the last `seconds` were like."""
+        own = computed / seconds
+        others = len(self.cpus) - own - sum(idle.values()) / seconds
+        torch = sys.modules.get("torch")
+        loaded = torch is not None and not torch.__spec__._initializing
+        self.calm = 0 if others >= FREE else self.calm + 1
+        if self.kept != self.cpus and self.calm < 2:
+            # Another process that keeps to one core may have chosen the same; then there is an idle one.
+            free = [c for c in self.cpus - self.kept if idle[c] > 0.5 * seconds]
+            if free and random.random() < 0.5:
+                self.kept = self.kept - {min(self.kept)} | {random.choice(free)}
+            self.keep_to(self.kept)
+        elif self.kept != self.cpus:
+            self.keep_to(self.cpus)
+            self.idle_pool.set()
+        elif others >= BUSY and own >= OWN and loaded and torch.get_num_threads() > 1:
+            if torch.cuda.is_initialized():
+                return  # the work is done elsewhere
+            n_left = max(1, len(self.cpus) - max(1, round(others)))
+            self.add_idle_threads(torch)
+            self.keep_to(set(random.sample(sorted(self.cpus), n_left)))
+
+    def keep_to(self, cpus: set[int]) -> None:
+        self.kept = cpus
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(int(thread), cpus)
+
+    def add_idle_threads(self, torch) -> None:
+        """Make OpenMP's threads more than the cores. Each Python thread that computes gets a pool of its own."""
+        n_threads, done = torch.get_num_threads(), threading.Event()
+
+        def hold(ready: threading.Event) -> None:
+            torch.ones(1 << 18).sum()  # large enough for all threads
+            ready.set()
+            done.wait()
+
+        for _ in range(len(self.cpus) // (n_threads - 1)):
+            ready = threading.Event()
+            threading.Thread(target=hold, args=(ready,), daemon=True).start()
+            ready.wait()
+        self.idle_pool = done
