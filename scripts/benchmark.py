@@ -6,6 +6,7 @@
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
     python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
     python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, opened again, batched
+    python scripts/benchmark.py --beside --repeats 3              # the speed that is left beside other programs
     python scripts/benchmark.py --all                             # the table of the README, tens of minutes on a CPU
     python scripts/benchmark.py --device cuda                     # the same on a GPU
 
@@ -23,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from scripts.benchmark_beside import beside_other_work  # noqa: E402
 from scripts.benchmark_data import data_figures, text_figures  # noqa: E402
 from scripts.benchmark_network import generation, mixture, training_step  # noqa: E402
 from scripts.measure import BenchmarkOptions, table  # noqa: E402
@@ -51,7 +53,7 @@ TABLE = (  # of --all: what each job changes of the flags
 def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions]]:
     asked = {
         text_figures: options.text, data_figures: options.data, mixture: options.moe, generation: options.decode,
-        training_step: options.step,
+        training_step: options.step, beside_other_work: options.beside,
     }  # fmt: skip
     everything = options.all or (options.device.startswith("cuda") and not any(asked.values()))
     if not everything and not any(asked.values()):

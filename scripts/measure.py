@@ -23,6 +23,7 @@ class BenchmarkOptions:
     step: bool = flag(False, "a training step against transformers; measured on a CPU when no job is asked for")
     moe: bool = flag(False, "a mixture of experts against a dense network with as many active parameters")
     decode: bool = flag(False, "generation with a KV cache against transformers' generate")
+    beside: bool = flag(False, "training and generation beside one and two busy processes; 2 minutes a round")
     all: bool = flag(False, "the whole table of the README, but for files; measured on a GPU when no job is asked for")
     text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
     data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
