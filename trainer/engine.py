@@ -134,7 +134,8 @@ class Trainer:
         if self.world.world_size == 1:
             return self.objective
         device_ids = [self.world.device] if self.world.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+        # The only buffers are the rotary tables, which are the same on every rank from the start.
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids, broadcast_buffers=False)
 
     def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
         """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
@@ -533,19 +534,27 @@ def no_figures() -> dict:
 
 @contextlib.contextmanager
 def stop_signals(trainer: Trainer):
-    """Ctrl-C and SIGTERM let the step in hand end, then the run saves and stops. A second Ctrl-C stops at once.
+    """Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) let the step in hand end, then the
+    run saves and stops. A second signal, of whatever kind, stops at once.
 
-    Not so under torchrun and its like: the terminal sends Ctrl-C to every process, and the launcher passes its own on,
-    so that the ranks get two of each.
+    Under torchrun and its like a third: the terminal sends Ctrl-C to every process, and the launcher passes its own
+    on, so that the ranks get two of each.
     """
-    launched = "LOCAL_RANK" in os.environ
+    patience, heard = 1 + ("LOCAL_RANK" in os.environ), 0
 
     def ask_to_stop(number, frame):
-        if number == trainer.stop_signal == signal.SIGINT and not launched:
-            raise KeyboardInterrupt
+        nonlocal heard
+        heard += 1
+        if heard > patience:
+            raise KeyboardInterrupt(number)
+        if heard == 1 and os.environ.get("RANK", "0") == "0":
+            with contextlib.suppress(OSError):  # not print(), in whose hands the stream may be at this moment
+                os.write(2, b"\nstopping after the current step; Ctrl-C again stops at once\n")
         trainer.stop_signal = trainer.stop_signal or number
 
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    before = {number: signal.signal(number, ask_to_stop) for number in numbers}
     try:
         yield
     finally:
