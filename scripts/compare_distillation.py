@@ -95,8 +95,8 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
         flags["learning_rate"] = options.learning_rate_alone
     words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
     ended = subprocess.run([sys.executable, ROOT / "trainer" / script, *words])
-    if ended.returncode in (130, -2):
-        raise KeyboardInterrupt
+    if ended.returncode in (129, 130, 143):
+        raise KeyboardInterrupt(ended.returncode - 128)
     if ended.returncode:
         raise ValueError(f"trainer/{script} ended with exit code {ended.returncode}, see above")
     return folder / f"{weight_name(flags['save_weight'], options.hidden_size, False)}.pth"

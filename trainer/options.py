@@ -1,6 +1,7 @@
 """Options: one dataclass per stage, turned into command-line flags; and how a user's mistake ends a program."""
 
 import argparse
+import contextlib
 import difflib
 import math
 import operator

@@ -1,6 +1,7 @@
 """What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
 
 import gc
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -16,7 +17,15 @@ from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.options import ROOT, TrainOptions, UsageError, default_data, require
+from trainer.options import (
+    ROOT,
+    TrainOptions,
+    UsageError,
+    default_data,
+    lack_of_memory,
+    require,
+    tolerate_closed,
+)
 
 
 def load_tokenizer(folder: str):
@@ -95,6 +104,22 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
     return model
 
 
+def check_length(flag: str, length: int, model: MiniMindForCausalLM, weight: str | Path) -> None:
+    """ValueError unless the network has positions for so many tokens."""
+    positions = model.config.max_position_embeddings
+    if length > positions:
+        raise ValueError(f"{flag} {length}: {weight} has {positions} positions: pass {flag} {positions} or less")
+
+
+def check_compiler(device: torch.device) -> None:
+    """UsageError unless torch.compile works here, with its compiler and a place for what it makes."""
+    try:
+        torch.compile(torch.sin)(torch.ones(2, device=device))
+    except Exception as error:  # a compiler, a folder or a package that it lacks
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--compile: torch.compile does not work here ({reason}): leave it out or mend that") from None
+
+
 def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
     """Change the dropout of a network that was built with another."""
     model.config.dropout = dropout
@@ -151,6 +176,7 @@ def run_stage(
     Exits with 128 + signal number when a signal stopped it, as shells expect.
     """
     quiet_transformers()
+    tolerate_closed(sys.stdout)
     world = join_world(options.device)
     try:
         check_out_dir(options.out_dir)
@@ -160,8 +186,11 @@ def run_stage(
             from trainer.zero import ZeroTrainer as make_trainer
 
             make_trainer.check(options, world)
+        if options.compile:
+            check_compiler(world.device)
         tokenizer = load_tokenizer(options.tokenizer)
         model = make_model(options, tokenizer, world)
+        check_length("--max_seq_len", options.max_seq_len, model, options.from_weight)
         objective = make_objective(model, tokenizer, options)
         if world.is_main:
             print_trained_share(model)
@@ -177,9 +206,12 @@ def run_stage(
             trainer.train()
         stop_signal = trainer.stop_signal
     except Exception as error:
+        if lack := lack_of_memory(error):
+            advice = "lower --batch_size or --max_seq_len (of a larger --accumulation_steps nothing is needed)"
+            error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
         if world.world_size > 1:
             end_rank(error)
-        raise
+        raise error
     finally:
         # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
         # with Python's lock in its hand, for which such a thread may be waiting.

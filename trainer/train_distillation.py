@@ -34,7 +34,7 @@ def main() -> None:
     from dataset.lm_dataset import SFTDataset
     from model.weights import WeightError, file_hash, find_weight, load_weights
     from trainer.objectives import DistillationObjective
-    from trainer.stage import run_stage
+    from trainer.stage import check_length, run_stage
 
     def make_objective(model, tokenizer, options):
         path = find_weight(options.teacher_weight, options.out_dir)
@@ -42,6 +42,7 @@ def main() -> None:
         if path.is_file() and not beside.is_file():
             raise WeightError(f"{path}: no {beside.name} beside it tells the teacher's sizes: copy it there too")
         teacher, _ = load_weights(path, tokenizer)
+        check_length("--max_seq_len", options.max_seq_len, teacher, path)
         origin = {"teacher weight": file_hash(path)}
         return DistillationObjective(
             model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin
