@@ -22,6 +22,7 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
+from model.memory import lack_of_memory
 from model.weights import WeightError, file_hash, save_weights, to_half, weight_name
 from trainer.checkpoint import (
     StateError,
@@ -482,9 +483,11 @@ class Trainer:
                     "make them equal, or start anew without --from_resume"
                 )
             self.take_over(state)
-        except (StateError, OtherRankError, torch.distributed.DistError, torch.OutOfMemoryError):
+        except (StateError, OtherRankError, torch.distributed.DistError):
             raise
         except Exception as error:  # what a file holds can be wrong in any way there is
+            if lack_of_memory(error):
+                raise
             what = f"it cannot be taken over ({type(error).__name__}: {error})"
             raise StateError(f"{path}: {what}; it was left as it is") from error
 

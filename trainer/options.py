@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from model.memory import lack_of_memory
+
 ROOT = Path(__file__).resolve().parents[1]
 Options = TypeVar("Options")
 
@@ -174,13 +176,6 @@ def fail(message: str, code: int = 1) -> int:
             return code
     print(f"error: {message}", file=sys.stderr, flush=True)
     return code
-
-
-def lack_of_memory(error: BaseException) -> str | None:
-    """What a program needed more memory for, in its own words; None for an error of another kind."""
-    text = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
-    signs = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment")
-    return text if isinstance(error, MemoryError) or any(sign in text for sign in signs) else None
 
 
 def tolerate_closed(stream) -> None:

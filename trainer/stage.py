@@ -5,6 +5,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from dataset.lm_dataset import JsonlDataset
+from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
@@ -22,7 +24,6 @@ from trainer.options import (
     TrainOptions,
     UsageError,
     default_data,
-    lack_of_memory,
     require,
     tolerate_closed,
 )
@@ -181,6 +182,8 @@ def run_stage(
     try:
         check_out_dir(options.out_dir)
         world.find_writer(Path(options.out_dir))
+        if options.use_wandb:
+            require(find_spec("wandb") is not None, "--use_wandb needs the package: pip install wandb")
         make_trainer = Trainer
         if options.deepspeed:
             from trainer.zero import ZeroTrainer as make_trainer
@@ -207,7 +210,7 @@ def run_stage(
         stop_signal = trainer.stop_signal
     except Exception as error:
         if lack := lack_of_memory(error):
-            advice = "lower --batch_size or --max_seq_len (of a larger --accumulation_steps nothing is needed)"
+            advice = "lower --batch_size or --max_seq_len"
             error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
         if world.world_size > 1:
             end_rank(error)
