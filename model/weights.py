@@ -137,6 +137,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"{path}: it cannot be written ({error.strerror or error}); {intact}"
     free = shutil.disk_usage(path.parent).free
+    if free > size + 2**20:
+        return f"{path}: the disk takes no more files (no inodes, or a quota): remove some and run again; {intact}"
     needs = f"it needs {size / 2**20:,.1f} MiB, " if size else ""
     return (
         f"{path}: the disk is full: {needs}{free / 2**20:,.1f} MiB are free in {path.parent}: "

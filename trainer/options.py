@@ -8,6 +8,7 @@ import operator
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,6 +226,19 @@ def run(main: Callable[[], None]) -> None:
             raise
         message = f"too little memory ({lack}): close other programs, or take smaller sizes" if lack else str(error)
         sys.exit(fail(message, code=2 if isinstance(error, UsageError) else 1))
+
+
+def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
+    """Make the output folder now and prove that it can be written, before any work is lost."""
+    folder = Path(out_dir).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (FileExistsError, NotADirectoryError):
+        what = "a file stands where this folder should be"
+        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 
 
 def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:

@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from trainer.options import (
     ROOT,
     TrainOptions,
     UsageError,
+    check_out_dir,
     default_data,
     require,
     tolerate_closed,
@@ -60,19 +60,6 @@ def quiet_transformers() -> None:
     """No progress bars and advice from transformers between our own lines."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-
-
-def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
-    """Make the output folder now and prove that it can be written, before any work is lost."""
-    folder = Path(out_dir).absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except (FileExistsError, NotADirectoryError):
-        what = "a file stands where this folder should be"
-        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 
 
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
