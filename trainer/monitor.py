@@ -146,4 +146,8 @@ def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str
     """A run of Weights & Biases, or with `run_id` the one that has this id, continued."""
     import wandb
 
-    return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+    try:
+        return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+    except wandb.errors.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None
