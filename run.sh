@@ -303,6 +303,7 @@ step() {
     "$PYTHON" "$ROOT/$script" "$@" || status=$?
     if [[ $status == 129 || $status == 130 || $status == 143 ]]; then interrupted "$status"; fi
     if [[ $status != 0 ]]; then
+        if [[ $status == 137 ]]; then say "run.sh: $script was killed, most likely for want of memory: close other programs."; fi
         say "run.sh: $script ended with exit code $status (see above), so the $RUN_NAME stops here."
         exit "$status"
     fi

@@ -149,5 +149,5 @@ def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str
     try:
         return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
     except wandb.errors.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None

@@ -1,6 +1,8 @@
 """What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
 
 import gc
+import os
+import signal
 import sys
 import zlib
 from collections.abc import Callable
@@ -92,11 +94,11 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
     return model
 
 
-def check_length(flag: str, length: int, model: MiniMindForCausalLM, weight: str | Path) -> None:
-    """ValueError unless the network has positions for so many tokens."""
-    positions = model.config.max_position_embeddings
-    if length > positions:
-        raise ValueError(f"{flag} {length}: {weight} has {positions} positions: pass {flag} {positions} or less")
+def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
+    """ValueError unless the network has positions for the rows that are asked for."""
+    n, most = options.max_seq_len, model.config.max_position_embeddings
+    if n > most:
+        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
 
 
 def check_compiler(device: torch.device) -> None:
@@ -104,8 +106,12 @@ def check_compiler(device: torch.device) -> None:
     try:
         torch.compile(torch.sin)(torch.ones(2, device=device))
     except Exception as error:  # a compiler, a folder or a package that it lacks
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"--compile: torch.compile does not work here ({reason}): leave it out or mend that") from None
+        raise UsageError(f"--compile 1: {why_not_compiled(error)}") from None
+
+
+def why_not_compiled(error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"torch.compile does not work here ({reason}): leave --compile out, or mend that"
 
 
 def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
@@ -180,7 +186,7 @@ def run_stage(
             check_compiler(world.device)
         tokenizer = load_tokenizer(options.tokenizer)
         model = make_model(options, tokenizer, world)
-        check_length("--max_seq_len", options.max_seq_len, model, options.from_weight)
+        check_length(options, model, options.from_weight)
         objective = make_objective(model, tokenizer, options)
         if world.is_main:
             print_trained_share(model)
@@ -195,10 +201,16 @@ def run_stage(
         else:
             trainer.train()
         stop_signal = trainer.stop_signal
+    except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
+        if world.world_size > 1:
+            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+        raise
     except Exception as error:
         if lack := lack_of_memory(error):
             advice = "lower --batch_size or --max_seq_len"
             error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
+        elif options.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            error = ValueError(why_not_compiled(error))
         if world.world_size > 1:
             end_rank(error)
         raise error

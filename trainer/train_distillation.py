@@ -42,7 +42,7 @@ def main() -> None:
         if path.is_file() and not beside.is_file():
             raise WeightError(f"{path}: no {beside.name} beside it tells the teacher's sizes: copy it there too")
         teacher, _ = load_weights(path, tokenizer)
-        check_length("--max_seq_len", options.max_seq_len, teacher, path)
+        check_length(options, teacher, path)
         origin = {"teacher weight": file_hash(path)}
         return DistillationObjective(
             model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin
