@@ -19,7 +19,6 @@ from model.memory import lack_of_memory
 ROOT = Path(__file__).resolve().parents[1]
 Options = TypeVar("Options")
 
-
 # What a flag's number can be held to: the words of a message, and the comparison. Without bounds of its own a number
 # must fit into what computes with it: 64 bits, or a float32 and its products.
 BOUNDS = {
@@ -202,7 +201,6 @@ def run(main: Callable[[], None]) -> None:
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
     tolerate_closed(sys.stderr)
-
     own = os.getpid()
 
     def terminate(number, frame):
@@ -214,8 +212,10 @@ def run(main: Callable[[], None]) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
             signal.signal(number, terminate)
     try:
-        if not os.path.exists(os.curdir):
-            raise OSError("the folder that this was started in has been deleted: change to another one and run again")
+        os.getcwd()
+    except OSError:
+        sys.exit(fail("the folder that this was started in has been deleted: change to another one and run again"))
+    try:
         main()
     except KeyboardInterrupt as stop:
         print("\nstopped.", file=sys.stderr)
