@@ -82,7 +82,8 @@ die() {
 interrupted() {
     trap - INT TERM HUP
     stop_heartbeat 2>/dev/null || true
-    { say "" && say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped."; } 2>/dev/null || true
+    say "" || true
+    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped." || true
     exit "$1"
 }
 trap 'interrupted 130' INT

@@ -1,5 +1,6 @@
 """Flags at, below and beyond their edges, and how a program ends: in one sentence, whatever its user did."""
 
+import json
 import os
 import signal
 import subprocess
@@ -102,7 +103,9 @@ def run_with(lines: list[str], folder: Path, script: str, *flags) -> subprocess.
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is counted on from Linux's /proc")
 @pytest.mark.parametrize("limit", ["of the network", "of a step"])
 def test_a_memory_limit_is_one_sentence_that_says_what_to_lower(limit, tmp_path):
-    flags = ["--num_hidden_layers", 1, "--max_steps", 1, "--out_dir", tmp_path / "out", "--max_seq_len", 512]
+    data = tmp_path / "text.jsonl"
+    data.write_text("".join(json.dumps({"text": f"{i} " + "一二三四五六七八九十" * 50}) + "\n" for i in range(300)))
+    flags = ["--data_path", data, "--num_hidden_layers", 1, "--out_dir", tmp_path / "out", "--max_seq_len", 512]
     flags += ["--hidden_size", 8192 if limit == "of the network" else 64, "--batch_size", 512]
     done = run_with(within(150), tmp_path, "trainer/train_pretrain.py", *flags)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-2000:]

@@ -71,6 +71,12 @@ class Monitor:
         kept = [line for line in lines if stays(line, from_step, validated)]
         write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
         self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
+        self.wandb_run = None
+        if wandb_options:
+            id_path = self.path.with_suffix(".wandb")
+            run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
+            self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
+            write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
         self.bar = tqdm(
             total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
             bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
@@ -78,12 +84,6 @@ class Monitor:
         # What comes after this stage, in multiples of its own steps; who runs several tells.
         self.rest = float(os.environ.get("MINIMIND_REST", "nan"))
         self.first: tuple[float, int] | None = None  # when which step was the first to be shown
-        self.wandb_run = None
-        if wandb_options:
-            id_path = self.path.with_suffix(".wandb")
-            run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
-            self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
-            write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
 
     def _write(self, record: dict) -> None:
         try:
@@ -149,5 +149,5 @@ def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str
     try:
         return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
     except wandb.errors.Error as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None
