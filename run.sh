@@ -78,14 +78,17 @@ die() {
     exit 1
 }
 
+# interrupted CODE: 128 + the signal's number. A closed terminal (HUP) hears nothing any more.
 interrupted() {
-    trap - INT TERM
-    stop_heartbeat
-    say ""
-    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped."
-    exit 130
+    trap - INT TERM HUP
+    stop_heartbeat 2>/dev/null || true
+    say "" || true
+    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped." || true
+    exit "$1"
 }
-trap interrupted INT TERM
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
+trap 'interrupted 129' HUP
 
 # ---- Set-up -----------------------------------------------------------------------------------------------------
 
@@ -259,8 +262,8 @@ stop_heartbeat() {
 quick_start() {
     echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.9 GB more. What is there already, from the same flags, data and start, is kept."
     set_up run
-    phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=4.8 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=0.4 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
 }
 
@@ -272,21 +275,23 @@ life_cycle() {
     fi
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
-    phase "[1/10] pretrain: reads plain text, learns language and facts (2 minutes)" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    phase "[2/10] SFT: reads conversations, learns to answer (5 minutes)" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
-    phase "[3/10] LoRA: a new identity in an adapter, the weights frozen (1 minute)" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
-    phase "[4/10] LoRA: a small domain that nothing before spoke of (1 minute)" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
-    phase "[5/10] DPO: a preference, from pairs of answers (1 minute)" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
-    phase "[6/10] distillation: a smaller network learns from the SFT weight (3 minutes)" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
-    phase "[7/10] for comparison: the same student without a teacher (2 minutes)" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    phase "[8/10] reasoning: thinks aloud, then answers (2 minutes)" trainer/train_distill_reason.py "${LIFE_REASON[@]}" --skip_finished 1
-    phase "[9/10] for comparison: the same problems without the thought (1 minute)" scripts/direct_answers.py --data_path "$SAMPLE/reason.jsonl" --output "$ROOT/out/direct.jsonl"
+    MINIMIND_REST=12 phase "[1/10] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=2.6 phase "[2/10] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    phase "[3/10] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
+    MINIMIND_REST=8 phase "[4/10] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
+    phase "[5/10] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
+    MINIMIND_REST=3 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
+    MINIMIND_REST=3.3 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
+    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py "${LIFE_REASON[@]}" --skip_finished 1
+    phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$SAMPLE/reason.jsonl" --output "$ROOT/out/direct.jsonl"
     step trainer/train_full_sft.py "${LIFE_DIRECT[@]}" --skip_finished 1
-    phase "[10/10] report: held-out questions, before and after each stage (3 minutes)" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
+    phase "[10/10] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
     printf '\nlife cycle: done in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
 }
 
 # phase TITLE SCRIPT FLAGS...
+# MINIMIND_REST before it: the time that all takes after this stage, in multiples of its own training, as measured on 2
+# idle cores (README); the stage says from it, seconds after it began, how long the rest takes on this machine.
 phase() {
     printf '\n%s\n' "$1"
     step "${@:2}"
@@ -297,8 +302,9 @@ step() {
     local script=$1 status=0
     shift
     "$PYTHON" "$ROOT/$script" "$@" || status=$?
-    if [[ $status == 130 ]]; then interrupted; fi
+    if [[ $status == 129 || $status == 130 || $status == 143 ]]; then interrupted "$status"; fi
     if [[ $status != 0 ]]; then
+        if [[ $status == 137 ]]; then say "run.sh: $script was killed, most likely for want of memory: close other programs."; fi
         say "run.sh: $script ended with exit code $status (see above), so the $RUN_NAME stops here."
         exit "$status"
     fi
@@ -307,7 +313,7 @@ step() {
 # door SCRIPT FLAGS...: become that script, in the user's folder and with the user's signals.
 door() {
     set_up run
-    trap - INT TERM
+    trap - INT TERM HUP
     exec "$PYTHON" "$ROOT/$1" "${@:2}"
 }
 

@@ -9,6 +9,7 @@ Everything here is written so that a kill or a power cut at any moment leaves ei
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 
 MOST_POSITIONS = 1 << 22  # of any network here; more in a file is a damaged or a malicious one
@@ -75,7 +77,7 @@ def temporary_name(path: Path) -> Path:
 
 def remove_stale(path: Path) -> None:
     """Delete the temporary files and folders of `path` whose writers were killed, known by their process ids."""
-    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
         if writer.isdecimal() and not is_running(int(writer)):
             if stale.is_dir():
@@ -135,6 +137,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"{path}: it cannot be written ({error.strerror or error}); {intact}"
     free = shutil.disk_usage(path.parent).free
+    if free > size + 2**20:
+        return f"{path}: the disk takes no more files (no inodes, or a quota): remove some and run again; {intact}"
     needs = f"it needs {size / 2**20:,.1f} MiB, " if size else ""
     return (
         f"{path}: the disk is full: {needs}{free / 2**20:,.1f} MiB are free in {path.parent}: "
@@ -285,6 +289,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes make the reader fail in any way there is
+        if lack_of_memory(error):
+            raise
         raise WeightError(f"{path}: this is no weight file, or a truncated one: train or copy it again") from error
     plain = isinstance(state, dict) and all(isinstance(key, str) for key in state)
     if not plain or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -334,6 +340,8 @@ def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
     try:
         return MiniMindForCausalLM(config)
     except Exception as error:  # a file's numbers and types can be anything
+        if lack_of_memory(error):
+            raise
         raise WeightError(f"{path}: no network can be built as its .json, or the flags, describe it") from error
 
 

@@ -62,7 +62,7 @@ def build_spinning(options: BenchmarkOptions, imports_done: Callable[[], None]) 
             others = [subprocess.Popen(command, start_new_session=True) for _ in range(n_busy)]
             try:
                 work_for(SETTLE_SECONDS, turn)
-                seconds += map(statistics.median, zip(*work_for(SECONDS, turn), strict=True))
+                seconds += map(statistics.fmean, zip(*work_for(SECONDS, turn), strict=True))  # stalls count
             finally:
                 for other in others:
                     other.kill()

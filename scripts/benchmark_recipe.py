@@ -32,22 +32,19 @@ class RecipeOptions:
     data_path: str | None = flag(None, "training text, JSONL")
     val_path: str | None = flag(None, "text that is not trained on, JSONL")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
-    hidden_size: int = flag(256, "width of the network")
-    num_hidden_layers: int = flag(4, "depth of the network")
-    max_seq_len: int = flag(512, "tokens per row, and of a window in the measurement")
-    minutes: float = flag(2.0, "of our training")
-    plain_minutes: float = flag(10.0, "of the plain recipe, with each of its settings; 0: leave it out")
-    plain_batch_size: list[int] = flag([4], "documents per step of the plain recipe; 4 8 16 tries each")
-    plain_learning_rate: list[float] = flag([1e-3], "learning rate of the plain recipe; 5e-4 1e-3 2e-3 tries each")
+    hidden_size: int = flag(256, "width of the network", least=1)
+    num_hidden_layers: int = flag(4, "depth of the network", least=1)
+    max_seq_len: int = flag(512, "tokens per row, and of a window in the measurement", least=2)
+    minutes: float = flag(2.0, "of our training", above=0)
+    plain_minutes: float = flag(10.0, "of the plain recipe, with each of its settings; 0: leave it out", least=0)
+    plain_batch_size: list[int] = flag([4], "documents per step of the plain recipe; 4 8 16 tries each", least=1)
+    plain_learning_rate: list[float] = flag([1e-3], "learning rate of the plain recipe; 5e-4 1e-3 2e-3 tries each",
+                                            above=0)  # fmt: skip
     ours: list[str] = flag([], "flags for trainer/train_pretrain.py without their dashes, as batch_size=4")
-    seed: int = flag(0, "seed of both")
+    seed: int = flag(0, "seed of both", least=0, most=2**32 - 1)
 
     def __post_init__(self):
         require(self.data_path and self.val_path, "--data_path and --val_path: name two JSONL files of text")
-        require(self.minutes > 0, f"--minutes {self.minutes}: it must be positive")
-        require(self.plain_minutes >= 0, f"--plain_minutes {self.plain_minutes}: it must not be negative")
-        require(all(n >= 1 for n in self.plain_batch_size), "--plain_batch_size: each must be at least 1")
-        require(all(n > 0 for n in self.plain_learning_rate), "--plain_learning_rate: each must be positive")
         require(all("=" in setting for setting in self.ours), "--ours: give flags as name=value")
 
 

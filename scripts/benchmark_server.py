@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.measure import Figure, table  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
 
 QUESTIONS = (
     "你好，你是谁？", "Who are you?", "四加五等于几？", "What is 12 plus 7?", "请给我讲一个小故事。",
@@ -36,14 +36,10 @@ class LoadOptions:
     base_url: str = flag("http://127.0.0.1:8998/v1", "address of the server")
     api_key: str | None = flag(None, "its key; better in the environment, as MINIMIND_API_KEY")
     model: str = flag("minimind", "name of the model there")
-    clients: int = flag(32, "clients that ask at the same time")
-    seconds: int = flag(60, "for how long they go on asking")
-    max_tokens: int = flag(64, "most tokens of an answer")
+    clients: int = flag(32, "clients that ask at the same time", least=1)
+    seconds: int = flag(60, "for how long they go on asking", least=1)
+    max_tokens: int = flag(64, "most tokens of an answer", least=1)
     temperature: float = flag(1.0, "of the answers")
-
-    def __post_init__(self):
-        for name in ("clients", "seconds", "max_tokens"):
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
 
 
 @dataclass

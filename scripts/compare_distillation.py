@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.tables import format_table, percent, points  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
 
 SAMPLE = ROOT / "dataset" / "sample"
 
 
 @dataclass
 class ComparisonOptions:
-    seeds: int = flag(3, "number of seeds: 0, 1, …")
+    seeds: int = flag(3, "number of seeds: 0, 1, …", least=1)
     teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
     data_path: str = flag(str(SAMPLE / "distill.jsonl"), "JSONL file that both students learn from")
     val_path: str = flag(str(SAMPLE / "heldout_distill.jsonl"), "JSONL file that both are validated on")
@@ -35,7 +35,7 @@ class ComparisonOptions:
     num_attention_heads: int = flag(4, "query heads per layer of the students")
     max_seq_len: int = flag(256, "tokens per conversation")
     batch_size: int = flag(16, "conversations per step")
-    max_steps: int = flag(1250, "optimizer steps of each student")
+    max_steps: int = flag(1250, "optimizer steps of each student", least=1)
     learning_rate: float = flag(5e-3, "peak learning rate of the student with a teacher")
     learning_rate_alone: float = flag(5e-3, "peak learning rate of the student alone")
     alpha: float = flag(0.0, "weight of the data's own labels; 1 - alpha is the teacher's")
@@ -43,10 +43,6 @@ class ComparisonOptions:
     kl: str = flag("forward", "forward or reverse", choices=["forward", "reverse"])
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
-
-    def __post_init__(self):
-        require(self.seeds >= 1, f"--seeds {self.seeds}: it must be at least 1")
-        require(self.max_steps >= 1, f"--max_steps {self.max_steps}: it must be at least 1")
 
 
 def main() -> None:
@@ -99,8 +95,8 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
         flags["learning_rate"] = options.learning_rate_alone
     words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
     ended = subprocess.run([sys.executable, ROOT / "trainer" / script, *words])
-    if ended.returncode in (130, -2):
-        raise KeyboardInterrupt
+    if ended.returncode in (129, 130, 143):
+        raise KeyboardInterrupt(ended.returncode - 128)
     if ended.returncode:
         raise ValueError(f"trainer/{script} ended with exit code {ended.returncode}, see above")
     return folder / f"{weight_name(flags['save_weight'], options.hidden_size, False)}.pth"

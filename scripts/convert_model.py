@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import ModelOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.options import ModelOptions, check_out_dir, flag, parse_options, require, run  # noqa: E402
 
 TARGETS = ("minimind", "llama", "gguf", "torch")
 # The largest difference of logits that is no mistake, as a share of their spread (root mean squares). A mistake, as two
@@ -137,7 +137,6 @@ def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
     from model.weights import remove_stale, temporary_name
-    from trainer.stage import check_out_dir
 
     output = Path(options.output).absolute()
     beside = {"gguf": ".Modelfile", "torch": ".json"}.get(options.to)

@@ -30,7 +30,7 @@ sys.path[0] = str(ROOT)
 from scripts.judge import typed  # noqa: E402
 from scripts.plot_training import split_files  # noqa: E402
 from scripts.tables import format_table  # noqa: E402
-from trainer.options import UsageError, flag, parse_options, run  # noqa: E402
+from trainer.options import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
 
 REPO = {"huggingface": "jingyaogong/minimind_dataset", "modelscope": "gongjy/minimind_dataset"}
 SETS = {  # name -> (what it is for, the stage to type next and its flags beside --data_path)
@@ -276,10 +276,7 @@ def main() -> None:
     if not names:
         show(options, folder)
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot be made ({error.strerror}): name another with --output_dir") from None
+    check_out_dir(folder, "--output_dir")
     published = PUBLISHED[options.source](options.revision)
     to_fetch = []
     for name in names:

@@ -42,10 +42,11 @@ class BenchmarkOptions(LoadOptions):
                             choices=["letter", "text"])  # fmt: skip
     text: list[str] | None = flag(None, "files whose bits per byte are measured: of a .jsonl the texts, else all of it")
     data_dir: str | None = flag(None, "folder with copies of published data sets under their hub names, OWNER/NAME")
-    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own number")
-    limit: int = flag(0, "only the first so many questions of each task; 0: all")
+    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own",
+                                   least=0)  # fmt: skip
+    limit: int = flag(0, "only the first so many questions of each task; 0: all", least=0)
     chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
-    batch_size: int = flag(32, "inputs that share a pass")
+    batch_size: int = flag(32, "inputs that share a pass", least=1)
     untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
     seed: int = flag(42, "seed of the untrained network")
     results: str | None = flag(None, "file that figures are appended to; default: results.jsonl in out_dir")
@@ -54,9 +55,6 @@ class BenchmarkOptions(LoadOptions):
     def __post_init__(self):
         super().__post_init__()
         require(self.dtype in ("auto", "float32"), f"--dtype {self.dtype}: benchmarks are computed in float32")
-        require(self.batch_size >= 1, f"--batch_size {self.batch_size}: it must be at least 1")
-        require(self.limit >= 0, f"--limit {self.limit}: it must not be negative")
-        require((self.num_fewshot or 0) >= 0, f"--num_fewshot {self.num_fewshot}: it must not be negative")
         self.results = self.results or str(Path(self.out_dir) / "results.jsonl")
         self.picture = self.picture or str(Path(self.results).with_suffix(".png"))
 

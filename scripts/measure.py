@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.tables import format_table
-from trainer.options import flag, require
+from trainer.options import flag
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB_SIZE = 6400
@@ -27,15 +27,16 @@ class BenchmarkOptions:
     all: bool = flag(False, "the whole table of the README, but for files; measured on a GPU when no job is asked for")
     text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
     data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
-    hidden_size: int = flag(512, "width of the network")
-    num_hidden_layers: int = flag(8, "depth of the network")
+    hidden_size: int = flag(512, "width of the network", least=1)
+    num_hidden_layers: int = flag(8, "depth of the network", least=1)
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
-    batch_size: int = flag(8, "sequences per step, and per batch of a data set")
-    max_seq_len: int = flag(512, "tokens per sequence")
-    streams: list[int] = flag([1, 16], "for --decode: how many are generated together")
-    prompt_tokens: int = flag(32, "tokens of each prompt, for --decode")
-    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode")
-    repeats: int = flag(10, "how often each side is measured")
+    batch_size: int = flag(8, "sequences per step, and per batch of a data set", least=1)
+    max_seq_len: int = flag(512, "tokens per sequence", least=2)
+    streams: list[int] = flag([1, 16], "for --decode: how many are generated together", least=1)
+    prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
+    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode",
+                           least=16)  # fmt: skip
+    repeats: int = flag(10, "how often each side is measured", least=1)
     optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")
     gradient_checkpointing: bool = flag(False, "on our side of --step; the reference stays as it is")
@@ -45,13 +46,6 @@ class BenchmarkOptions:
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
     skip_bad_lines: bool = flag(False, "leave out lines of --text and --data that cannot be used, rather than stop")
-
-    def __post_init__(self):
-        for name in ("hidden_size", "num_hidden_layers", "batch_size", "prompt_tokens", "repeats"):
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
-        for name, least in (("max_seq_len", 2), ("new_tokens", 16)):  # fewer new tokens take no time beside the prompt
-            require(getattr(self, name) >= least, f"--{name} {getattr(self, name)}: it must be at least {least}")
-        require(all(n >= 1 for n in self.streams), f"--streams {self.streams}: each must be at least 1")
 
     def shown(self, *names: str) -> dict:
         """The flags that belong to a figure: those of `names`, and what belongs to all."""

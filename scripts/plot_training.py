@@ -8,8 +8,10 @@ Training loss pale as it was measured and dark smoothed, validation loss as poin
 side; with --overlay they share one, to compare runs. `draw` is the same thing for other scripts.
 """
 
+import contextlib
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -122,11 +124,17 @@ def draw(
             draw_run(axes[0, 0 if overlay else i], curves, COLORS[i % len(COLORS)], overlay)
         for axis, curves in zip(axes[0], runs, strict=False):
             finish(axis, x, overlay, curves.unit)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")  # no half picture where a disk is full
         try:
-            figure.savefig(output, dpi=DPI)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(temporary, dpi=DPI, format=output.suffix[1:] or "png")
+            os.replace(temporary, output)
+        except OSError as error:
+            raise OSError(f"{output}: the picture cannot be written ({error.strerror or error})") from error
         finally:
             pyplot.close(figure)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
     return output
 
 

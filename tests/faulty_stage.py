@@ -69,7 +69,8 @@ def main() -> None:
                 def count(state, bucket):
                     if bucket.is_last():
                         with open(f"{options.report}{trainer.world.rank}", "a") as file:
-                            file.write("travelled\n")
+                            alone = not trainer.wrapped.will_sync_module_buffers()
+                            file.write("gradients alone\n" if alone else "gradients and buffers\n")
                     return allreduce_hook(state, bucket)
 
                 trainer.wrapped.register_comm_hook(None, count)

@@ -3,6 +3,8 @@
 tests/matrix/ does the same at length: every stage, and thirty kills each.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import random
@@ -10,16 +12,22 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import termios
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from kills import kill_until_done, run_whole
-from runs import Run, make_data, stop, wait_for
+from preloaded import run_preloaded
+from runs import ROOT, Run, make_data, stop, wait_for
 
 from model.weights import file_hash, load_weights, save_weights
 from trainer.checkpoint import StateError, differences, load_state, previous, save_state
+from trainer.engine import stop_signals
 from trainer.reference import read_reference
 
 EVERY_STEP = ["--max_steps", 40, "--epochs", 99, "--save_interval", 1, "--eval_interval", 15]
@@ -72,6 +80,71 @@ def test_a_stop_is_heard_during_a_long_validation_and_the_validation_is_made_up_
     assert [record["step"] for record in run.records() if "val_loss" in record] == [0, 1, 2]
 
 
+def test_a_terminal_that_is_closed_stops_the_run_and_loses_nothing(folder):
+    """A real one, which takes standard output and error away with it."""
+    run = new_run(folder, "terminal", "--max_steps", 4000, "--epochs", 999)
+    master, slave = os.openpty()
+
+    def take_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it may be ignored where the tests were started
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [sys.executable, *map(str, run.command())], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=take_terminal, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    os.close(slave)
+    threading.Thread(target=read_all, args=(master,), daemon=True).start()
+    while run.n_steps() < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.close(master)
+    assert process.wait(60) == 128 + signal.SIGHUP and run.state.exists()
+    assert load_state(run.state)[0]["step"] >= 3 and run.left_over() == []
+
+
+def read_all(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(descriptor, 4096):
+            pass
+
+
+class Waiting:
+    """What stop_signals needs of a trainer."""
+
+    stop_signal = 0
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch, capfd):
+    """Under a launcher, which passes on what the terminal has sent to the ranks already, a third."""
+    for launched in (False, True):
+        monkeypatch.delenv("LOCAL_RANK", raising=False)
+        if launched:
+            monkeypatch.setenv("LOCAL_RANK", "0")
+        trainer = Waiting()
+        with pytest.raises(KeyboardInterrupt) as stopped, stop_signals(trainer):
+            os.kill(os.getpid(), first)
+            assert trainer.stop_signal == first
+            if launched:
+                os.kill(os.getpid(), first)
+            assert capfd.readouterr().err.count("stopping after the current step") == 1
+            os.kill(os.getpid(), then)
+            pytest.fail("it goes on")
+        assert stopped.value.args == (then,)
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing():
+    before, trainer = signal.signal(signal.SIGHUP, signal.SIG_IGN), Waiting()
+    try:
+        with stop_signals(trainer):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert trainer.stop_signal == 0 and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_two_at_once_are_refused_and_a_killed_one_leaves_the_way_free(folder):
     run = new_run(folder, "twice", "--max_steps", 4000, "--epochs", 999, "--num_workers", 1)
     first = run.start()
@@ -116,6 +189,18 @@ def test_a_full_disk(small_disk, folder):
     assert f"{run.state}: the disk is full: it needs " in told and f"MiB are free in {run.state.parent}" in told
     assert float(re.search(r"([\d.]+) MiB are free", told)[1]) == pytest.approx(1, abs=0.2)
     assert [file_hash(path) for path in kept] == before and run.left_over() == []
+
+
+def test_a_picture_on_a_full_disk(small_disk):
+    """One sentence; the picture that was there stays, and nothing half-made."""
+    metrics, picture = small_disk / "a.jsonl", small_disk / "a.png"
+    metrics.write_text('{"step": 1, "tokens": 5, "seconds": 1.0, "loss": 2.0}\n')
+    plot = ROOT / "scripts" / "plot_training.py", metrics, "--output", picture
+    assert run_preloaded(*plot).returncode == 0
+    before = file_hash(picture)
+    (small_disk / "other").write_bytes(b"\0" * (shutil.disk_usage(small_disk).free - 4096))
+    assert f"{picture}: the picture cannot be written" in sentence(run_preloaded(*plot))
+    assert file_hash(picture) == before and {p.name for p in small_disk.iterdir()} == {"a.jsonl", "a.png", "other"}
 
 
 def state_of(step: int) -> dict:

@@ -107,7 +107,9 @@ def test_gradients_travel_once_per_step_whatever_the_accumulation(data, tmp_path
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     steps = len(records(tmp_path, "pretrain_32"))
     assert steps == 3  # of 8 samples, the last one of 7
-    assert [len((tmp_path / f"report{rank}").read_text().splitlines()) for rank in (0, 1)] == [steps, steps]
+    for rank in (0, 1):
+        # the rotary tables, which are larger than a small network, do not travel: they are the same on all ranks
+        assert (tmp_path / f"report{rank}").read_text().splitlines() == ["gradients alone"] * steps
 
 
 def test_an_adapter_on_experts_trains_alike_on_one_two_and_three_ranks(data, tmp_path):

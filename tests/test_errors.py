@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 from preloaded import run_preloaded
+from transformers import AutoTokenizer
+
+from model.weights import load_weights, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py"
@@ -21,6 +24,7 @@ DISTILL, REASON = "trainer/train_distillation.py", "trainer/train_distill_reason
 USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
 ZERO = ["--optimizer", "adamw", "--deepspeed", str(ROOT / "trainer" / "ds_config.json")]
 SIZE = ["--hidden_size", "32", "--num_hidden_layers", "1"]
+SHORT = ["--from_weight", "{dir}/short.pth", "--max_seq_len", "65"]
 FAST = ["--max_seq_len", "32", "--batch_size", "2", "--max_steps", "2"]
 
 LINES = {
@@ -95,6 +99,14 @@ OTHER_MISTAKES = {
         [*ZERO, "--deepspeed", "{dir}/ds_lr.json"],
         ["ds_lr.json", "optimizer", "--learning_rate"],
     ),
+    "rows beyond the weight's positions": (SFT, SHORT, ["--max_seq_len 65", "short.pth", "64"]),
+    "an adapter beyond the weight's positions": (LORA, SHORT, ["--max_seq_len 65", "short.pth", "64"]),
+    "pairs beyond the weight's positions": (DPO, SHORT, ["--max_seq_len 65", "short.pth", "64"]),
+    "a teacher of fewer positions": (
+        DISTILL,
+        ["--teacher_weight", "{dir}/short.pth", "--max_seq_len", "65"],
+        ["--max_seq_len 65", "short.pth", "64"],
+    ),
     "no such file": (PRETRAIN, ["--data_path", "{dir}/none.jsonl"], ["{dir}/none.jsonl", "no such file"]),
     "a folder as data": (PRETRAIN, ["--data_path", "{dir}"], ["{dir}: a folder"]),
     "an empty file": (PRETRAIN, ["--data_path", "{dir}/empty.jsonl"], ["{dir}/empty.jsonl", "empty"]),
@@ -165,6 +177,10 @@ def places(tmp_path_factory, run_script, other_vocabulary) -> dict[str, Path]:
     for script, data in ((PRETRAIN, "good.jsonl"), (SFT, "good_sft.jsonl")):
         done = run_script(script, *SIZE, *FAST, "--data_path", folder / data, "--out_dir", weights)
         assert done.returncode == 0, done.stderr
+    model, info = load_weights(weights / "full_sft_32.pth")
+    model.config.max_position_embeddings = 64
+    vocabulary = AutoTokenizer.from_pretrained(ROOT / "model")
+    save_weights(model, folder / "short.pth", vocabulary, stage="full_sft", step=0)
     content = (weights / "full_sft_32.pth").read_bytes()
     (folder / "bare.pth").write_bytes(content)
     (folder / "half.pth").write_bytes(content[: len(content) // 2])
@@ -224,9 +240,10 @@ def test_the_same_commands_work_without_a_mistake(places, run_script):
     assert json.loads(table.read_text())["n"] == 1
 
 
-def test_a_missing_deepspeed_is_named(tmp_path):
-    script = tmp_path / "without_deepspeed.py"
-    lines = ["import runpy, sys", "sys.modules['deepspeed'] = None", f"sys.argv[0] = {str(ROOT / PRETRAIN)!r}"]
+@pytest.mark.parametrize(("package", "flags"), [("deepspeed", ZERO), ("wandb", ["--use_wandb", "1"])])
+def test_a_missing_package_is_named(package, flags, tmp_path):
+    script = tmp_path / "without_it.py"
+    lines = ["import runpy, sys", f"sys.modules[{package!r}] = None", f"sys.argv[0] = {str(ROOT / PRETRAIN)!r}"]
     script.write_text("\n".join([*lines, "runpy.run_path(sys.argv[0], run_name='__main__')"]))
-    done = run_preloaded(script, *SIZE, *FAST, *ZERO, "--out_dir", tmp_path / "out")
+    done = run_preloaded(script, *SIZE, *FAST, *flags, "--out_dir", tmp_path / "out")
     assert done.returncode == 2 and "pip install" in done.stderr and "Traceback" not in done.stderr

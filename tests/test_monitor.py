@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
+from trainer.monitor import Monitor
+
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ROOT / "tests" / "faulty_stage.py"
 FLAGS = ["--hidden_size", 32, "--num_hidden_layers", 1, "--max_seq_len", 32, "--batch_size", 1, "--log_interval", 1]
@@ -18,6 +20,19 @@ def data(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("data") / "text.jsonl"
     path.write_text("".join(json.dumps({"text": f"第{i}句话。" * 3}) + "\n" for i in range(200)), "utf-8")
     return path
+
+
+def test_a_stage_of_several_says_once_how_long_all_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("trainer.monitor.SECONDS_BEFORE_ESTIMATE", 0)
+    for rest, times in (("2.5", 1), ("0", 1), (None, 0)):
+        monkeypatch.delenv("MINIMIND_REST", raising=False)
+        if rest:
+            monkeypatch.setenv("MINIMIND_REST", rest)
+        with Monitor(tmp_path, "a", "a", total_steps=5, from_step=0, validated=-1) as monitor:
+            for step in range(1, 6):
+                monitor.step(step)
+            monitor.close()
+        assert capsys.readouterr().err.count("at this machine's speed: about 0 min more") == times
 
 
 def figures(out_dir: Path) -> list[tuple]:

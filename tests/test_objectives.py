@@ -8,6 +8,7 @@ import torch
 from dataset.batching import PairCollate
 from trainer.losses import token_cross_entropy, token_kl
 from trainer.objectives import DistillationObjective, PreferenceObjective, decode
+from trainer.reference import sample_answers
 
 
 def sample(length: int, n_answer: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,3 +100,12 @@ def test_nobody_trains_or_saves_the_teacher(make_model):
     assert set(objective.state_dict()) == {f"model.{key}" for key in student.state_dict()}
     objective.train()
     assert not teacher.training  # its dropout stays off
+
+
+def test_an_answer_is_sampled_within_the_positions_of_the_network(make_model, tokenizer):
+    """DPO's estimate of the KL: the longest prompt that training can have leaves room for one token."""
+    model = make_model(vocab_size=len(tokenizer), max_position_embeddings=16)
+    for n_tokens in (16, 12):
+        batch = sample_answers(model, tokenizer, [list(range(20, 20 + n_tokens)), [30, 31]], torch.device("cpu"))
+        assert n_tokens <= batch["input_ids"].shape[1] <= 16 and batch["loss_mask"].sum() >= 2
+        decode(model, batch, right_padded=False)

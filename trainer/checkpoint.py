@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 import torch
 
+from model.memory import lack_of_memory
 from model.weights import n_bytes, write_atomically, write_tensors
 
 FORMAT = 4  # raise it when a state means something else than before
@@ -64,9 +65,9 @@ def load_state(path: Path) -> tuple[dict, Path]:
             continue
         try:
             state = read_whole(candidate)
-        except (PermissionError, MemoryError):  # no fault of the file
-            raise
-        except Exception:  # foreign bytes make the reader fail in any way there is
+        except Exception as error:  # foreign bytes make the reader fail in any way there is
+            if isinstance(error, PermissionError) or lack_of_memory(error):  # no fault of the file
+                raise
             damaged.append(candidate)
             continue
         if candidate != path:

@@ -22,6 +22,7 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
+from model.memory import lack_of_memory
 from model.weights import WeightError, file_hash, save_weights, to_half, weight_name
 from trainer.checkpoint import (
     StateError,
@@ -134,7 +135,8 @@ class Trainer:
         if self.world.world_size == 1:
             return self.objective
         device_ids = [self.world.device] if self.world.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids)
+        # The only buffers are the rotary tables, which are the same on every rank from the start.
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids, broadcast_buffers=False)
 
     def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
         """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
@@ -481,9 +483,11 @@ class Trainer:
                     "make them equal, or start anew without --from_resume"
                 )
             self.take_over(state)
-        except (StateError, OtherRankError, torch.distributed.DistError, torch.OutOfMemoryError):
+        except (StateError, OtherRankError, torch.distributed.DistError):
             raise
         except Exception as error:  # what a file holds can be wrong in any way there is
+            if lack_of_memory(error):
+                raise
             what = f"it cannot be taken over ({type(error).__name__}: {error})"
             raise StateError(f"{path}: {what}; it was left as it is") from error
 
@@ -533,19 +537,27 @@ def no_figures() -> dict:
 
 @contextlib.contextmanager
 def stop_signals(trainer: Trainer):
-    """Ctrl-C and SIGTERM let the step in hand end, then the run saves and stops. A second Ctrl-C stops at once.
+    """Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) let the step in hand end, then the
+    run saves and stops. A second signal, of whatever kind, stops at once.
 
-    Not so under torchrun and its like: the terminal sends Ctrl-C to every process, and the launcher passes its own on,
-    so that the ranks get two of each.
+    Under torchrun and its like a third: the terminal sends Ctrl-C to every process, and the launcher passes its own
+    on, so that the ranks get two of each.
     """
-    launched = "LOCAL_RANK" in os.environ
+    patience, heard = 1 + ("LOCAL_RANK" in os.environ), 0
 
     def ask_to_stop(number, frame):
-        if number == trainer.stop_signal == signal.SIGINT and not launched:
-            raise KeyboardInterrupt
+        nonlocal heard
+        heard += 1
+        if heard > patience:
+            raise KeyboardInterrupt(number)
+        if heard == 1 and os.environ.get("RANK", "0") == "0":
+            with contextlib.suppress(OSError):  # not print(), in whose hands the stream may be at this moment
+                os.write(2, b"\nstopping after the current step; Ctrl-C again stops at once\n")
         trainer.stop_signal = trainer.stop_signal or number
 
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    before = {number: signal.signal(number, ask_to_stop) for number in numbers}
     try:
         yield
     finally:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import os
 import resource
 import sys
 import time
@@ -12,6 +14,8 @@ from tqdm import tqdm
 
 from model.fused import times
 from model.weights import why_not_written, write_atomically
+
+SECONDS_BEFORE_ESTIMATE = 5  # of training, for a first guess at how long all will take
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -67,16 +71,19 @@ class Monitor:
         kept = [line for line in lines if stays(line, from_step, validated)]
         write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
         self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
-        self.bar = tqdm(
-            total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
-            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
-        )  # fmt: skip
         self.wandb_run = None
         if wandb_options:
             id_path = self.path.with_suffix(".wandb")
             run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
             self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
             write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
+        self.bar = tqdm(
+            total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
+            bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
+        )  # fmt: skip
+        # What comes after this stage, in multiples of its own steps; who runs several tells.
+        self.rest = float(os.environ.get("MINIMIND_REST", "nan"))
+        self.first: tuple[float, int] | None = None  # when which step was the first to be shown
 
     def _write(self, record: dict) -> None:
         try:
@@ -87,6 +94,13 @@ class Monitor:
 
     def step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
+        now, total = time.monotonic(), self.bar.total
+        self.first = self.first or (now, step)
+        seconds, steps = now - self.first[0], step - self.first[1]
+        if seconds > SECONDS_BEFORE_ESTIMATE and self.rest >= 0:  # not NaN
+            minutes = seconds / steps * (total - step + self.rest * total) / 60
+            self.say(f"at this machine's speed: about {minutes:.0f} min more until all stages are done")
+            self.rest = math.nan
 
     def log(self, record: dict) -> None:
         """`record` has "step" and figures; those of a training step show in the bar."""
@@ -130,8 +144,10 @@ def stays(line: bytes, step: int, validated: int) -> bool:
 
 def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str | None):
     """A run of Weights & Biases, or with `run_id` the one that has this id, continued."""
+    import wandb
+
     try:
-        import wandb
-    except ImportError:
-        raise ValueError("--use_wandb needs the package: pip install wandb") from None
-    return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+        return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+    except wandb.errors.Error as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None

@@ -1,24 +1,44 @@
 """Options: one dataclass per stage, turned into command-line flags; and how a user's mistake ends a program."""
 
 import argparse
+import contextlib
 import difflib
+import math
+import operator
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from model.memory import lack_of_memory
 from trainer.threads import share_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 Options = TypeVar("Options")
 
+# What a flag's number can be held to: the words of a message, and the comparison. Without bounds of its own a number
+# must fit into what computes with it: 64 bits, or a float32 and its products.
+BOUNDS = {
+    "least": ("at least", operator.ge), "above": ("above", operator.gt),
+    "most": ("at most", operator.le), "below": ("below", operator.lt),
+}  # fmt: skip
+WIDEST = {int: {"least": -(2**63), "most": 2**63 - 1}, float: {"least": -1e30, "most": 1e30}}
 
-def flag(default, help: str, aliases: list[str] | None = None, choices: list | None = None):
-    """A dataclass field that becomes a documented flag; a list takes one value or more."""
-    metadata = {"help": help} | ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
+
+def flag(
+    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False, **bounds
+):  # fmt: skip
+    """A dataclass field that becomes a documented flag; a list takes one value or more.
+
+    `bounds` (least, above, most, below) are those of its number, or of each number in its list. A text that `is_name`
+    becomes a part of a file's name.
+    """
+    metadata = {"help": help, "limits": bounds | ({"is_name": True} if is_name else {})}
+    metadata |= ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -28,10 +48,13 @@ def flag(default, help: str, aliases: list[str] | None = None, choices: list | N
 class ModelOptions:
     """Sizes of the network."""
 
-    hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)")
-    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8")
-    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8")
-    num_key_value_heads: int | None = flag(None, "key and value heads per layer; default: those of the weight, or 2")
+    hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)",
+                                   least=1, most=65536)  # fmt: skip
+    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8",
+                                         least=1, most=1024)  # fmt: skip
+    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8", least=1)
+    num_key_value_heads: int | None = flag(None, "key and value heads per layer; default: those of the weight, or 2",
+                                           least=1)  # fmt: skip
     use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
 
@@ -49,48 +72,44 @@ class TrainOptions(ModelOptions):
     val_path: str | None = flag(None, "JSONL file to validate on; default: 1 percent of data_path, held out")
     out_dir: str = flag(str(ROOT / "out"), "folder for weights, training states, metrics and the token cache")
     from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none")
-    save_weight: str = flag("pretrain", "name of the weight that is written")
+    save_weight: str = flag("pretrain", "name of the weight that is written", is_name=True)
     from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)")
     skip_finished: bool = flag(False, "keep what the same run (flags, data, start) has made, or go on with it (1)")
-    epochs: int = flag(1, "passes over the data")
-    max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs")
-    batch_size: int = flag(32, "sequences per device and micro-batch")
-    accumulation_steps: int = flag(1, "micro-batches per optimizer step")
-    max_seq_len: int = flag(512, "tokens per sequence")
-    learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
-    embedding_lr_scale: float = flag(1.0, "the embedding, which is the head too, learns at so many times learning_rate")
-    warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"])
+    epochs: int = flag(1, "passes over the data", least=1)
+    max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs",
+                          least=0)  # fmt: skip
+    batch_size: int = flag(32, "sequences per device and micro-batch", least=1, most=2**31)
+    accumulation_steps: int = flag(1, "micro-batches per optimizer step", least=1, most=65536)
+    max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
+    learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth",
+                                above=0)  # fmt: skip
+    embedding_lr_scale: float = flag(1.0, "the embedding, which is the head too, learns at so many times learning_rate",
+                                     above=0, most=1e6)  # fmt: skip
+    warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"],
+                             least=-1)  # fmt: skip
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
-    weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none")
-    grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit")
-    dropout: float = flag(0.0, "dropout after the embedding, in attention and on both branches of a layer")
+    weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
+    grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit", least=0)
+    dropout: float = flag(0.0, "dropout after the embedding, in attention and on both branches of a layer",
+                          least=0, below=1)  # fmt: skip
     dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU (float16 on an old one), float32 on a CPU",
                       choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
     device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there")
     compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
     gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
-    num_workers: int = flag(0, "processes that load batches (to tokenise a large file, every core is used at any rate)")
+    num_workers: int = flag(0, "processes that load batches (to tokenise a large file, every core is used at any rate)",
+                            least=0, most=256)  # fmt: skip
     skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
-    log_interval: int = flag(10, "steps between figures")
-    save_interval: int = flag(500, "steps between training states and weights")
-    eval_interval: int = flag(0, "steps between validations; 0: ten times a run")
-    seed: int = flag(42, "seed of initial weights, order of data and dropout")
+    log_interval: int = flag(10, "steps between figures", least=1)
+    save_interval: int = flag(500, "steps between training states and weights", least=1)
+    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", least=0)
+    seed: int = flag(42, "seed of initial weights, order of data and dropout", least=0, most=2**32 - 1)
     use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)")
     wandb_project: str = flag("MiniMind", "project in Weights & Biases")
     wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's")
     deepspeed: str | None = flag(None, "DeepSpeed's settings, as trainer/ds_config.json: train with its ZeRO")
     local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it")
     ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself")
-
-    def __post_init__(self):
-        for name in ("epochs", "batch_size", "accumulation_steps", "log_interval", "save_interval"):
-            require(getattr(self, name) >= 1, f"--{name} {getattr(self, name)}: it must be at least 1")
-        require(2 <= self.max_seq_len <= 32768, f"--max_seq_len {self.max_seq_len}: it must lie between 2 and 32768")
-        for name in ("learning_rate", "embedding_lr_scale"):
-            require(0 < getattr(self, name) < float("inf"), f"--{name} {getattr(self, name)}: it must be positive")
-        require(0 <= self.dropout < 1, f"--dropout {self.dropout}: it must lie in [0, 1)")
-        for name in ("max_steps", "num_workers", "grad_clip", "weight_decay", "eval_interval"):
-            require(getattr(self, name) >= 0, f"--{name} {getattr(self, name)}: it must not be negative")
 
 
 class UsageError(ValueError):
@@ -102,11 +121,36 @@ def require(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
+def check_flags(options_class: type, given: dict) -> None:
+    """UsageError for a number out of bounds, an empty text, or a name that cannot be a part of a file's name."""
+    for name, value in given.items():
+        limits = {}
+        for base in reversed(options_class.__mro__):  # a flag that a stage gives another default keeps its bounds
+            of_base = getattr(base, "__dataclass_fields__", {}).get(name)
+            limits |= of_base.metadata.get("limits", {}) if of_base else {}
+        is_name, default = limits.pop("is_name", False), options_class.__dataclass_fields__[name].default
+        for one in value if isinstance(value, list) else [] if value in (None, default) else [value]:
+            said = f"--{name} {one!s:.100}"
+            said = said if said.isprintable() else ascii(said)[1:-1]
+            require(one != "", f"--{name} is empty: give it a value, or leave it out")
+            if is_name:
+                plain = one.isprintable() and one not in (".", "..") and not set(one) & set("/\\")
+                require(plain, f"{said}: it must be a plain name for a file, not a path")
+                require(len(one.encode()) <= 200, f"{said}…: a name for a file must be at most 200 bytes long")
+            require(not isinstance(one, float) or math.isfinite(one), f"{said}: it must be a finite number")
+            for kind, bound in (WIDEST.get(type(one), {}) | limits).items():
+                words, holds = BOUNDS[kind]
+                require(holds(one, bound), f"{said}: it must be {words} {bound}")
+
+
 def parse_options(options_class: type[Options], description: str, argv: list[str] | None = None) -> Options:
     """The dataclass filled from the command line. A wrong or unknown flag prints one sentence and exits with 2."""
     from transformers import HfArgumentParser
 
     class Parser(HfArgumentParser):
+        def add_argument(self, *names, limits=None, **kwargs):  # check_flags looks at the limits
+            return super().add_argument(*names, **kwargs)
+
         def error(self, message: str):
             sys.exit(fail(f"{message} (all flags: --help)", code=2))
 
@@ -117,6 +161,7 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
         nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=1)
         parser.error(f"unknown flag {unknown[0]}" + (f": did you mean {nearest[0]}?" if nearest else ""))
     try:
+        check_flags(options_class, vars(known))
         return options_class(**vars(known))
     except UsageError as error:
         parser.error(str(error))
@@ -134,13 +179,29 @@ def fail(message: str, code: int = 1) -> int:
     return code
 
 
+def tolerate_closed(stream) -> None:
+    """Let what nobody can read any more, as the terminal is closed or the pipe's reader gone, be lost without an error:
+    a run goes on, or saves and stops."""
+
+    def quietly(call: Callable) -> Callable:
+        def attempt(*arguments):
+            with contextlib.suppress(OSError):
+                return call(*arguments)
+
+        return attempt
+
+    if stream:
+        stream.write, stream.flush = quietly(stream.write), quietly(stream.flush)
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a program. A user's mistake (ValueError, OSError) ends it with one sentence and exit code 1, Ctrl-C with 130,
-    SIGTERM with 143, like Ctrl-C: what it began is put away, and processes that it started end with it.
+    """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
+    code 1, Ctrl-C with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129, both like Ctrl-C: what it began is
+    put away, and processes that it started end with it.
 
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
-
+    tolerate_closed(sys.stderr)
     share_cores()
     own = os.getpid()
 
@@ -149,16 +210,37 @@ def run(main: Callable[[], None]) -> None:
             os._exit(128 + number)
         raise KeyboardInterrupt(number)
 
-    signal.signal(signal.SIGTERM, terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
+            signal.signal(number, terminate)
+    try:
+        os.getcwd()
+    except OSError:
+        sys.exit(fail("the folder that this was started in has been deleted: change to another one and run again"))
     try:
         main()
     except KeyboardInterrupt as stop:
         print("\nstopped.", file=sys.stderr)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
-    except (ValueError, OSError) as error:
-        if os.environ.get("MINIMIND_TRACEBACK"):
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if os.environ.get("MINIMIND_TRACEBACK") or not (lack or isinstance(error, ValueError | OSError)):
             raise
-        sys.exit(fail(str(error), code=2 if isinstance(error, UsageError) else 1))
+        message = f"too little memory ({lack}): close other programs, or take smaller sizes" if lack else str(error)
+        sys.exit(fail(message, code=2 if isinstance(error, UsageError) else 1))
+
+
+def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
+    """Make the output folder now and prove that it can be written, before any work is lost."""
+    folder = Path(out_dir).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (FileExistsError, NotADirectoryError):
+        what = "a file stands where this folder should be"
+        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 
 
 def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:

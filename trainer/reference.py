@@ -107,8 +107,9 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
 def sample_answers(model, tokenizer, prompts: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
     """An answer to each prompt at temperature 1 from the whole distribution, as a batch whose loss_mask covers them."""
     padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(device)
+    room = model.config.max_position_embeddings - padded["input_ids"].shape[1] + 1  # the last token is not read
     ids = model.generate(
-        **padded, max_new_tokens=KL_TOKENS, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+        **padded, max_new_tokens=min(KL_TOKENS, room), do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     ended = ids[:, padded["input_ids"].shape[1] :] == tokenizer.eos_token_id

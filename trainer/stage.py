@@ -1,9 +1,12 @@
 """What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
 
 import gc
-import tempfile
+import os
+import signal
+import sys
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -11,12 +14,21 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from dataset.lm_dataset import JsonlDataset
+from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.options import ROOT, TrainOptions, UsageError, default_data, require
+from trainer.options import (
+    ROOT,
+    TrainOptions,
+    UsageError,
+    check_out_dir,
+    default_data,
+    require,
+    tolerate_closed,
+)
 
 
 def load_tokenizer(folder: str):
@@ -52,19 +64,6 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
-    """Make the output folder now and prove that it can be written, before any work is lost."""
-    folder = Path(out_dir).absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except (FileExistsError, NotADirectoryError):
-        what = "a file stands where this folder should be"
-        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
-    except OSError as error:
-        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
-
-
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
     """The network to train: new, from `--seed`, or with the weights that `--from_weight` names."""
     sizes = options.sizes()
@@ -93,6 +92,26 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
             flush=True,
         )
     return model
+
+
+def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
+    """ValueError unless the network has positions for the rows that are asked for."""
+    n, most = options.max_seq_len, model.config.max_position_embeddings
+    if n > most:
+        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
+
+
+def check_compiler(device: torch.device) -> None:
+    """UsageError unless torch.compile works here, with its compiler and a place for what it makes."""
+    try:
+        torch.compile(torch.sin)(torch.ones(2, device=device))
+    except Exception as error:  # a compiler, a folder or a package that it lacks
+        raise UsageError(f"--compile 1: {why_not_compiled(error)}") from None
+
+
+def why_not_compiled(error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"torch.compile does not work here ({reason}): leave --compile out, or mend that"
 
 
 def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
@@ -151,17 +170,23 @@ def run_stage(
     Exits with 128 + signal number when a signal stopped it, as shells expect.
     """
     quiet_transformers()
+    tolerate_closed(sys.stdout)
     world = join_world(options.device)
     try:
         check_out_dir(options.out_dir)
         world.find_writer(Path(options.out_dir))
+        if options.use_wandb:
+            require(find_spec("wandb") is not None, "--use_wandb needs the package: pip install wandb")
         make_trainer = Trainer
         if options.deepspeed:
             from trainer.zero import ZeroTrainer as make_trainer
 
             make_trainer.check(options, world)
+        if options.compile:
+            check_compiler(world.device)
         tokenizer = load_tokenizer(options.tokenizer)
         model = make_model(options, tokenizer, world)
+        check_length(options, model, options.from_weight)
         objective = make_objective(model, tokenizer, options)
         if world.is_main:
             print_trained_share(model)
@@ -176,10 +201,19 @@ def run_stage(
         else:
             trainer.train()
         stop_signal = trainer.stop_signal
+    except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
+        if world.world_size > 1:
+            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+        raise
     except Exception as error:
+        if lack := lack_of_memory(error):
+            advice = "lower --batch_size or --max_seq_len"
+            error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
+        elif options.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            error = ValueError(why_not_compiled(error))
         if world.world_size > 1:
             end_rank(error)
-        raise
+        raise error
     finally:
         # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
         # with Python's lock in its hand, for which such a thread may be waiting.

@@ -13,23 +13,19 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.options import TrainOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
 
 
 @dataclass
 class DistillationOptions(TrainOptions):
     teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
-    alpha: float = flag(0.5, "weight of the data's own labels; 1 - alpha is the teacher's")
-    temperature: float = flag(1.0, "both distributions are softened by it; above 1 a small student also copies noise")
+    alpha: float = flag(0.5, "weight of the data's own labels; 1 - alpha is the teacher's", least=0, most=1)
+    temperature: float = flag(1.0, "both distributions are softened by it; above 1 a small student also copies noise",
+                              above=0)  # fmt: skip
     kl: str = flag("forward", "forward: cover what the teacher may say; reverse: avoid what it would not",
                    choices=["forward", "reverse"])  # fmt: skip
     save_weight: str = flag("full_dist", "name of the weight that is written")
     batch_size: int = flag(16, "conversations per device and micro-batch")
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(0 <= self.alpha <= 1, f"--alpha {self.alpha}: it must lie in [0, 1]")
-        require(0 < self.temperature < float("inf"), f"--temperature {self.temperature}: it must be positive")
 
 
 def main() -> None:
@@ -38,7 +34,7 @@ def main() -> None:
     from dataset.lm_dataset import SFTDataset
     from model.weights import WeightError, file_hash, find_weight, load_weights
     from trainer.objectives import DistillationObjective
-    from trainer.stage import run_stage
+    from trainer.stage import check_length, run_stage
 
     def make_objective(model, tokenizer, options):
         path = find_weight(options.teacher_weight, options.out_dir)
@@ -46,6 +42,7 @@ def main() -> None:
         if path.is_file() and not beside.is_file():
             raise WeightError(f"{path}: no {beside.name} beside it tells the teacher's sizes: copy it there too")
         teacher, _ = load_weights(path, tokenizer)
+        check_length(options, teacher, path)
         origin = {"teacher weight": file_hash(path)}
         return DistillationObjective(
             model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin

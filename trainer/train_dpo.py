@@ -19,8 +19,8 @@ from trainer.options import TrainOptions, flag, parse_options, require, run  # n
 
 @dataclass
 class DPOOptions(TrainOptions):
-    beta: float = flag(0.1, "how strongly the policy is held to the reference: higher, closer")
-    label_smoothing: float = flag(0.0, "share of pairs whose preference is taken to be wrong")
+    beta: float = flag(0.1, "how strongly the policy is held to the reference: higher, closer", above=0)
+    label_smoothing: float = flag(0.0, "share of pairs whose preference is taken to be wrong", least=0, below=0.5)
     length_normalised: bool = flag(False, "an answer's log-probability is the mean over its tokens, not the sum")
     from_weight: str = flag("full_sft", "weight to start from, and the reference: a name in out_dir, or a .pth path")
     save_weight: str = flag("rlhf", "name of the weight that is written")
@@ -31,9 +31,6 @@ class DPOOptions(TrainOptions):
     weight_decay: float = flag(0.0, "weight decay of matrices: it would pull away from the reference")
 
     def __post_init__(self):
-        super().__post_init__()
-        require(self.beta > 0, f"--beta {self.beta}: it must be positive")
-        require(0 <= self.label_smoothing < 0.5, f"--label_smoothing {self.label_smoothing}: it must lie in [0, 0.5)")
         require(self.from_weight != "none", "--from_weight none: preferences need a trained weight to start from")
 
 

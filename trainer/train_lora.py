@@ -19,10 +19,11 @@ from trainer.options import TrainOptions, flag, parse_options, require, run  # n
 
 @dataclass
 class LoRAOptions(TrainOptions):
-    lora_name: str = flag("identity", "name of the adapter; without --data_path also of the data, lora_NAME.jsonl")
-    lora_rank: int = flag(8, "rank of the adapter's matrices")
-    lora_alpha: float = flag(16.0, "the adapter's output is multiplied by alpha / rank")
-    lora_dropout: float = flag(0.0, "dropout of what goes into the adapter")
+    lora_name: str = flag("identity", "name of the adapter; without --data_path also of the data, lora_NAME.jsonl",
+                          is_name=True)  # fmt: skip
+    lora_rank: int = flag(8, "rank of the adapter's matrices", least=1, most=65536)
+    lora_alpha: float = flag(16.0, "the adapter's output is multiplied by alpha / rank", above=0)
+    lora_dropout: float = flag(0.0, "dropout of what goes into the adapter", least=0, below=1)
     lora_targets: list[str] = flag([], "names of the layers that get one, as q_proj v_proj; default: all projections")
     from_weight: str = flag("full_sft", "weight to adapt: a name in out_dir, or a .pth path")
     save_weight: str = field(default="", init=False)  # follows from lora_name
@@ -33,11 +34,6 @@ class LoRAOptions(TrainOptions):
     weight_decay: float = flag(0.0, "weight decay of the adapter's matrices")
 
     def __post_init__(self):
-        super().__post_init__()
-        require(self.lora_name != "" and "/" not in self.lora_name, "--lora_name must be a name, not a path")
-        require(self.lora_rank >= 1, f"--lora_rank {self.lora_rank}: it must be at least 1")
-        require(self.lora_alpha > 0, f"--lora_alpha {self.lora_alpha}: it must be positive")
-        require(0 <= self.lora_dropout < 1, f"--lora_dropout {self.lora_dropout}: it must lie in [0, 1)")
         require(self.from_weight != "none", "--from_weight none: an adapter needs a trained weight to adapt")
         self.save_weight = f"lora/{self.lora_name}"
 

@@ -15,6 +15,8 @@ import argparse
 import json
 import random
 import re
+import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -121,6 +123,7 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
     output_dir = parser.parse_args().output_dir
     output_dir.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=output_dir).close()  # before the work, if it cannot be written
 
     texts = collect("pretrain_texts")
     by_hand = free_questions()
@@ -154,4 +157,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"error: {error}: name a folder that can be written with --output_dir")
