@@ -312,11 +312,7 @@ def load_weights(
             )
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
-        if tokenizer is not None and info["tokenizer_hash"] != tokenizer_hash(tokenizer):
-            raise WeightError(
-                f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: "
-                "name its folder with --tokenizer"
-            )
+        check_vocabulary(path, info, tokenizer)
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
             if value != getattr(config, name):
@@ -328,6 +324,14 @@ def load_weights(
     model = build(config, path)
     load_state(model, state, path)
     return model, info
+
+
+def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
+    """WeightError when the `.json` beside `path` says that it was trained with another vocabulary than `tokenizer`."""
+    if tokenizer is not None and info.get("tokenizer_hash") not in (None, tokenizer_hash(tokenizer)):
+        raise WeightError(
+            f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}"
+        )
 
 
 def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:

@@ -19,3 +19,12 @@ def host_of(place: str) -> str:
         return urlsplit(place).hostname or ""
     except ValueError:
         return ""
+
+
+def is_address(url: str) -> bool:
+    """Whether a URL can be the address of a web server."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

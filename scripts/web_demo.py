@@ -25,6 +25,7 @@ sys.path[0] = str(ROOT)
 
 import streamlit as st  # noqa: E402
 
+from dataset.chat import answer_room  # noqa: E402
 from eval_model import LoadOptions  # noqa: E402
 from scripts.network import is_loopback  # noqa: E402
 from scripts.web_chat import (  # noqa: E402
@@ -191,8 +192,8 @@ def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
     context = getattr(model, "context", options.max_seq_len)
     with st.sidebar.container(key="settings"):
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
-        most = context // 2
-        max_tokens = st.slider(t.length, 16, most, min(256, most), 16, key="length", help=t.length_help)
+        most, usual = context // 2, answer_room(context)
+        max_tokens = st.slider(t.length, min(16, most // 2), most, usual, 16, key="length", help=t.length_help)
         alone = getattr(model, "stage", "") == "reason"  # trained on single questions: one turn before and it is lost
         history = st.slider(t.history, 0, 8, int(not alone), key=f"history_{alone}", help=t.history_help)
         penalty = 1.0

@@ -1,10 +1,17 @@
 """Options: one dataclass per stage, turned into command-line flags; and how a user's mistake ends a program."""
 
 import argparse
+import atexit
+import codecs
 import difflib
+import errno
+import getpass
+import io
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,10 +121,64 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
     if unknown:
         nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=1)
         parser.error(f"unknown flag {unknown[0]}" + (f": did you mean {nearest[0]}?" if nearest else ""))
+    for name, value in vars(known).items():
+        if value == "" or (isinstance(value, list) and "" in value):
+            parser.error(f"--{name} is empty: give it a value, or leave it out")
     try:
         return options_class(**vars(known))
     except UsageError as error:
         parser.error(str(error))
+
+
+def as_text(argument: str | None) -> str | None:
+    """What was typed behind a flag, as UTF-8 whatever the locale is; bytes that are none become U+FFFD."""
+    try:
+        (argument or "").encode()
+    except UnicodeEncodeError:  # Python passes bytes that it could not read as lone surrogates, which paths need
+        return os.fsencode(argument).decode(errors="replace")
+    return argument
+
+
+class Output(io.FileIO):
+    """Standard output or error. Once its reader has gone (`| head -1`, a closed terminal) it leads nowhere, and the
+    program goes on; any other failure is raised once."""
+
+    def write(self, data) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if error.errno in (errno.EPIPE, errno.EIO):
+                return len(data)
+            raise OSError(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
+
+
+def prepare_process() -> None:
+    """What programs take for granted: standard streams that never fail at a character, a working directory, a user's
+    name, and a home to write in, which libraries use for their caches."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed (`>&-`): the next file opened would take its place
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif stream is sys.__stdin__:
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
+        elif stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            raw = io.BufferedWriter(Output(stream.fileno(), "w", closefd=False))
+            how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, errors="backslashreplace", **how))
+    try:
+        os.getcwd()
+    except OSError:
+        raise OSError("the working directory has been deleted: change to another one and run again") from None
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["HOME"] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 
 def fail(message: str, code: int = 1) -> int:
@@ -148,7 +209,11 @@ def run(main: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        main()
+        try:
+            prepare_process()
+            main()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print("\nstopped.", file=sys.stderr)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
