@@ -205,19 +205,13 @@ def answer_room(context: int) -> int:
     return min(256, context // 2)
 
 
-def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: int | None = None) -> list[int]:
-    """Prompt for the next answer, in `room` tokens: the conversation, whose oldest turns go first, or, for a weight of
-    the stage "pretrain", the last message as a text.
+def keep_recent(tokenizer, messages: list[dict], room: int, most: int | None = None) -> list[int]:
+    """Prompt for the next answer, in `room` tokens: the oldest turns go first.
 
     A system turn at the head and the last message always stay, and alone may take `most` tokens (default: room).
     Raises ValueError when they are longer.
     """
     most = room if most is None else most
-    if stage == "pretrain":
-        ids = begin_document(tokenizer, messages[-1]["content"])
-        if len(ids) > most:
-            raise ValueError(f"the text is {len(ids)} tokens long, only {most} fit: shorten it")
-        return ids
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]
     while True:
@@ -226,8 +220,20 @@ def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: in
             return ids
         if len(turns) <= 1:
             n_head = len(render(tokenizer, head)[0])
-            system = f"the system message is {n_head} tokens long, " if head else ""
-            raise ValueError(f"{system}the message is {len(ids) - n_head} tokens long, only {most} fit: shorten it")
+            what = f"system message and message are {n_head} + {len(ids) - n_head}"
+            raise ValueError(
+                f"{what if head else f'the message is {len(ids)}'} tokens long, only {most} fit: shorten it"
+            )
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]
+
+
+def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: int | None = None) -> list[int]:
+    """`keep_recent`; but a weight of the stage "pretrain" goes on with the last message as a text."""
+    if stage != "pretrain":
+        return keep_recent(tokenizer, messages, room, most)
+    ids, most = begin_document(tokenizer, messages[-1]["content"]), most or room
+    if len(ids) > most:
+        raise ValueError(f"the text is {len(ids)} tokens long, only {most} fit: shorten it")
+    return ids

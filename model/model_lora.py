@@ -122,11 +122,11 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
     alpha, info = None, read_beside(path)
     if info is not None:
         try:
-            alpha, base = float(info["lora"]["alpha"]), info.get("origin", {}).get("base weight")
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            alpha = float(info["lora"]["alpha"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
         check_vocabulary(path, info, tokenizer, "put it on a weight of its own vocabulary")
-        if weight is not None and base not in (None, file_hash(weight)):
+        if weight is not None and is_foreign(path, weight):
             print(f"note: {path} was trained on another weight than {weight}, and may not suit it", file=sys.stderr)
     apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
     for name, layer in adapted(model).items():
@@ -134,6 +134,12 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
             remove_lora(layer)
     check_state(lora_state(model), state, path, "train the adapter again")
     model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
+
+
+def is_foreign(adapter: Path, weight: Path) -> bool:
+    """Whether the `.json` beside an adapter says that it was trained on another weight than this file."""
+    origin = (read_beside(adapter) or {}).get("origin")
+    return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 
 def merged_weight(layer: nn.Linear) -> torch.Tensor:

@@ -81,8 +81,10 @@ class LocalModel:
 
     def __init__(self, options: LoadOptions):
         from model.generation import Generator
+        from model.model_lora import is_foreign
 
         model, self.tokenizer, _, self.stage = load(options)
+        self.is_foreign = bool(options.lora_name) and is_foreign(Path(options.lora_name), Path(options.weight))
         self.context = choose_context(options, model)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)
         self.size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M"

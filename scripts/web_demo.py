@@ -185,6 +185,8 @@ def load(path: Path, adapter: Path | None, is_folder: bool, options: WebOptions,
         raise Problem("adapter_broken" if of_adapter else "weight_broken", name=(adapter or path).name) from None
     with st.sidebar.container(key="loaded"):
         st.text(t.loaded.format(size=model.size, device=model.device, context=model.context))
+        if model.is_foreign:
+            st.text(t.adapter_foreign)
     return model
 
 
@@ -332,7 +334,8 @@ def converse(model, settings: Settings, t: Texts) -> None:
         place = st.empty()
         if running:
             place.button(t.stop, icon=":material/stop:", key="stop", on_click=running.end, args=("cancelled",))
-        st.chat_input(t.placeholder, key="message", on_submit=send, disabled=model is None)
+    # Not in st.bottom, where it comes to stand anyway: only then the page scrolls down with the answer.
+    st.chat_input(t.placeholder, key="message", on_submit=send, disabled=model is None)
     if running and model and not running.making:
         running.ask(model, exchanges[:-1], settings)
     if running and (running.making or running.finish):
