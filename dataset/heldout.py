@@ -114,8 +114,8 @@ def paired_difference(before: list[float], after: list[float]) -> tuple[float, t
     def reach(one: float, other: float) -> float:
         return math.sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
 
-    interval = q - p - reach(q - q_low, p_high - p), q - p + reach(q_high - q, p - p_low)
-    return 100 * (q - p), (100 * interval[0], 100 * interval[1])
+    low, high = q - p - reach(q - q_low, p_high - p), q - p + reach(q_high - q, p - p_low)
+    return 100 * (q - p), (100 * max(-1.0, low), 100 * min(1.0, high))  # rounding can lead beyond
 
 
 def print_table(table: dict) -> None:

@@ -144,7 +144,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
 
 def write_json(path: Path, content: dict) -> None:
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    # Half a character, as in the name of a file that is no UTF-8, becomes \ud…, which JSON reads as what it was.
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_tensors(content: dict, path: Path) -> None:

@@ -15,7 +15,6 @@ import contextlib
 import hmac
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -28,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, choose_context, choose_dtype, load  # noqa: E402
-from scripts.network import host_of, is_loopback  # noqa: E402
+from scripts.network import host_of, is_loopback, listen  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -496,19 +495,9 @@ async def stream_chunks(body, answers: Answers, head: dict, choices) -> AsyncIte
 # ---------------------------------------------------------------- main
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ValueError when the address cannot be had."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
-    except (OSError, UnicodeError) as error:  # the latter of names that no host can have
-        why = getattr(error, "strerror", None) or "no such host"
-        raise ValueError(f"--host {host} --port {port}: cannot listen there ({why}): try others") from None
-
-
 def main() -> None:
     options = parse_options(ServeOptions, "Serve a trained weight by OpenAI's protocol.")
-    listener = listen(options.host, options.port)  # first, so that a port in use is said at once
+    listener = listen(options.host, options.port, MAX_CONNECTIONS)  # first, so that a port in use is said at once
 
     import uvicorn
 

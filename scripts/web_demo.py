@@ -27,7 +27,7 @@ import streamlit as st  # noqa: E402
 
 from dataset.chat import answer_room  # noqa: E402
 from eval_model import LoadOptions  # noqa: E402
-from scripts.network import is_loopback  # noqa: E402
+from scripts.network import is_loopback, listen  # noqa: E402
 from scripts.web_chat import (  # noqa: E402
     Endpoint,
     Exchange,
@@ -100,6 +100,7 @@ class WebOptions:
 def start() -> None:
     """Become `streamlit run` of this file."""
     options = parse_options(WebOptions, PURPOSE)
+    listen(options.host, options.port).close()  # what is wrong with them is said in one sentence
     command = [sys.executable, "-m", "streamlit", "run", __file__]
     command += ["--server.port", str(options.port), "--server.address", options.host]
     if not is_loopback(options.host):

@@ -16,7 +16,7 @@ from preloaded import run_preloaded
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py"
-CLIENT, SERVE = "scripts/chat_openai_api.py", "scripts/serve_openai_api.py"
+CLIENT, SERVE, PAGE = (f"scripts/{name}.py" for name in ("chat_openai_api", "serve_openai_api", "web_demo"))
 LORA, DPO = "trainer/train_lora.py", "trainer/train_dpo.py"
 DISTILL, REASON = "trainer/train_distillation.py", "trainer/train_distill_reason.py"
 USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
@@ -126,6 +126,7 @@ OTHER_MISTAKES = {
     "a file where out should be": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "a file"]),
     "a file above out": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl/out"], ["{dir}/good.jsonl/out", "a file"]),
     "a read-only place": (PRETRAIN, ["--out_dir", "{readonly}/out"], ["{readonly}/out", "--out_dir"]),
+    "wandb without a login": (PRETRAIN, ["--use_wandb", "1"], ["--use_wandb", "WANDB_MODE=offline"]),
     "nothing to start from": (SFT, ["--from_weight", "pretrain"], ["{out}", "no pretrain_"]),
     "nothing to resume": (PRETRAIN, ["--from_resume", "1"], ["{out}", "--from_resume"]),
     "a weight of another width": (SFT, ["--hidden_size", "64"], ["pretrain_32.pth", "hidden_size", "32", "64"]),
@@ -167,6 +168,7 @@ OTHER_MISTAKES = {
     "score: one text": (EVAL, ["--score_data", "{dir}/question_one_text.jsonl"], ["text.jsonl:1:", "list of texts"]),
     "score: half a character": (EVAL, ["--score_data", "{dir}/question_half.jsonl"], ["half.jsonl:1:", "half a char"]),
     "score: too long": (EVAL, ["--score_data", "{dir}/question_long.jsonl"], ["long.jsonl:2:", "tokens long"]),
+    "page: no host": (PAGE, ["--host", "a..b"], ["--host a..b", "no such host"]),
     "server: no host": (SERVE, ["--host", "no such host", "--api_key", "k"], ["--host no such host"]),
     "server: no name": (SERVE, ["--host", "a..b", "--api_key", "k"], ["--host a..b", "no such host"]),
     "server: too many places": (
@@ -227,6 +229,7 @@ def test_a_mistake(name, places, tmp_path):
         DISTILL: [*SIZE, *FAST, "--data_path", "{dir}/good_sft.jsonl", "--out_dir", "{out}"]
         + ["--teacher_weight", "{weights}/full_sft_32.pth"],
         CLIENT: [],
+        PAGE: [],
         SERVE: ["--out_dir", "{weights}"],
         EVAL: ["--out_dir", "{weights}"] + ["--score"] * name.startswith("score"),
     }

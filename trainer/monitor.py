@@ -134,4 +134,8 @@ def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str
         import wandb
     except ImportError:
         raise ValueError("--use_wandb needs the package: pip install wandb") from None
-    return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+    try:
+        return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+    except Exception as error:  # of its own kinds: no login, no network, a name that it does not take
+        what = "log in with `wandb login`, or set WANDB_MODE=offline"
+        raise ValueError(f"--use_wandb: Weights & Biases does not start ({error}): {what}") from error

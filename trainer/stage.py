@@ -16,7 +16,7 @@ from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.options import ROOT, TrainOptions, UsageError, default_data, require
+from trainer.options import ROOT, TrainOptions, UsageError, as_text, default_data, require
 
 
 def load_tokenizer(folder: str):
@@ -26,6 +26,7 @@ def load_tokenizer(folder: str):
     """
     found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # the file can hold anything
