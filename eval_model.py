@@ -9,23 +9,25 @@
 """
 
 import itertools
+import math
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 sys.path[0] = str(ROOT)
 
 from trainer.options import ModelOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.process import as_text  # noqa: E402
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}
-REASON = 3
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
-REASON_TOKENS = 256  # of thought and answer together, where replies are scored
+ANSWER_TOKENS, REASON_TOKENS = 48, 256  # most of a reply that is scored; with its thought
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
 CHAT_PROMPTS = (
     "你好！",
@@ -43,7 +45,10 @@ CHAT_PROMPTS = (
 class LoadOptions(ModelOptions):
     """Which weight, and where it runs."""
 
-    model_mode: int = flag(1, "whose weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning", choices=[0, 1, 2, 3])
+    model_mode: int = flag(
+        1, "whose newest weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning; with --weight, what a file is whose .json does "
+        "not say it", choices=[0, 1, 2, 3],
+    )  # fmt: skip
     weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
     load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
@@ -59,6 +64,10 @@ class LoadOptions(ModelOptions):
     def __post_init__(self):
         require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
         require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
+        require(
+            not self.load or Path(self.weight).is_dir(),
+            f"--load 1 --weight {self.weight}: there is no such folder here: download it, or name another",
+        )
         self.load = int(self.load or (self.weight is not None and Path(self.weight).is_dir()))
 
 
@@ -79,16 +88,25 @@ class EvalOptions(LoadOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        require(self.temperature >= 0, f"--temperature {self.temperature}: it must not be negative")
+        self.prompt, self.system = as_text(self.prompt), as_text(self.system)
+        require(0 <= self.temperature < math.inf, f"--temperature {self.temperature}: it must be finite and at least 0")
         require(0 < self.top_p <= 1, f"--top_p {self.top_p}: it must lie in (0, 1]")
         require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
+        require(0 <= self.seed < 2**63, f"--seed {self.seed}: it must lie between 0 and 2^63")
 
 
 # ---------------------------------------------------------------- loading
 
 
-def load(options: LoadOptions, untrained_seed: int | None = None):
-    """(model in eval mode on its device, tokenizer, one line that says which); with a seed, its network untrained."""
+class Loaded(NamedTuple):
+    model: object  # in eval mode, on its device
+    tokenizer: object
+    title: str  # one line that says which it is
+    stage: str  # what it was trained to do last, which decides how it is spoken to
+
+
+def load(options: LoadOptions, untrained_seed: int | None = None) -> Loaded:
+    """The weight that the options name; with a seed, its network untrained."""
     import torch
 
     from model.hf_folder import read_folder
@@ -97,26 +115,39 @@ def load(options: LoadOptions, untrained_seed: int | None = None):
     from trainer.stage import load_pth, load_tokenizer, quiet_transformers
 
     quiet_transformers()
-    device = choose_device(options.device)
+    device, info = choose_device(options.device), {}
     if options.load:
-        folder = Path(options.weight).absolute()
-        tokenizer = load_tokenizer(options.tokenizer or str(folder))
-        model, source = read_folder(folder), folder
+        source = Path(options.weight).absolute()
+        model = read_folder(source)
+        tokenizer = load_tokenizer(options.tokenizer or str(source))
     else:
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
-        model, tokenizer, _ = load_pth(source, options.tokenizer, options.sizes())
+        model, tokenizer, info = load_pth(source, options.tokenizer, options.sizes())
+    title, stage = str(source), info.get("stage", "converted")
+    if stage == "converted":
+        stage = STAGES[options.model_mode]
     if untrained_seed is not None:
         torch.manual_seed(untrained_seed)
-        model, source = type(model)(model.config), f"{source}, untrained"
+        model, title = type(model)(model.config), f"{title}, untrained"
     if options.lora_name:
         from model.model_lora import find_lora, load_lora
 
         adapter = find_lora(options.lora_name, options.out_dir, model.config)
-        load_lora(model, adapter)
-        source = f"{source} + {adapter.name}"
+        load_lora(model, adapter, tokenizer, None if options.load else source)
+        title = f"{title} + {adapter.name}"
+        stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
     n_params = sum(p.numel() for p in model.parameters())
-    return model.eval().to(device), tokenizer, f"{source} ({n_params / 1e6:.2f}M parameters, on {device})"
+    title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
+    return Loaded(model.eval().to(device), tokenizer, title, stage)
+
+
+def choose_context(options: LoadOptions, model) -> int:
+    """--max_seq_len, as far as the weight has positions."""
+    positions = model.config.max_position_embeddings
+    if options.max_seq_len > positions:
+        print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
+    return min(options.max_seq_len, positions)
 
 
 def choose_dtype(options: LoadOptions, model):
@@ -135,8 +166,7 @@ def make_engine(model, tokenizer, options: EvalOptions):
     """The engine for one conversation."""
     from model.generation import Generator
 
-    context = min(options.max_seq_len, model.config.max_position_embeddings)
-    return Generator(model, tokenizer, 1, context, choose_dtype(options, model))
+    return Generator(model, tokenizer, 1, choose_context(options, model), choose_dtype(options, model))
 
 
 def newest(history: list[dict], count: int) -> list[dict]:
@@ -144,38 +174,35 @@ def newest(history: list[dict], count: int) -> list[dict]:
     return history if count < 0 else history[-count:] if count else []
 
 
-def answer(engine, tokenizer, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
+def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
     """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags.
 
     The noise of sampling is that of --seed and the turn.
     """
-    from dataset.chat import keep_recent
+    from dataset.chat import answer_room, make_prompt
     from model.sampling import Sampling
 
-    room = engine.max_length - 8
-    if options.model_mode == 0 and not options.load:
-        prompt_ids = [tokenizer.bos_token_id] + tokenizer(messages[-1]["content"], split_special_tokens=True).input_ids
-        if len(prompt_ids) > room:
-            raise ValueError(f"the text is {len(prompt_ids)} tokens long, only {room} fit: shorten it")
-    else:
-        prompt_ids = keep_recent(tokenizer, messages, room)
+    context = engine.max_length
+    prompt_ids = make_prompt(tokenizer, messages, stage, context - answer_room(context), context - 8)
     sampling = Sampling(
         temperature=options.temperature, top_p=options.top_p, seed=options.seed + turn,
-        skip_special_tokens=options.model_mode != REASON,
+        skip_special_tokens=stage != "reason",
     )  # fmt: skip
     pieces = []
     for piece in engine.stream(prompt_ids, sampling):
         pieces.append(piece.text)
         if options.stream:
-            print(show(piece.text, options), end="", flush=True)
+            print(show(piece.text, stage), end="", flush=True)
     text = "".join(pieces)
-    print("" if options.stream else show(text, options), flush=True)
+    print("" if options.stream else show(text, stage), flush=True)
+    if piece.finish_reason == "length":
+        print(f"note: the answer was cut where the context of {context} tokens ends (--max_seq_len)", file=sys.stderr)
     return text
 
 
-def show(text: str, options: EvalOptions) -> str:
+def show(text: str, stage: str) -> str:
     """How a reply appears on the screen; a tag is one token, so no piece holds half of one."""
-    if options.model_mode == REASON:
+    if stage == "reason":
         for tag, heading in SHOWN_MARKUP.items():
             text = text.replace(tag, heading)
     return text
@@ -224,14 +251,15 @@ def talk(options: EvalOptions) -> None:
     """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
     if options.prompt is not None or options.auto:
         require(options.prompt is None or options.prompt.strip() != "", "--prompt is empty: write a question")
-        model, tokenizer, title = load(options)
+        model, tokenizer, title, stage = load(options)
         if options.prompt is None:
             print(title)
         engine = make_engine(model, tokenizer, options)
-        for prompt in [options.prompt] if options.prompt else CHAT_PROMPTS if options.model_mode else PRETRAIN_PROMPTS:
+        samples = PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS
+        for prompt in [options.prompt] if options.prompt else samples:
             if options.prompt is None:
                 print(f"\n> {prompt}")
-            answer(engine, tokenizer, [*system_turn(options), {"role": "user", "content": prompt}], options)
+            answer(engine, tokenizer, stage, [*system_turn(options), {"role": "user", "content": prompt}], options)
         return
     messages = typed_messages()
     if sys.stdin.isatty():
@@ -242,18 +270,18 @@ def talk(options: EvalOptions) -> None:
         if first is None and not loading.error:
             return
         messages = itertools.chain([first], messages)
-        model, tokenizer, title = loading.result()
+        model, tokenizer, title, stage = loading.result()
     else:
-        model, tokenizer, title = load(options)
+        model, tokenizer, title, stage = load(options)
     print(title)
-    converse(make_engine(model, tokenizer, options), tokenizer, messages, options)
+    converse(make_engine(model, tokenizer, options), tokenizer, stage, messages, options)
 
 
 def system_turn(options: EvalOptions) -> list[dict]:
     return [{"role": "system", "content": options.system}] if options.system else []
 
 
-def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -> None:
+def converse(engine, tokenizer, stage: str, messages: Iterator[str], options: EvalOptions) -> None:
     """Answer one message after the other, each with the conversation so far in mind."""
     history: list[dict] = []
     for turn, message in enumerate(messages):
@@ -263,7 +291,7 @@ def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -
         history = newest(history, options.history_cnt)
         history.append({"role": "user", "content": message})
         try:
-            reply = answer(engine, tokenizer, system_turn(options) + history, options, turn)
+            reply = answer(engine, tokenizer, stage, system_turn(options) + history, options, turn)
         except ValueError as error:  # too long a message: say so, keep talking
             print(f"error: {error}", file=sys.stderr)
             history.pop()
@@ -275,42 +303,43 @@ def converse(engine, tokenizer, messages: Iterator[str], options: EvalOptions) -
 
 
 def answer_all(
-    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = 48, batch_size: int = 128, with_tags=False,
-    dtype=None,
+    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = ANSWER_TOKENS, batch_size: int = 128,
+    with_tags=False, dtype=None,
 ) -> list[str]:  # fmt: skip
     """The likeliest reply to each conversation, `with_tags` of a reasoning weight."""
     from tqdm import tqdm
 
     from dataset.chat import render_batch
-    from model.generation import Generator
+    from model.generation import answer_prompts
     from model.sampling import Sampling
 
     prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
-    engine = Generator(model, tokenizer, batch_size, max(map(len, prompts)) + max_new_tokens, dtype)
     sampling = Sampling(max_tokens=max_new_tokens, skip_special_tokens=not with_tags)
     with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
-        return [request.text for request in engine.generate(prompts, sampling, progress=bar.update)]
+        done = answer_prompts(model, tokenizer, prompts, sampling, batch_size, dtype, bar.update)
+    return [request.text for request in done]
 
 
 def score(options: EvalOptions) -> None:
-    from dataset.chat import split_thought
-    from dataset.heldout import print_table, read_questions, score_table
+    from dataset.chat import render_batch, split_thought
+    from dataset.heldout import check_lengths, print_table, read_questions, score_table
     from model.weights import write_json
     from trainer.stage import check_out_dir
 
     questions = read_questions(options.score_data)
     if options.score_json:
         check_out_dir(Path(options.score_json).absolute().parent, "--score_json")
-    model, tokenizer, title = load(options, options.seed if options.untrained else None)
+    model, tokenizer, title, stage = load(options, options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
-    form, dtype = {}, choose_dtype(options, model)
-    if options.model_mode == REASON:
-        replies = answer_all(model, tokenizer, conversations, REASON_TOKENS, with_tags=True, dtype=dtype)
+    reasons, form = stage == "reason", {}
+    most = REASON_TOKENS if reasons else ANSWER_TOKENS
+    lengths = [len(ids) for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
+    check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
+    replies = answer_all(model, tokenizer, conversations, most, with_tags=reasons, dtype=choose_dtype(options, model))
+    if reasons:
         parts = [split_thought(reply) for reply in replies]
         form = {"well_formed": 100 * sum(part is not None for part in parts) / len(parts)}
         replies = ["" if part is None else part[1] for part in parts]  # an answer without its tags is none
-    else:
-        replies = answer_all(model, tokenizer, conversations, dtype=dtype)
     table = score_table(questions, replies) | form
     print(title)
     print_table(table)

@@ -195,19 +195,45 @@ def render(
     return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight)[0]
 
 
-def keep_recent(tokenizer, messages: list[dict], max_prompt_tokens: int) -> list[int]:
-    """Prompt for the next answer that fits: the oldest turns go first, a system turn at the head stays.
+def begin_document(tokenizer, text: str) -> list[int]:
+    """Prompt that a pretrained weight goes on with: a text, begun as documents were in pretraining."""
+    return [control_tokens(tokenizer)[BOS], *encode_texts(tokenizer, [text])[0]]
 
-    Raises ValueError when even the last message alone is too long.
+
+def answer_room(context: int) -> int:
+    """Tokens of a context that a conversation leaves free for the next answer."""
+    return min(256, context // 2)
+
+
+def keep_recent(tokenizer, messages: list[dict], room: int, most: int | None = None) -> list[int]:
+    """Prompt for the next answer, in `room` tokens: the oldest turns go first.
+
+    A system turn at the head and the last message always stay, and alone may take `most` tokens (default: room).
+    Raises ValueError when they are longer.
     """
+    most = room if most is None else most
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]
     while True:
         ids, _ = render(tokenizer, head + turns, add_generation_prompt=True)
-        if len(ids) <= max_prompt_tokens:
+        if len(ids) <= (room if len(turns) > 1 else most):
             return ids
         if len(turns) <= 1:
-            raise ValueError(f"the message is {len(ids)} tokens long, only {max_prompt_tokens} fit: shorten it")
+            n_head = len(render(tokenizer, head)[0])
+            what = f"system message and message are {n_head} + {len(ids) - n_head}"
+            raise ValueError(
+                f"{what if head else f'the message is {len(ids)}'} tokens long, only {most} fit: shorten it"
+            )
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]
+
+
+def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: int | None = None) -> list[int]:
+    """`keep_recent`; but a weight of the stage "pretrain" goes on with the last message as a text."""
+    if stage != "pretrain":
+        return keep_recent(tokenizer, messages, room, most)
+    ids, most = begin_document(tokenizer, messages[-1]["content"]), most or room
+    if len(ids) > most:
+        raise ValueError(f"the text is {len(ids)} tokens long, only {most} fit: shorten it")
+    return ids

@@ -1,5 +1,6 @@
 """Held-out questions: reading them, judging replies, and the table by category."""
 
+import json
 import math
 import re
 import unicodedata
@@ -21,14 +22,29 @@ def read_questions(path: str | Path) -> list[dict]:
                 if not question.get(key):
                     raise ValueError(f'the key "{key}" is missing or empty')
             check_messages(question["messages"])
-            if not all(isinstance(answer, str) for answer in question["answers"]):
+            answers = question["answers"]
+            if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
                 raise ValueError('"answers" must be a list of texts')
+            if not isinstance(question["category"], str):
+                raise ValueError('"category" must be a text')
+            json.dumps(question, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise bad_line(path, offset, "it holds half a character (a lone surrogate)", "correct the line") from None
         except ValueError as error:
             raise bad_line(path, offset, str(error), "correct the line") from None
         questions.append(question)
     if not questions:
         raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
     return questions
+
+
+def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
+    """DataError names the first question of a file whose prompt, of so many tokens, is longer than `room`."""
+    path = check_file(path)
+    for (offset, _), length in zip(read_lines(path, 0, path.stat().st_size), lengths, strict=True):
+        if length > room:
+            what = f"the question is {length} tokens long, the weight has room for {room} beside its answer"
+            raise bad_line(path, offset, what, "shorten it, or take a weight with more positions")
 
 
 def normalise(text: str) -> str:
@@ -81,16 +97,25 @@ def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
         return 0.0, 1.0
     share, spread = right / n, z * math.sqrt(right / n * (1 - right / n) / n + z * z / (4 * n * n))
     middle, scale = share + z * z / (2 * n), 1 + z * z / n
-    return (middle - spread) / scale, (middle + spread) / scale
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
-def paired_difference(before: list[int], after: list[int], z: float = 1.96) -> tuple[float, float]:
-    """(difference of two scores on the same questions in points, half the width of its 95 percent interval)."""
+def paired_difference(before: list[float], after: list[float]) -> tuple[float, tuple[float, float]]:
+    """(difference of two scores on the same questions in points, its 95 percent interval, which is within what a
+    difference can be): Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
+    based on paired data", method 10 without its correction for continuity."""
     n = len(before)
-    changes = [b - a for a, b in zip(before, after, strict=True)]
-    mean = sum(changes) / n
-    variance = sum((c - mean) ** 2 for c in changes) / max(1, n - 1)
-    return 100 * mean, 100 * z * math.sqrt(variance / n)
+    p, q = sum(before) / n, sum(after) / n
+    (p_low, p_high), (q_low, q_high) = wilson_interval(p * n, n), wilson_interval(q * n, n)
+    together = sum(a * b for a, b in zip(before, after, strict=True)) / n - p * q
+    spread = math.sqrt(sum((a - p) ** 2 for a in before) * sum((b - q) ** 2 for b in after)) / n
+    correlation = together / spread if spread else 0.0
+
+    def reach(one: float, other: float) -> float:
+        return math.sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
+
+    low, high = q - p - reach(q - q_low, p_high - p), q - p + reach(q_high - q, p - p_low)
+    return 100 * (q - p), (100 * max(-1.0, low), 100 * min(1.0, high))  # rounding can lead beyond
 
 
 def print_table(table: dict) -> None:

@@ -1,6 +1,6 @@
-"""Text generation with a KV cache: one engine for chat, scoring, the server and rollouts.
+"""Text generation with a KV cache: one engine for chat, scoring, the page and the server.
 
-    engine = Generator(model, tokenizer, max_batch=16)
+    engine = Generator(model, tokenizer, max_batch=16, max_length=512)
     for piece in engine.stream(prompt_ids, Sampling(temperature=0.7, top_p=0.9)):
         print(piece.text, end="")
 
@@ -35,6 +35,7 @@ from model.sampling import Logprob, Sampling, choose, logprobs_of
 
 INT8_ROWS = 16  # up to so many, a product of 8-bit weights is limited by reading them
 PREFILL_TOKENS = 8192  # most that are read in one pass, padding included; it bounds the memory of the pass
+CACHE_TOKENS = 1 << 16  # that the cache of a list of prompts holds: half a GiB for 512 x 8 in float32
 
 # ---------------------------------------------------------------- cache
 
@@ -49,7 +50,16 @@ class KVCache:
         self.n_kv_heads = config.num_key_value_heads
         head_dim = config.hidden_size // config.num_attention_heads
         shape = (config.num_hidden_layers, rows, 2 * self.n_kv_heads, positions, head_dim)
-        self.data = torch.zeros(shape, dtype=dtype, device=device)  # zeros: a NaN would pierce the mask
+        size, memory = math.prod(shape) * dtype.itemsize, memory_of(device)
+        try:
+            if size > memory:
+                raise MemoryError
+            self.data = torch.zeros(shape, dtype=dtype, device=device)  # zeros: a NaN would pierce the mask
+        except (MemoryError, RuntimeError):
+            raise ValueError(
+                f"keys and values of {rows:,} answers at once, each of {positions:,} tokens, take {size >> 20:,} MiB; "
+                f"there are {memory >> 20:,}: make fewer at once (--max_batch), or shorter ones (--max_seq_len)"
+            ) from None
 
     def write_prompts(self, layer: int, first_row: int, kv: torch.Tensor) -> None:
         """kv (B, 2K, T, D) to positions 0 … T-1 of new rows. What padding leaves behind its own prompt is masked
@@ -74,6 +84,13 @@ class KVCache:
     def move(self, source: int, target: int, length: int) -> None:
         """Row `source` takes the place of `target`, whose request has left."""
         self.data[:, target, :, :length] = self.data[:, source, :, :length]
+
+
+def memory_of(device: torch.device) -> int:
+    """Bytes: what is free on an NVIDIA GPU; elsewhere all that the machine has."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 # ---------------------------------------------------------------- network
@@ -614,3 +631,20 @@ class Generator:
         while self.step():
             for request in (*self.running, *self.waiting):
                 request.cancel()
+
+
+def answer_prompts(
+    model: MiniMindForCausalLM, tokenizer, prompts: Sequence[Sequence[int]], sampling: Sampling, max_batch: int,
+    dtype: torch.dtype | None = None, progress: Callable[[], object] | None = None,
+) -> list[Request]:  # fmt: skip
+    """What `Generator.generate` does, for prompts of any lengths. All rows of a cache are as long as the longest, so
+    prompts that are longer than their share of CACHE_TOKENS get a cache of their own, with fewer rows."""
+    share, done = CACHE_TOKENS // max_batch - sampling.max_tokens, {}
+    for is_long in (False, True):
+        group = [i for i, prompt in enumerate(prompts) if (len(prompt) > share) == is_long]
+        if group:
+            length = max(len(prompts[i]) for i in group) + sampling.max_tokens
+            rows = min(max_batch, len(group), max(1, CACHE_TOKENS // length))
+            engine = Generator(model, tokenizer, rows, length, dtype)
+            done |= zip(group, engine.generate([prompts[i] for i in group], sampling, progress), strict=True)
+    return [done[i] for i in range(len(prompts))]

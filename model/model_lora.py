@@ -8,6 +8,7 @@ On disk an adapter is `out/lora/{name}_{hidden_size}[_moe].pth`, half precision,
 """
 
 import math
+import sys
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from model.model_minimind import MiniMindForCausalLM
 from model.weights import (
     WeightError,
     check_state,
+    check_vocabulary,
+    file_hash,
     read_beside,
     read_state,
     to_half,
@@ -97,11 +100,12 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **in
     write_pair(path, state, {"format": 1, **info, "lora": settings})
 
 
-def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
-    """Put the adapter of `path` on the model, strictly.
+def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weight: Path | None = None) -> None:
+    """Put the adapter of `path` on the model, strictly; `weight` is the file that the model comes from.
 
     Without a `.json` the rank is read off the tensors, alpha = rank, and the targets are the layers that are named.
-    Raises WeightError when a tensor fits no layer.
+    Raises WeightError when a tensor fits no layer, or `tokenizer` has another vocabulary than the adapter was trained
+    with. An adapter of another weight is put on, and a note on standard error says so.
     """
     path = Path(path)
     beside = path.with_suffix(".json")
@@ -121,12 +125,21 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path) -> None:
             alpha = float(info["lora"]["alpha"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
+        check_vocabulary(path, info, tokenizer, "put it on a weight of its own vocabulary")
+        if weight is not None and is_foreign(path, weight):
+            print(f"note: {path} was trained on another weight than {weight}, and may not suit it", file=sys.stderr)
     apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
     for name, layer in adapted(model).items():
         if name not in targets:  # an adapter may cover only some layers of a name
             remove_lora(layer)
     check_state(lora_state(model), state, path, "train the adapter again")
     model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
+
+
+def is_foreign(adapter: Path, weight: Path) -> bool:
+    """Whether the `.json` beside an adapter says that it was trained on another weight than this file."""
+    origin = (read_beside(adapter) or {}).get("origin")
+    return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 
 def merged_weight(layer: nn.Linear) -> torch.Tensor:

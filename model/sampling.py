@@ -41,7 +41,7 @@ class Sampling:
                 raise ValueError(f"{name} {getattr(self, name)!r}: it must {what}")
 
         require(self.max_tokens is None or self.max_tokens >= 1, "max_tokens", "be at least 1")
-        require(0 <= self.temperature < math.inf, "temperature", "not be negative")
+        require(0 <= self.temperature < math.inf, "temperature", "be finite and at least 0")
         require(0 <= self.top_k < 2**31, "top_k", "not be negative (0: all tokens), nor beyond 2^31")
         require(0 < self.top_p <= 1, "top_p", "lie in (0, 1]")
         require(0 <= self.min_p <= 1, "min_p", "lie in [0, 1]")

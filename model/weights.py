@@ -148,7 +148,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
 
 def write_json(path: Path, content: dict) -> None:
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    # Half a character, as in the name of a file that is no UTF-8, becomes \ud…, which JSON reads as what it was.
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_tensors(content: dict, path: Path) -> None:
@@ -318,11 +319,7 @@ def load_weights(
             )
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
-        if tokenizer is not None and info["tokenizer_hash"] != tokenizer_hash(tokenizer):
-            raise WeightError(
-                f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: "
-                "name its folder with --tokenizer"
-            )
+        check_vocabulary(path, info, tokenizer)
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
             if value != getattr(config, name):
@@ -334,6 +331,14 @@ def load_weights(
     model = build(config, path)
     load_state(model, state, path)
     return model, info
+
+
+def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
+    """WeightError when the `.json` beside `path` says that it was trained with another vocabulary than `tokenizer`."""
+    if tokenizer is not None and info.get("tokenizer_hash") not in (None, tokenizer_hash(tokenizer)):
+        raise WeightError(
+            f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}"
+        )
 
 
 def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import newest, typed_messages  # noqa: E402
+from scripts.network import is_address  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.process import as_text  # noqa: E402
 
 
 @dataclass
@@ -31,8 +33,10 @@ class ChatOptions:
 
     def __post_init__(self):
         require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
-        is_http = self.base_url.startswith(("http://", "https://"))
-        require(is_http, f"--base_url {self.base_url}: it must begin with http:// or https://")
+        require(is_address(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
+        self.system = as_text(self.system)
+        self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one
+        require(self.api_key.isascii(), "--api_key (or MINIMIND_API_KEY): this client can send ASCII only")
 
 
 def printable(text: str) -> str:
@@ -40,14 +44,14 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
-def answer(client, messages: list[dict], options: ChatOptions) -> str:
-    """Print the answer, its thought before it; return it without the thought."""
+def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, bool]:
+    """Print the answer, its thought before it; return it without the thought, and whether it was cut."""
     asked = {"temperature": options.temperature, "top_p": options.top_p, "max_tokens": options.max_tokens}
     asked = {name: value for name, value in asked.items() if value is not None}
     reply = client.chat.completions.create(model=options.model, messages=messages, stream=options.stream, **asked)
-    parts = [reply.choices[0].message] if not options.stream else (c.choices[0].delta for c in reply if c.choices)
-    said, thinking = "", False
-    for part in parts:
+    said, thinking, cut = "", False, False
+    for choice in (chunk.choices[0] for chunk in (reply if options.stream else [reply]) if chunk.choices):
+        part, cut = choice.delta if options.stream else choice.message, choice.finish_reason == "length"
         thought, text = getattr(part, "reasoning_content", None) or "", part.content or ""
         if thought and not thinking:
             print("[thought]")
@@ -59,7 +63,20 @@ def answer(client, messages: list[dict], options: ChatOptions) -> str:
         print(printable(thought + text), end="", flush=True)
         said += text
     print(flush=True)
-    return said
+    return said, cut
+
+
+def ask(client, head: list[dict], history: list[dict], options: ChatOptions) -> tuple[str, bool]:
+    """`answer`; where the conversation does not fit the server's context, its oldest turns go."""
+    import openai
+
+    try:
+        return answer(client, head + history, options)
+    except openai.BadRequestError as error:
+        if error.code != "context_length_exceeded" or len(history) < 3:
+            raise
+        del history[:2]
+        return ask(client, head, history, options)
 
 
 def main() -> None:
@@ -67,8 +84,7 @@ def main() -> None:
 
     import openai
 
-    key = options.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one, loopback does not
-    client = openai.OpenAI(base_url=options.base_url, api_key=key)
+    client = openai.OpenAI(base_url=options.base_url, api_key=options.api_key)
     head = [{"role": "system", "content": options.system}] if options.system else []
     history: list[dict] = []
     if sys.stdin.isatty():
@@ -80,16 +96,24 @@ def main() -> None:
         history = newest(history, options.history_cnt)
         history.append({"role": "user", "content": message})
         try:
-            reply = answer(client, head + history, options)
+            reply, cut = ask(client, head, history, options)
         except openai.APIConnectionError:
             raise ValueError(f"{options.base_url}: no server answers there: start it with ./run.sh serve") from None
-        except openai.BadRequestError as error:  # as too long a conversation: say so, keep talking
+        except openai.BadRequestError as error:  # as too long a message: say so, keep talking
             print(f"error: {printable(error.message)} (/clear forgets the conversation)", file=sys.stderr)
             history.pop()
             continue
         except openai.APIError as error:
             raise ValueError(f"{options.base_url}: {printable(error.message)}") from None
+        except OSError:
+            raise
+        except Exception:  # what answers there can make a client fail in any way there is
+            what = "that is not OpenAI's protocol: check the address, which usually ends in /v1"
+            raise ValueError(f"{options.base_url}: {what}") from None
         history.append({"role": "assistant", "content": reply})
+        if cut:
+            print("note: the answer was cut, at --max_tokens or where the server's context ends", file=sys.stderr)
+            history = history[len(history) // 4 * 2 :]  # the older half makes room for the next answer
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def load(options: ConvertOptions):
             f"{model.config.vocab_size:,}: name its own with --tokenizer"
         )
     if options.lora:
-        load_lora(model, Path(options.lora).absolute())
+        load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
         merge_lora(model)
     return model.eval(), tokenizer, info
 

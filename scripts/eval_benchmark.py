@@ -232,7 +232,7 @@ def main() -> None:
         import_lm_eval()
         read_records(results)  # what cannot be read is said before the work
         loaded, shots = load_tasks(options)
-        model, tokenizer, title = load(options, options.seed if options.untrained else None)
+        model, tokenizer, title, _ = load(options, options.seed if options.untrained else None)
         require(options.max_seq_len <= model.config.max_position_embeddings,
                 f"--max_seq_len {options.max_seq_len}: the network has {model.config.max_position_embeddings} "
                 "positions")  # fmt: skip

@@ -19,7 +19,7 @@ def ask(
     from eval_model import EvalOptions, answer_all, load
 
     options = EvalOptions(weight=str(weight), **places)
-    model, tokenizer, source = load(options, options.seed if options.untrained else None)
+    model, tokenizer, source, _ = load(options, options.seed if options.untrained else None)
     asked = [question for questions in sets.values() for question in questions]
     print(f"{title}: {len(asked):,} questions for {source}", flush=True)
     conversations = [question["messages"] for question in asked]
@@ -45,11 +45,11 @@ def paired(before: list[float], after: list[float]) -> dict:
 
     if not before:
         raise ValueError("no held-out question of one kind is there to compare on: use the files in dataset/sample")
-    difference, half_width = paired_difference(before, after)
+    difference, interval = paired_difference(before, after)
     return {
         "unit": "%", "n": len(before),
         "before": 100 * sum(before) / len(before), "after": 100 * sum(after) / len(after),
-        "difference": difference, "interval": [difference - half_width, difference + half_width],
+        "difference": difference, "interval": list(interval),
     }  # fmt: skip
 
 

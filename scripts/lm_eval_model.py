@@ -15,7 +15,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from tqdm import tqdm
 
 from dataset.chat import encode_texts
-from model.generation import Generator
+from model.generation import answer_prompts
 from model.sampling import Sampling
 
 HEAD_ROWS = 2048  # positions whose logits over the vocabulary are held at once
@@ -153,10 +153,11 @@ class MiniMindLM(TemplateLM):
                 max_tokens=most, stop=[text for text in settings["until"] if text],
                 temperature=settings["temperature"], top_p=settings.get("top_p", 1.0), top_k=settings.get("top_k", 0),
             )  # fmt: skip
-            engine = Generator(self.model, self.tokenizer, self.batch_size, max(map(len, prompts)) + most)
             bar = tqdm(desc="answering", unit="question", total=len(prompts), leave=False, disable=disable_tqdm)
             with bar:
-                answers = engine.generate(prompts, sampling, progress=bar.update)
+                answers = answer_prompts(
+                    self.model, self.tokenizer, prompts, sampling, self.batch_size, progress=bar.update
+                )
             for number, answer in zip(numbers, answers, strict=True):
                 texts[number] = answer.text
         return texts

@@ -1,6 +1,7 @@
-"""Which addresses are of this machine alone."""
+"""Addresses: which are of this machine alone, which can be at all, and listening at one."""
 
 import ipaddress
+import socket
 from urllib.parse import urlsplit
 
 
@@ -19,3 +20,22 @@ def host_of(place: str) -> str:
         return urlsplit(place).hostname or ""
     except ValueError:
         return ""
+
+
+def is_address(url: str) -> bool:
+    """Whether a URL can be the address of a web server."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
+    """A listening socket; ValueError when the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except (OSError, UnicodeError) as error:  # the latter of names that no host can have
+        why = getattr(error, "strerror", None) or "no such host"
+        raise ValueError(f"--host {host} --port {port}: cannot listen there ({why}): try others") from None

@@ -78,12 +78,12 @@ def stage_figures(name: str, info: dict, before: dict, after: dict) -> dict:
     """One stage as numbers: what it cost, what it changed, and the 95 percent interval of the paired difference."""
     from dataset.heldout import paired_difference
 
-    difference, half_width = paired_difference(before["right"], after["right"])
+    difference, interval = paired_difference(before["right"], after["right"])
     return {
         "stage": name, "tokens": info["tokens"], "seconds": info["seconds"],
         "val_bits_per_byte": info["validation"]["val_bits_per_byte"],
         "score_before": before["score"], "score_after": after["score"],
-        "difference": difference, "difference_interval": [difference - half_width, difference + half_width],
+        "difference": difference, "difference_interval": list(interval),
     }  # fmt: skip
 
 

@@ -15,7 +15,6 @@ import contextlib
 import hmac
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -27,8 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import LoadOptions, choose_dtype, load  # noqa: E402
-from scripts.network import host_of, is_loopback  # noqa: E402
+from eval_model import LoadOptions, choose_context, choose_dtype, load  # noqa: E402
+from scripts.network import host_of, is_loopback, listen  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -56,7 +55,10 @@ class ServeOptions(LoadOptions):
         require(self.max_queue >= 0, f"--max_queue {self.max_queue}: it must not be negative")
         if self.api_key is None:
             self.api_key = os.environ.get("MINIMIND_API_KEY") or None
-        require(self.api_key != "", "--api_key is empty: give a key")
+        if self.api_key is not None:
+            self.api_key = self.api_key.strip()  # as a header is read
+            what = "it must not be blank, and hold characters that can be printed"
+            require(self.api_key and self.api_key.isprintable(), f"--api_key (or MINIMIND_API_KEY): {what}")
         require(
             self.api_key or is_loopback(self.host),
             f"--host {self.host}: other machines can reach it, so it needs a key: set MINIMIND_API_KEY or --api_key",
@@ -86,11 +88,11 @@ class Outlet:
 class Service:
     """The engine, and how many of its places are taken; all but the engine's own steps runs in the event loop."""
 
-    def __init__(self, model, tokenizer, options: ServeOptions):
+    def __init__(self, model, tokenizer, stage: str, options: ServeOptions):
         from model.generation import Generator
 
-        max_length = min(options.max_seq_len, model.config.max_position_embeddings)
-        self.engine = Generator(model, tokenizer, options.max_batch, max_length, choose_dtype(options, model))
+        context, dtype = choose_context(options, model), choose_dtype(options, model)
+        self.engine, self.stage = Generator(model, tokenizer, options.max_batch, context, dtype), stage
         self.tokenizer, self.n_places, self.n_busy = tokenizer, options.max_batch + options.max_queue, 0
         self.longest_token = max(len(token) for token in self.engine.token_bytes[False])
         self.created = int(time.time())
@@ -110,7 +112,7 @@ class Service:
             raise too_long(f"the prompt does not fit the context of {self.engine.max_length} tokens", param)
 
     def chat_prompt(self, body) -> list[int]:
-        from dataset.chat import render
+        from dataset.chat import begin_document, render
         from scripts.openai_protocol import ApiError
 
         try:
@@ -120,16 +122,18 @@ class Service:
             raise ApiError(400, "tools: they are too deep, or hold half a surrogate pair", param="tools") from None
         n_bytes += len(messages) * 4 * self.longest_token  # a turn has four tokens beside its text
         self.check_length(n_bytes, "messages")
+        if self.stage == "pretrain":
+            return begin_document(self.tokenizer, messages[-1]["content"])
         return render(self.tokenizer, messages, add_generation_prompt=True)[0]
 
     def completion_prompt(self, prompt: str | list[int]) -> list[int]:
         """Text begins as documents did in pretraining; token ids are taken as they are."""
-        from dataset.chat import encode_texts
+        from dataset.chat import begin_document
 
         if isinstance(prompt, list):
             return prompt
         self.check_length(len(prompt.encode()), "prompt")
-        return [self.tokenizer.bos_token_id, *encode_texts(self.tokenizer, [prompt])[0]]
+        return begin_document(self.tokenizer, prompt)
 
     def submit(self, prompts: list[list[int]], body, scope: dict, **sampling) -> "Answers":
         """Ask for body.n answers to each prompt. Those that are not at their end when the HTTP request is, the gate
@@ -491,23 +495,14 @@ async def stream_chunks(body, answers: Answers, head: dict, choices) -> AsyncIte
 # ---------------------------------------------------------------- main
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ValueError when the address cannot be had."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
-    except OSError as error:
-        raise ValueError(f"--host {host} --port {port}: cannot listen there ({error.strerror}): try others") from None
-
-
 def main() -> None:
     options = parse_options(ServeOptions, "Serve a trained weight by OpenAI's protocol.")
-    listener = listen(options.host, options.port)  # first, so that a port in use is said at once
+    listener = listen(options.host, options.port, MAX_CONNECTIONS)  # first, so that a port in use is said at once
 
     import uvicorn
 
-    model, tokenizer, title = load(options)
-    app = make_app(Service(model, tokenizer, options), options)
+    model, tokenizer, title, stage = load(options)
+    app = make_app(Service(model, tokenizer, stage, options), options)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)
     host, port = listener.getsockname()[:2]

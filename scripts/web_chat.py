@@ -19,8 +19,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from eval_model import LoadOptions, load
-from scripts.network import host_of, is_loopback
+from eval_model import LoadOptions, choose_context, load
+from scripts.network import host_of, is_address, is_loopback
 from scripts.openai_markup import MarkupParser
 from scripts.web_texts import Texts
 from trainer.threads import share_cores
@@ -82,37 +82,31 @@ class LocalModel:
 
     def __init__(self, options: LoadOptions):
         from model.generation import Generator
-        from model.weights import read_info
+        from model.model_lora import is_foreign
 
         share_cores()  # this module outlives a click, and the page's script is not run by `run`
-        model, self.tokenizer, _ = load(options)
-        self.context = min(options.max_seq_len, model.config.max_position_embeddings)
+        model, self.tokenizer, _, self.stage = load(options)
+        self.is_foreign = bool(options.lora_name) and is_foreign(Path(options.lora_name), Path(options.weight))
+        self.context = choose_context(options, model)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)
-        info = None if options.load else read_info(Path(options.weight))
-        self.stage = (info or {}).get("stage", "")
         self.size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M"
         self.device = model.device.type.upper()
         self.stopping = threading.Event()
         threading.Thread(target=self.engine.run, args=(self.stopping,), name="engine", daemon=True).start()
 
     def ask(self, messages: list[dict], settings: Settings, seed: int) -> "LocalAnswer":
-        from dataset.chat import encode_texts, keep_recent
+        from dataset.chat import make_prompt
         from model.sampling import Sampling
 
-        room, tokenizer, chats = self.context - settings.max_tokens, self.tokenizer, self.stage != "pretrain"
-        if chats:
-            try:
-                prompt = keep_recent(tokenizer, messages, room)
-            except ValueError:
-                raise Problem("too_long", room=room) from None
-        else:  # text begins as documents did in pretraining
-            prompt = [tokenizer.bos_token_id, *encode_texts(tokenizer, [messages[-1]["content"]])[0]]
-            if len(prompt) > room:
-                raise Problem("too_long", room=room)
+        room, tokenizer = self.context - settings.max_tokens, self.tokenizer
+        try:
+            prompt = make_prompt(tokenizer, messages, self.stage, room)
+        except ValueError:
+            raise Problem("too_long", room=room) from None
         stop_ids = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
         sampling = Sampling(
             max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=0.9, seed=seed, stop_ids=stop_ids,
-            repetition_penalty=settings.repetition_penalty, skip_special_tokens=not chats,
+            repetition_penalty=settings.repetition_penalty, skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
         try:
             return LocalAnswer(self.engine.submit(prompt, sampling, Pieces()))
@@ -163,7 +157,7 @@ class Endpoint:
     stage = ""
 
     def __post_init__(self):
-        if not re.match(r"https?://[^/]", self.address):
+        if not is_address(self.address):
             raise Problem("address_wrong", name=self.address)
 
     def ask(self, messages: list[dict], settings: Settings, seed: int) -> "EndpointAnswer":

@@ -25,8 +25,9 @@ sys.path[0] = str(ROOT)
 
 import streamlit as st  # noqa: E402
 
+from dataset.chat import answer_room  # noqa: E402
 from eval_model import LoadOptions  # noqa: E402
-from scripts.network import is_loopback  # noqa: E402
+from scripts.network import is_loopback, listen  # noqa: E402
 from scripts.web_chat import (  # noqa: E402
     Endpoint,
     Exchange,
@@ -99,6 +100,7 @@ class WebOptions:
 def start() -> None:
     """Become `streamlit run` of this file."""
     options = parse_options(WebOptions, PURPOSE)
+    listen(options.host, options.port).close()  # what is wrong with them is said in one sentence
     command = [sys.executable, "-m", "streamlit", "run", __file__]
     command += ["--server.port", str(options.port), "--server.address", options.host]
     if not is_loopback(options.host):
@@ -184,6 +186,8 @@ def load(path: Path, adapter: Path | None, is_folder: bool, options: WebOptions,
         raise Problem("adapter_broken" if of_adapter else "weight_broken", name=(adapter or path).name) from None
     with st.sidebar.container(key="loaded"):
         st.text(t.loaded.format(size=model.size, device=model.device, context=model.context))
+        if model.is_foreign:
+            st.text(t.adapter_foreign)
     return model
 
 
@@ -191,8 +195,8 @@ def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
     context = getattr(model, "context", options.max_seq_len)
     with st.sidebar.container(key="settings"):
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
-        most = context // 2
-        max_tokens = st.slider(t.length, 16, most, min(256, most), 16, key="length", help=t.length_help)
+        most, usual = context // 2, answer_room(context)
+        max_tokens = st.slider(t.length, min(16, most // 2), most, usual, 16, key="length", help=t.length_help)
         alone = getattr(model, "stage", "") == "reason"  # trained on single questions: one turn before and it is lost
         history = st.slider(t.history, 0, 8, int(not alone), key=f"history_{alone}", help=t.history_help)
         penalty = 1.0
@@ -331,7 +335,8 @@ def converse(model, settings: Settings, t: Texts) -> None:
         place = st.empty()
         if running:
             place.button(t.stop, icon=":material/stop:", key="stop", on_click=running.end, args=("cancelled",))
-        st.chat_input(t.placeholder, key="message", on_submit=send, disabled=model is None)
+    # Not in st.bottom, where it comes to stand anyway: only then the page scrolls down with the answer.
+    st.chat_input(t.placeholder, key="message", on_submit=send, disabled=model is None)
     if running and model and not running.making:
         running.ask(model, exchanges[:-1], settings)
     if running and (running.making or running.finish):

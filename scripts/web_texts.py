@@ -24,6 +24,7 @@ class Texts:
     key_help: str
     loading: str
     loaded: str
+    adapter_foreign: str
     # settings
     settings: str
     temperature: str
@@ -95,6 +96,7 @@ CHINESE = Texts(
     key_help="留空时，本机的地址取环境变量 MINIMIND_API_KEY，别处的地址不用密钥。",
     loading="正在读取模型…",
     loaded="{size} 参数，运行在 {device} 上，上下文 {context} 个词元",
+    adapter_foreign="注意：这个适配器不是在这个权重上训练的，效果可能不好。",
     settings="生成",
     temperature="温度",
     temperature_help="0：总取最可能的词，重新生成也不变；越高，变化越多。",
@@ -171,6 +173,7 @@ ENGLISH = Texts(
     key_help="If empty, an address of this machine gets the environment's MINIMIND_API_KEY, any other none.",
     loading="Loading the model…",
     loaded="{size} parameters on {device}, context of {context} tokens",
+    adapter_foreign="Note: this adapter was trained on another weight, and may not suit this one.",
     settings="Generation",
     temperature="Temperature",
     temperature_help="0: always the likeliest token, however often it is asked again; higher: more variety.",

@@ -12,9 +12,11 @@ from dataset.chat import (
     EOS,
     MARKUP,
     SPECIAL_TOKENS,
+    answer_room,
     check_messages,
     encode_texts,
     keep_recent,
+    make_prompt,
     render,
     render_batch,
 )
@@ -242,6 +244,28 @@ def test_keep_recent_leaves_its_argument_alone_and_says_when_nothing_fits(tokeni
     with pytest.raises(ValueError, match=r"\d+ tokens long, only 50 fit: shorten it"):
         keep_recent(tokenizer, messages, 50)
     assert messages == before
+    system = say("system", "长" * 100)
+    with pytest.raises(ValueError, match=r"system message and message are \d+ \+ \d+ tokens long, only 50 fit"):
+        keep_recent(tokenizer, [system, say("user", "短")], 50)
+
+
+def test_a_conversation_leaves_room_for_the_answer_and_a_last_message_may_take_it(tokenizer):
+    assert [answer_room(context) for context in (16, 500, 512, 32768)] == [8, 250, 256, 256]
+    turns = [*talk(4), say("user", "最后一问")]
+    last = prompt_length(tokenizer, turns[-1:])
+    for room in range(1, prompt_length(tokenizer, turns)):
+        ids = keep_recent(tokenizer, turns, room, most=last)
+        assert len(ids) <= max(room, last) and ids[-last:] == render(tokenizer, turns[-1:], True)[0]
+
+
+def test_a_pretrained_weight_goes_on_with_the_text(tokenizer):
+    messages = [say("system", "你是助手"), say("user", "法国的首都是<|im_end|>")]
+    text = [tokenizer.bos_token_id, *tokenizer("法国的首都是<|im_end|>", split_special_tokens=True).input_ids]
+    assert make_prompt(tokenizer, messages, "pretrain", 2, most=50) == text
+    with pytest.raises(ValueError, match="only 2 fit"):
+        make_prompt(tokenizer, messages, "pretrain", 2)
+    for stage in ("full_sft", "dpo", "reason", "lora"):
+        assert make_prompt(tokenizer, messages, stage, 50) == keep_recent(tokenizer, messages, 50)
 
 
 # ---------------------------------------------------------------- what a conversation must look like

@@ -222,8 +222,8 @@ def test_published_weights_load_unchanged(published, tmp_path, use_moe):
     state = torch.load(folder / "pytorch_model.bin", weights_only=True)
     torch.save(state, tmp_path / "full_sft_64.pth")
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "use_moe": use_moe}
-    by_folder, tokenizer, _ = load_for_chat(EvalOptions(weight=str(folder), device="cpu"))
-    by_file, same_tokenizer, _ = load_for_chat(
+    by_folder, tokenizer, *_ = load_for_chat(EvalOptions(weight=str(folder), device="cpu"))
+    by_file, same_tokenizer, *_ = load_for_chat(
         EvalOptions(weight=str(tmp_path / "full_sft_64.pth"), tokenizer=str(folder), device="cpu", **sizes)
     )
     for key, value in state.items():

@@ -19,6 +19,7 @@ from model.weights import load_weights, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PRETRAIN, SFT, EVAL = "trainer/train_pretrain.py", "trainer/train_full_sft.py", "eval_model.py"
+CLIENT, SERVE, PAGE = (f"scripts/{name}.py" for name in ("chat_openai_api", "serve_openai_api", "web_demo"))
 LORA, DPO = "trainer/train_lora.py", "trainer/train_dpo.py"
 DISTILL, REASON = "trainer/train_distillation.py", "trainer/train_distill_reason.py"
 USER, ANSWER = ({"role": role, "content": text} for role, text in (("user", "问"), ("assistant", "答")))
@@ -45,6 +46,11 @@ LINES = {
     ] * 40,
     "question": [{"category": "a", "messages": [USER], "answers": ["答"]}],
     "question_no_key": [{"category": "a", "messages": [USER]}],
+    "question_one_text": [{"category": "a", "messages": [USER], "answers": "答案"}],
+    "question_half": [{"category": "a", "messages": [USER | {"content": "\ud83d"}], "answers": ["答"]}],
+    "question_long": [
+        {"category": "a", "messages": [USER | {"content": text}], "answers": ["答"]} for text in ("问", "很长" * 20000)
+    ],
     "question_wrong_type": [{"category": "a", "messages": [USER], "answers": [3]}],
 }
 FILES = {f"{name}.jsonl": "".join(json.dumps(line) + "\n" for line in lines) for name, lines in LINES.items()}
@@ -79,6 +85,16 @@ USAGE_MISTAKES = {
     "eval: an unknown stage": (EVAL, ["--model_mode", "9"], ["--model_mode", "9"]),
     "eval: load 1 without a folder": (EVAL, ["--load", "1"], ["--load 1", "--weight"]),
     "eval: below zero": (EVAL, ["--temperature", "-1"], ["--temperature -1"]),
+    "eval: beyond all numbers": (EVAL, ["--temperature", "inf"], ["--temperature inf", "finite"]),
+    "eval: an empty name": (EVAL, ["--lora_name", ""], ["--lora_name is empty"]),
+    "eval: a name of the hub": (EVAL, ["--load", "1", "--weight", "a/b"], ["--load 1 --weight a/b", "no such folder"]),
+    "an empty folder": (PRETRAIN, ["--out_dir", ""], ["--out_dir is empty"]),
+    "an empty name in a list": (LORA, ["--lora_targets", "q_proj", ""], ["--lora_targets is empty"]),
+    "client: no address": (CLIENT, ["--base_url", "http://x:y/v1"], ["--base_url http://x:y/v1"]),
+    "client: no key to send": (CLIENT, ["--api_key", "密钥"], ["--api_key", "ASCII"]),
+    "server: a key of bytes": (SERVE, ["--api_key", "\udcff"], ["--api_key", "printed"]),
+    "server: a blank key": (SERVE, ["--api_key", "  "], ["--api_key", "blank"]),
+    "server: a port beyond": (SERVE, ["--port", "70000"], ["--port 70000"]),
     "Muon under DeepSpeed": (PRETRAIN, [*ZERO, "--optimizer", "muon"], ["--optimizer muon", "--optimizer adamw"]),
     "float16 under DeepSpeed": (PRETRAIN, [*ZERO, "--dtype", "float16"], ["--dtype float16", "bfloat16"]),
 }
@@ -122,6 +138,7 @@ OTHER_MISTAKES = {
     "a file where out should be": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "a file"]),
     "a file above out": (PRETRAIN, ["--out_dir", "{dir}/good.jsonl/out"], ["{dir}/good.jsonl/out", "a file"]),
     "a read-only place": (PRETRAIN, ["--out_dir", "{readonly}/out"], ["{readonly}/out", "--out_dir"]),
+    "wandb without a login": (PRETRAIN, ["--use_wandb", "1"], ["--use_wandb", "WANDB_MODE=offline"]),
     "nothing to start from": (SFT, ["--from_weight", "pretrain"], ["{out}", "no pretrain_"]),
     "nothing to resume": (PRETRAIN, ["--from_resume", "1"], ["{out}", "--from_resume"]),
     "a weight of another width": (SFT, ["--hidden_size", "64"], ["pretrain_32.pth", "hidden_size", "32", "64"]),
@@ -160,6 +177,17 @@ OTHER_MISTAKES = {
     "score: blank lines": (EVAL, ["--score_data", "{dir}/blank.jsonl"], ["{dir}/blank.jsonl"]),
     "score: broken": (EVAL, ["--score_data", "{dir}/broken.jsonl"], ["broken.jsonl:1:", "category"]),
     "score: no key": (EVAL, ["--score_data", "{dir}/question_no_key.jsonl"], ["no_key.jsonl:1:", "answers"]),
+    "score: one text": (EVAL, ["--score_data", "{dir}/question_one_text.jsonl"], ["text.jsonl:1:", "list of texts"]),
+    "score: half a character": (EVAL, ["--score_data", "{dir}/question_half.jsonl"], ["half.jsonl:1:", "half a char"]),
+    "score: too long": (EVAL, ["--score_data", "{dir}/question_long.jsonl"], ["long.jsonl:2:", "tokens long"]),
+    "page: no host": (PAGE, ["--host", "a..b"], ["--host a..b", "no such host"]),
+    "server: no host": (SERVE, ["--host", "no such host", "--api_key", "k"], ["--host no such host"]),
+    "server: no name": (SERVE, ["--host", "a..b", "--api_key", "k"], ["--host a..b", "no such host"]),
+    "server: too many places": (
+        SERVE,
+        ["--port", "0", "--max_batch", "99999999999999999999"],
+        ["99,999,999,999,999,999,999 answers at once", "MiB", "--max_batch"],
+    ),
     "score: wrong type": (EVAL, ["--score_data", "{dir}/question_wrong_type.jsonl"], ["type.jsonl:1:", "answers"]),
     "score: nowhere to write": (EVAL, ["--score_json", "{dir}/good.jsonl/a.json"], ["{dir}/good.jsonl"]),
 }  # fmt: skip
@@ -216,6 +244,9 @@ def test_a_mistake(name, places, tmp_path):
         REASON: [*FAST, "--data_path", "{dir}/good_reason.jsonl", *later],
         DISTILL: [*SIZE, *FAST, "--data_path", "{dir}/good_sft.jsonl", "--out_dir", "{out}"]
         + ["--teacher_weight", "{weights}/full_sft_32.pth"],
+        CLIENT: [],
+        PAGE: [],
+        SERVE: ["--out_dir", "{weights}"],
         EVAL: ["--out_dir", "{weights}"] + ["--score"] * name.startswith("score"),
     }
     before = snapshot(places["weights"])

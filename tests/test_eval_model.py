@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from preloaded import run_preloaded
 
-from eval_model import newest
+from eval_model import EvalOptions, load, newest
+from model.model_lora import apply_lora, save_lora
 from model.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,3 +81,41 @@ def test_the_end_of_input_ends_it_at_once(out_dir):
     terminal.read_until("> ")
     terminal.type("\x04")
     assert terminal.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "flags", "spoken_to_as"),
+    [
+        ("pretrain", {}, "pretrain"),
+        ("pretrain", {"model_mode": 3}, "pretrain"),
+        ("pretrain", {"lora_name": "a"}, "lora"),
+        ("reason", {}, "reason"),
+        ("reason", {"lora_name": "a"}, "reason"),
+        ("dpo", {"model_mode": 0}, "dpo"),
+        ("converted", {}, "full_sft"),
+        ("converted", {"model_mode": 3}, "reason"),
+        (None, {"model_mode": 0}, "pretrain"),
+    ],
+)
+def test_the_stage_that_a_weight_was_trained_in_decides_how_it_is_spoken_to(
+    stage, flags, spoken_to_as, tmp_path, make_model, tokenizer
+):
+    """Without a .json, or where it says no stage, --model_mode does."""
+    model, path = make_model(vocab_size=len(tokenizer)), tmp_path / "mine.pth"
+    save_weights(model, path, tokenizer, stage=stage)
+    if stage is None:
+        path.with_suffix(".json").unlink()
+        flags = flags | {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+        flags |= {"tokenizer": str(ROOT / "model")}
+    apply_lora(model)
+    save_lora(model, tmp_path / "lora" / "a_48.pth", tokenizer)
+    assert load(EvalOptions(weight=str(path), out_dir=str(tmp_path), device="cpu", **flags)).stage == spoken_to_as
+
+
+def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):
+    """The network's 128 positions are fewer than the context that was asked for, and it never ends its answer."""
+    flags = ("--out_dir", out_dir, "--max_seq_len", 10**20, "--prompt", "你好")
+    done = run_preloaded(ROOT / "eval_model.py", *flags)
+    assert done.returncode == 0 and done.stdout.strip() and "note" not in done.stdout
+    notes = done.stderr.splitlines()
+    assert len(notes) == 2 and "128 tokens, as the weight has no more" in notes[0] and "cut" in notes[1]

@@ -8,6 +8,7 @@ import threading
 import pytest
 import torch
 
+from model import generation
 from model.generation import Generator, TextStream, bytes_of_tokens
 from model.model_lora import apply_lora
 from model.sampling import CANDIDATES, Sampling, draw, keep_likeliest, penalise
@@ -485,3 +486,31 @@ def test_noise_in_equal_steps_draws_every_token_as_often_as_its_probability_says
         (token,) = draw(logits, [Sampling(temperature=1, top_k=2)], [extreme])
         assert token in logits[0].topk(2).indices
     assert draw(logits, [Sampling(temperature=1e-30)], [0.5]) == logits.argmax()
+
+
+# ---------------------------------------------------------------- prompts of any lengths
+
+
+def test_one_long_prompt_among_short_ones_makes_no_large_cache(make_model, tokenizer, monkeypatch):
+    """And every answer is what it is alone."""
+    sizes, whole = [], generation.KVCache.__init__
+
+    def watched(self, config, rows, positions, *more):
+        sizes.append(rows * positions)
+        whole(self, config, rows, positions, *more)
+
+    monkeypatch.setattr(generation.KVCache, "__init__", watched)
+    monkeypatch.setattr(generation, "CACHE_TOKENS", 256)
+    model, sampling = make_model(vocab_size=len(tokenizer)), Sampling(max_tokens=4, stop_ids=())
+    prompts = [[5 + i] * (i % 7 + 1) for i in range(30)] + [[9] * 100, [7] * 60]
+    prompts.insert(3, [8] * 110)
+    alone = [Generator(model, tokenizer, 1).generate([prompt], sampling)[0].token_ids for prompt in prompts]
+    sizes.clear()
+    done = generation.answer_prompts(model, tokenizer, prompts, sampling, max_batch=16)
+    assert [request.token_ids for request in done] == alone and max(sizes) <= 256 and len(sizes) == 2
+
+
+@pytest.mark.parametrize("rows", [10**9, 10**20, 10**400])
+def test_a_cache_beyond_the_memory_is_refused_with_both_figures(make_model, tokenizer, rows):
+    with pytest.raises(ValueError, match=r"take [\d,]+ MiB; there are [\d,]+: make fewer at once \(--max_batch\)"):
+        Generator(make_model(vocab_size=len(tokenizer)), tokenizer, rows)

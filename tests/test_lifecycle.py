@@ -1,6 +1,7 @@
 """The life cycle: every stage as `./run.sh all` chains them, on a tiny network, and the report that is made of it."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 import subprocess
@@ -210,11 +211,28 @@ def test_students_are_compared(life, data):
 def test_paired_figures():
     before, after = [0, 0, 1, 1, 0], [1, 1, 1, 0, 0]
     figures = paired(before, after)
-    difference, half = paired_difference(before, after)
-    assert (figures["before"], figures["after"], figures["n"]) == (40, 60, 5)
-    assert figures["difference"] == difference == 20 and figures["interval"] == [20 - half, 20 + half]
+    assert (figures["before"], figures["after"], figures["n"], figures["difference"]) == (40, 60, 5, pytest.approx(20))
+    assert figures["interval"] == list(paired_difference(before, after)[1])
     with pytest.raises(ValueError, match="no held-out question"):
         paired([], [])
+
+
+def test_the_interval_of_a_difference_stays_within_what_is_possible():
+    """And holds the difference; of few questions it is no single point, whatever came out."""
+    for a, b, c, d in itertools.product((0, 1, 7, 60), repeat=4):
+        before, after = [1] * (a + b) + [0] * (c + d), [1] * a + [0] * b + [1] * c + [0] * d
+        if before:
+            difference, (low, high) = paired_difference(before, after)
+            assert -100 <= low <= difference + 1e-9 and difference - 1e-9 <= high <= 100
+            assert paired_difference(after, before)[1] == pytest.approx((-high, -low))
+    difference, (low, high) = paired_difference([0] * 65, [1] * 64 + [0])
+    assert low < 95 < difference < high == pytest.approx(100 * wilson_interval(64, 65)[1])
+    low, high = paired_difference([0] * 50, [1] * 50)[1]
+    assert 85 < low < high == 100
+    assert paired_difference([0, 1] * 50, [0, 1] * 50)[1] == pytest.approx((0, 0))
+    # many questions, half of them changed: the normal approximation holds
+    low, high = paired_difference([0, 0, 1, 1] * 500, [0, 1, 0, 1] * 500)[1]
+    assert (low, high) == pytest.approx((-3.1, 3.1), abs=0.05)
 
 
 def test_a_share_against_a_known_one():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from model.model_lora import (
     DEFAULT_TARGETS,
@@ -15,7 +16,7 @@ from model.model_lora import (
     merge_lora,
     save_lora,
 )
-from model.weights import WeightError
+from model.weights import WeightError, file_hash, save_weights
 
 IDS = torch.arange(24).view(2, 12)
 
@@ -99,6 +100,24 @@ def test_an_adapter_of_the_known_format_is_read(make_model, tmp_path):
                 module.weight += state[f"module.{name}.lora.B.weight"] @ state[f"module.{name}.lora.A.weight"]
     load_lora(model, path)
     assert (logits(model) - logits(expected)).abs().max() <= 1e-5
+
+
+def test_an_adapter_is_refused_on_another_vocabulary_and_noted_on_another_weight(
+    make_model, tokenizer, other_vocabulary, tmp_path, capsys
+):
+    weight, other, path = (tmp_path / name for name in ("weight.pth", "other.pth", "a.pth"))
+    for seed, file in enumerate((weight, other)):
+        save_weights(make_model(seed, vocab_size=len(tokenizer)), file, tokenizer)
+    model = make_model()
+    apply_lora(model)
+    save_lora(model, path, tokenizer, origin={"base weight": file_hash(weight)})
+    load_lora(make_model(), path, tokenizer, weight)
+    assert capsys.readouterr().err == ""
+    load_lora(make_model(), path, tokenizer, other)
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: ") and str(path) in note and str(other) in note
+    with pytest.raises(WeightError, match=r"a\.pth: it was trained with another vocabulary"):
+        load_lora(make_model(), path, AutoTokenizer.from_pretrained(other_vocabulary), weight)
 
 
 def test_mistakes_are_named(make_model, tmp_path):

@@ -121,7 +121,7 @@ def test_a_deleted_folder_and_closed_streams(tmp_path):
     gone = tmp_path / "gone"
     command = f'mkdir "{gone}"; cd "{gone}"; rmdir "{gone}"; "$@"'
     done = subprocess.run(["bash", "-c", command, "-", sys.executable, script, *flags], capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("error: the folder that this was started in"), done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("error: the working directory has been deleted"), done.stderr
     command = ["bash", "-c", '"$@" <&- 2>&-', "-", sys.executable, script, str(metrics), *flags]
     assert subprocess.run(command).returncode == 0 and (tmp_path / "a.png").is_file()
 

@@ -14,7 +14,9 @@ import openai
 import pytest
 from serving import ASKED, CALL, LONG, TOOLS, Server, teach, user
 
+from dataset.chat import render
 from scripts.openai_markup import MarkupParser, whole_message
+from scripts.serve_openai_api import ServeOptions, Service
 
 KEY = "sesame"
 ROOT = Path(__file__).resolve().parents[1]
@@ -269,8 +271,8 @@ def test_broken_bodies_are_refused(server, body, status):
 
 def test_the_key_is_needed_but_for_health(server):
     assert server.health()["status"] == "ok"
-    for given in ("Bearer wrong", "Bearer ", KEY, "Basic sesame", "Bearer sésame"):
-        status, body = post(server, {}, Authorization=given.encode())
+    for given in ("Bearer wrong", "Bearer ", KEY, "Basic sesame", "Bearer sésame", "Bearer \udcff"):
+        status, body = post(server, {}, Authorization=given.encode(errors="surrogateescape"))
         assert status == 401 and body["error"]["code"] == "invalid_api_key"
     status, body = post(server, {}, path="/nowhere")
     assert status == 404 and "error" in body
@@ -343,3 +345,30 @@ def test_the_client_script_shows_answers_and_thoughts(server):
     done = subprocess.run(command, cwd=ROOT, input=talk, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip() == "你好！很高兴见到你。😀\n[thought]\n一加一是二\n[answer]\n2"
+
+
+def test_the_client_script_forgets_the_oldest_turns_and_says_when_an_answer_was_cut(server):
+    """Three turns take most of the context of 420, and the last message alone half of it."""
+    command = [sys.executable, "scripts/chat_openai_api.py", "--base_url", f"{server.url}/v1", "--api_key", KEY]
+    talk = "数数\n" * 3 + "数" * 200 + "\n"
+    done = subprocess.run([*command, "--stream", "0"], cwd=ROOT, input=talk, capture_output=True, text=True)
+    assert done.returncode == 0 and "error:" not in done.stderr and len(done.stdout.splitlines()) >= 4, done.stderr
+    done = subprocess.run([*command, "--max_tokens", "3"], cwd=ROOT, input="数数\n", capture_output=True, text=True)
+    assert done.returncode == 0 and "the answer was cut" in done.stderr
+
+
+def test_the_client_script_ends_with_one_sentence_where_no_such_server_answers(server):
+    for address, reason in ((server.url, "404"), ("http://127.0.0.1:9/v1", "no server answers")):
+        command = [sys.executable, "scripts/chat_openai_api.py", "--base_url", address, "--api_key", KEY]
+        done = subprocess.run(command, cwd=ROOT, input=b"caf\xe9\n", capture_output=True, timeout=120)
+        assert done.returncode == 1 and done.stderr.startswith(b"error: ") and reason in done.stderr.decode()
+
+
+def test_a_pretrained_weight_goes_on_with_the_last_message(make_model, tokenizer):
+    from scripts.openai_protocol import ChatRequest
+
+    model, options = make_model(vocab_size=len(tokenizer)), ServeOptions(max_batch=1, max_seq_len=64)
+    body = ChatRequest(model="minimind", messages=[user("一"), {"role": "assistant", "content": "二"}, user("法国的")])
+    prompts = {stage: Service(model, tokenizer, stage, options).chat_prompt(body) for stage in ("pretrain", "full_sft")}
+    assert prompts["pretrain"] == [tokenizer.bos_token_id, *tokenizer("法国的").input_ids]
+    assert prompts["full_sft"] == render(tokenizer, body.plain_messages(), add_generation_prompt=True)[0]

@@ -222,7 +222,7 @@ def test_the_results_answer(data, trained, tmp_path):
     flags += ["--learning_rate", "2e-2", "--epochs", 20, "--eval_interval", 80, "--max_seq_len", 64]
     train("train_distill_reason.py", *flags, "--from_weight", "full_sft")
     prompt = one["conversations"][0]["content"]
-    flags = ["--weight", out_dir / "reason_by_heart_32.pth", "--model_mode", 3]
+    flags = ["--weight", out_dir / "reason_by_heart_32.pth"]
     for stream in (0, 1):
         done = run_preloaded(ROOT / "eval_model.py", *flags, "--prompt", prompt, "--stream", stream)
         assert done.stdout == "[thought]\n1 加 1。\n\n[answer]\n2\n\n", done.stderr

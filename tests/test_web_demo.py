@@ -12,7 +12,8 @@ import torch
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from model.weights import save_weights
+from model.model_lora import apply_lora, save_lora
+from model.weights import file_hash, load_weights, save_weights
 from scripts.web_chat import Endpoint, Problem, adapters_for, weights_in
 from scripts.web_texts import CHINESE, ENGLISH, LANGUAGES, Texts
 
@@ -110,6 +111,22 @@ def test_turns_are_asked_again_deleted_and_cleared(open_page, weights):
     assert page.session_state.exchanges == [second] and "one" not in texts(page).splitlines()
     page.button(key="clear").click().run()
     assert page.session_state.exchanges == [] and ENGLISH.welcome in texts(page)
+
+
+def test_an_adapter_of_another_weight_and_a_cut_answer_are_said(open_page, weights, tmp_path, tokenizer):
+    out_dir = shutil.copytree(weights, tmp_path / "out")
+    model = load_weights(out_dir / "full_sft_32.pth", tokenizer)[0]
+    apply_lora(model)
+    for name, base in (("own", file_hash(out_dir / "full_sft_32.pth")), ("strange", "another")):
+        save_lora(model, out_dir / "lora" / f"{name}_32.pth", tokenizer, origin={"base weight": base})
+    page = open_page(out_dir)
+    page.selectbox(key="adapter").set_value("own").run()
+    assert ENGLISH.adapter_foreign not in texts(page)
+    page.selectbox(key="adapter").set_value("strange").run()
+    assert ENGLISH.adapter_foreign in texts(page) and not page.exception
+    page = ask(page, "one")
+    assert (page.session_state.exchanges[0].finish == "length") == (ENGLISH.cut in texts(page))
+    assert page.session_state.exchanges[0].finish == "length"
 
 
 def test_too_long_a_message_is_one_sentence_in_the_language_of_the_moment(open_page, weights):

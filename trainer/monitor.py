@@ -148,6 +148,6 @@ def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str
 
     try:
         return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
-    except wandb.errors.Error as error:
+    except Exception as error:  # of its own kinds: no login, no network, a name that it does not take
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None

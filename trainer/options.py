@@ -1,7 +1,6 @@
 """Options: one dataclass per stage, turned into command-line flags; and how a user's mistake ends a program."""
 
 import argparse
-import contextlib
 import difflib
 import math
 import operator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from model.memory import lack_of_memory
+from trainer.process import prepare_process
 from trainer.threads import share_cores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,21 +179,6 @@ def fail(message: str, code: int = 1) -> int:
     return code
 
 
-def tolerate_closed(stream) -> None:
-    """Let what nobody can read any more, as the terminal is closed or the pipe's reader gone, be lost without an error:
-    a run goes on, or saves and stops."""
-
-    def quietly(call: Callable) -> Callable:
-        def attempt(*arguments):
-            with contextlib.suppress(OSError):
-                return call(*arguments)
-
-        return attempt
-
-    if stream:
-        stream.write, stream.flush = quietly(stream.write), quietly(stream.flush)
-
-
 def run(main: Callable[[], None]) -> None:
     """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
     code 1, Ctrl-C with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129, both like Ctrl-C: what it began is
@@ -201,7 +186,6 @@ def run(main: Callable[[], None]) -> None:
 
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
-    tolerate_closed(sys.stderr)
     share_cores()
     own = os.getpid()
 
@@ -214,11 +198,11 @@ def run(main: Callable[[], None]) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
             signal.signal(number, terminate)
     try:
-        os.getcwd()
-    except OSError:
-        sys.exit(fail("the folder that this was started in has been deleted: change to another one and run again"))
-    try:
-        main()
+        try:
+            prepare_process()
+            main()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print("\nstopped.", file=sys.stderr)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))

@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-import sys
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,15 +19,8 @@ from model.weights import find_weight, load_weights, save_weights
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.options import (
-    ROOT,
-    TrainOptions,
-    UsageError,
-    check_out_dir,
-    default_data,
-    require,
-    tolerate_closed,
-)
+from trainer.options import ROOT, TrainOptions, UsageError, check_out_dir, default_data, require
+from trainer.process import as_text
 
 
 def load_tokenizer(folder: str):
@@ -38,6 +30,7 @@ def load_tokenizer(folder: str):
     """
     found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # the file can hold anything
@@ -170,7 +163,6 @@ def run_stage(
     Exits with 128 + signal number when a signal stopped it, as shells expect.
     """
     quiet_transformers()
-    tolerate_closed(sys.stdout)
     world = join_world(options.device)
     try:
         check_out_dir(options.out_dir)

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=ROOT / "dataset/sample/heldout.jsonl", help="to answer, read")
     parser.add_argument("--n", type=int, default=20, help="how many of them")
     options = parser.parse_args()
-    model, tokenizer, title = load(EvalOptions(weight=options.weight, device="cpu"))
+    model, tokenizer, title, _ = load(EvalOptions(weight=options.weight, device="cpu"))
     print(title)
     texts = texts_of(options.text)[: options.lines]
     questions = [json.loads(line) for line in options.questions.open(encoding="utf-8")]

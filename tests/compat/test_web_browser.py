@@ -93,9 +93,9 @@ def watch_it_grow(browser) -> None:
     wait_for(lambda: "32768" in browser.texts("loaded")[0])
     wait_for(lambda: longest(browser) == 16384)  # drawn anew for this network, after `loaded`
     time.sleep(1)  # a slider waits a moment for the next key before it tells the page
+    n_answers, lengths = len(browser.texts("answer_")), set()
     browser.say("说下去")
-    lengths = set()
-    wait_for(lambda: browser.texts("answer_") and lengths.add(length(browser)) or len(lengths) > 3)
+    wait_for(lambda: len(browser.texts("answer_")) > n_answers and lengths.add(length(browser, -1)) or len(lengths) > 3)
 
 
 def longest(browser) -> int:
@@ -105,8 +105,8 @@ def longest(browser) -> int:
     return int(slider.get_attribute("value"))
 
 
-def length(browser) -> int:
-    return len(browser.texts("answer_")[0])
+def length(browser, answer: int = 0) -> int:
+    return len(browser.texts("answer_")[answer])
 
 
 def test_a_stop_keeps_the_text_and_ends_no_other_persons_answer(browser, page):
@@ -137,6 +137,30 @@ def test_a_stop_keeps_the_text_and_ends_no_other_persons_answer(browser, page):
     browser.close()
     browser.switch_to.window(mine)
     assert browser.texts("answer_") == kept
+
+
+def test_the_page_follows_the_conversation(browser):
+    """The newest text stands above the input, and below the head, while an answer is made and after it."""
+
+    def in_sight(key: str) -> bool:
+        end = "const all = document.querySelectorAll(arguments[0]); return all[all.length - 1].getBoundingClientRect()"
+        input_box = browser.execute_script(end, ".st-key-message")
+        bottom = browser.execute_script(end, f"[class*=st-key-{key}]")["bottom"]
+        return browser.execute_script(end, ".st-key-head")["bottom"] < bottom <= input_box["top"]
+
+    browser.show_as(1280, 720)
+    for n_answers in range(1, 7):
+        browser.say("你好")
+        browser.wait_for_end(n_answers)
+        wait_for(lambda: in_sight("actions_"))
+    watch_it_grow(browser)
+    for _ in range(5):
+        before = length(browser, -1)
+        wait_for(lambda before=before: length(browser, -1) > before + 100 and in_sight("answer_"))
+    browser.click(".st-key-stop button")
+    browser.wait_for_end(7)
+    wait_for(lambda: in_sight("actions_"))
+    browser.show_as(1280, 800)
 
 
 def test_html_stays_text(browser):

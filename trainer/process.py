@@ -1,0 +1,62 @@
+"""What programs take for granted of the process they run in, and do not always get: streams, a folder, a home, UTF-8."""
+
+import atexit
+import codecs
+import errno
+import getpass
+import io
+import os
+import shutil
+import sys
+import tempfile
+
+
+def as_text(argument: str | None) -> str | None:
+    """What was typed behind a flag, as UTF-8 whatever the locale is; bytes that are none become U+FFFD."""
+    try:
+        (argument or "").encode()
+    except UnicodeEncodeError:  # Python passes bytes that it could not read as lone surrogates, which paths need
+        return os.fsencode(argument).decode(errors="replace")
+    return argument
+
+
+class Output(io.FileIO):
+    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) what is written is lost, and
+    the program goes on; any other failure is raised, once."""
+
+    def write(self, data) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            if error.errno in (errno.EPIPE, errno.EIO):
+                return len(data)
+            raise OSError(f"the output cannot be written ({error.strerror}): send it elsewhere") from None
+
+
+def prepare_process() -> None:
+    """What programs take for granted: standard streams that never fail at a character, a working directory, a user's
+    name, and a home to write in, which libraries use for their caches."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed (`>&-`): the next file opened would take its place
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif stream is sys.__stdin__:
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
+        elif stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            raw = io.BufferedWriter(Output(stream.fileno(), "w", closefd=False))
+            how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, errors="backslashreplace", **how))
+    try:
+        os.getcwd()
+    except OSError:
+        raise OSError("the working directory has been deleted: change to another one and run again") from None
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["HOME"] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
