@@ -122,9 +122,8 @@ def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> dict:
         if same["chance"].notna().any():
             place = same["chance"].dropna().iloc[0]
             drawn["chance"] = axis.vlines(place, row - 0.45, row + 0.45, "black", "dashed", linewidth=1)
-    axis.set_yticks(
-        range(len(rows)), [f"{', '.join(filter(None, (shown(task), setting)))}\n{metric}" for task, setting, metric in rows]
-    )
+    labels = [f"{shown(task)}{f', {setting}' if setting else ''}\n{metric}" for task, setting, metric in rows]
+    axis.set_yticks(range(len(rows)), labels)
     axis.invert_yaxis()
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e5e7eb", linewidth=0.8)

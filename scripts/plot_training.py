@@ -130,7 +130,7 @@ def output_path(output: str | Path) -> Path:
 def shown(text: str) -> str:
     """A name that the user chose, to stand in a picture: in one line, and its middle left out when it is long."""
     text = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 60 else f"{text[:35]}…{text[-24:]}"
+    return text if len(text) <= 40 else f"{text[:24]}…{text[-15:]}"
 
 
 def fonts_for(text: str) -> tuple[list[str], str]:
@@ -267,10 +267,9 @@ def finish(axis, x: str, overlay: bool, loss_unit: str, entries: Sequence[tuple]
     axis.grid(color="#e5e7eb", linewidth=0.8)
     axis.set_axisbelow(True)
     # Named one by one: of its own accord matplotlib leaves out what begins with "_".
-    axis.legend(
-        *zip(*entries, strict=True), title="line: training, points: validation" if overlay else None,
-        loc="upper right", fontsize=min(10, 160 / len(entries)),
-    )  # fmt: skip
+    title, size = "line: training, points: validation" if overlay else None, min(10, 160 / len(entries))
+    legend = axis.legend(*zip(*entries, strict=True), title=title, loc="upper right", fontsize=size)
+    legend.set_in_layout(False)  # long names are no reason for a narrow panel
 
 
 # ---------------------------------------------------------------- the command
