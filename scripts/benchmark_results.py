@@ -75,12 +75,9 @@ def print_comparison(frame) -> None:
 def draw(frame, output: Path) -> None:
     """Bars of every weight for each task and metric, with standard errors, and the chance level as a line; what is
     better low (bits per byte) in a panel of its own."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    from scripts.plot_training import COLORS, DPI
+    from scripts.plot_training import COLORS, picture_style, save, shown
 
     frame = frame[frame["group"].isna()]
     names = list(dict.fromkeys(frame["name"]))
@@ -89,27 +86,24 @@ def draw(frame, output: Path) -> None:
               if len(part)]  # fmt: skip
     keys = [list(dict.fromkeys(zip(p["task"], p["setting"], p["metric"], strict=True))) for _, p in panels]
     heights = [len(rows) for rows in keys]
-    style = {"font.size": 9, "font.sans-serif": ["Noto Sans CJK SC", "DejaVu Sans"], "axes.spines.top": False,
-             "axes.spines.right": False, "legend.frameon": False}  # fmt: skip
-    with pyplot.rc_context(style):
-        size = (8, 1.2 + 0.28 * sum(heights) * (len(names) + 1))
-        figure_, axes = pyplot.subplots(
-            len(panels), 1, figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
-        )
+    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+    with picture_style(style, map(shown, [*names, *frame["task"]])):
+        height = 1.2 + 0.28 * sum(heights) * (len(names) + 1)
+        figure_ = Figure((8, min(height, 400)), layout="constrained")  # taller than 400 inches is no picture
+        axes = figure_.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+        drawn: dict = {}
         for axis, (title, part), rows in zip(axes[:, 0], panels, keys, strict=True):
-            draw_panel(axis, part, rows, names, COLORS)
+            drawn |= draw_panel(axis, part, rows, names, COLORS)
             axis.set_xlabel(title)
-        shown = {label: handle for axis in axes[:, 0]
-                 for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}  # fmt: skip
-        figure_.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=3)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure_.savefig(output, dpi=DPI)
-        finally:
-            pyplot.close(figure_)
+        figure_.legend(drawn.values(), map(shown, drawn), loc="outside upper center", ncols=3)
+        save(figure_, output)
 
 
-def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> None:
+def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> dict:
+    """The bars of one panel; returns what the legend explains, by name."""
+    from scripts.plot_training import shown
+
+    drawn: dict = {}
     height = 0.8 / len(names)
     for i, name in enumerate(names):
         own = part[part["name"] == name].set_index(["task", "setting", "metric"])
@@ -119,18 +113,19 @@ def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> None:
         values = [own.loc[rows[row], "value"] for row in places]
         errors = [own.loc[rows[row], "stderr"] or 0 for row in places]
         heights = [row + (i - (len(names) - 1) / 2) * height for row in places]
-        bars = axis.barh(
-            heights, values, height * 0.9, xerr=errors, color=colors[i % len(colors)], label=name,
-            error_kw={"linewidth": 0.8},
-        )  # fmt: skip
-        axis.bar_label(bars, fmt="%.3f", padding=3, fontsize=7)
+        drawn[name] = axis.barh(
+            heights, values, height * 0.9, xerr=errors, color=colors[i % len(colors)], error_kw={"linewidth": 0.8}
+        )
+        axis.bar_label(drawn[name], fmt="%.3f", padding=3, fontsize=7)
     for row, (task, setting, metric) in enumerate(rows):
         same = part[(part["task"] == task) & (part["setting"] == setting) & (part["metric"] == metric)]
         if same["chance"].notna().any():
-            axis.vlines(same["chance"].dropna().iloc[0], row - 0.45, row + 0.45, colors="black", linestyles="dashed",
-                        linewidth=1, label="chance")  # fmt: skip
-    axis.set_yticks(range(len(rows)), [f"{', '.join(filter(None, key[:2]))}\n{key[2]}" for key in rows])
+            place = same["chance"].dropna().iloc[0]
+            drawn["chance"] = axis.vlines(place, row - 0.45, row + 0.45, "black", "dashed", linewidth=1)
+    labels = [f"{shown(task)}{f', {setting}' if setting else ''}\n{metric}" for task, setting, metric in rows]
+    axis.set_yticks(range(len(rows)), labels)
     axis.invert_yaxis()
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#e5e7eb", linewidth=0.8)
     axis.set_axisbelow(True)
+    return drawn

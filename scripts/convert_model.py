@@ -177,6 +177,7 @@ def convert(options: ConvertOptions) -> None:
 def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
     """One clause on what the result is for."""
     from model.weights import tokenizer_hash
+    from scripts.judge import command, typed
     from trainer.stage import load_tokenizer
 
     if options.to == "minimind":
@@ -185,9 +186,10 @@ def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
         return f"{'GraniteMoeShared' if model.config.use_moe else 'Llama'}ForCausalLM, without code of its own"
     if options.to == "gguf":
         modelfile = Path(options.output).with_suffix(".Modelfile")
-        return f"llama-cli -m {options.output}; ollama create NAME -f {modelfile}"
+        return f"llama-cli -m {typed(options.output)}; ollama create NAME -f {typed(modelfile)}"
     own = tokenizer_hash(tokenizer) == tokenizer_hash(load_tokenizer(str(ROOT / "model")))
-    return f"eval_model.py --weight {options.output}{'' if own else f' --tokenizer {tokenizer.name_or_path}'}"
+    vocabulary = "" if own else f" --tokenizer {typed(tokenizer.name_or_path)}"
+    return f"{command('eval_model.py')} --weight {typed(options.output)}{vocabulary}"
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ import hashlib
 import json
 import logging
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.judge import typed  # noqa: E402
+from scripts.judge import command, typed  # noqa: E402
 from scripts.plot_training import split_files  # noqa: E402
 from scripts.tables import format_table  # noqa: E402
 from trainer.options import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
@@ -257,7 +256,7 @@ def show(options: DownloadOptions, folder: Path) -> None:
         file = published.get(f"{name}.jsonl")
         rows.append([name, purpose, size_text(file.size) if file else "?", state_of(name, published, folder)])
     print(format_table(["name", "for", "size", f"in {folder.name}/"], rows, left=2))
-    print("\nfetch with: ./run.sh data NAME … (or all)")
+    print(f"\nfetch with: {command('run.sh', 'data')} NAME … (or all)")
     if error:
         raise error
 
@@ -265,8 +264,8 @@ def show(options: DownloadOptions, folder: Path) -> None:
 def next_command(name: str, folder: Path) -> str:
     _, stage, flags = SETS[name]
     found = folder == ROOT / "dataset" and name in FOUND_BY_ITSELF
-    path = "" if found else f" --data_path {shlex.quote(str(folder / f'{name}.jsonl'))}"
-    return f"{typed(ROOT / 'out')[0]} trainer/{stage}{path}{flags}"
+    path = "" if found else f" --data_path {typed(folder / f'{name}.jsonl')}"
+    return f"{command(f'trainer/{stage}')}{path}{flags}"
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, load  # noqa: E402
 from scripts.benchmark_results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
+from scripts.judge import typed  # noqa: E402
+from scripts.plot_training import output_path  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 LM_EVAL = "lm_eval==0.4.13"
@@ -148,10 +150,11 @@ def missing_data(message: str, folder: Path | None) -> str:
     reason = message.splitlines()[0]
     if repo is None or "/" in repo[1].split("/", 1)[1]:
         return reason
-    place = folder or Path("benchmarks")
+    place = folder or Path("benchmarks").absolute()
     return (
         f"the data set {repo[1]} cannot be had ({reason}): where there is a network, copy it with hf download "
-        f"{repo[1]} --repo-type dataset --local-dir {place / repo[1]}, and name its folder with --data_dir {place}"
+        f"{repo[1]} --repo-type dataset --local-dir {typed(place / repo[1])}, and name its folder with "
+        f"--data_dir {typed(place)}"
     )
 
 
@@ -227,7 +230,8 @@ def short_name(options: BenchmarkOptions, title: str) -> str:
 
 def main() -> None:
     options = parse_options(BenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
-    results, picture = Path(options.results).absolute(), Path(options.picture).absolute()
+    results, picture = Path(options.results).absolute(), output_path(options.picture)
+    require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
     if options.tasks or options.questions or options.text:
         import_lm_eval()
         read_records(results)  # what cannot be read is said before the work

@@ -68,7 +68,17 @@ def loss(before: float, after: float) -> dict:
     return {"unit": "", "before": before, "after": after, "difference": after - before, "interval": None}
 
 
-def typed(out_dir: Path) -> tuple[str, str]:
-    """(python, flag) as a user of this machine types them; the flag names `out_dir` where it is not the default."""
-    python = ".venv/bin/python" if ROOT / ".venv" in Path(sys.executable).parents else "python"
-    return python, "" if out_dir == ROOT / "out" else f" --out_dir {shlex.quote(str(out_dir))}"
+def typed(path: str | Path) -> str:
+    """A path as it is typed in a shell: short where this program was started in the repository's root."""
+    path = Path(path).absolute()
+    short = str(path.relative_to(ROOT)) if Path.cwd() == ROOT and path.is_relative_to(ROOT) else "-"
+    return shlex.quote(str(path) if short.startswith("-") else short)  # what begins with "-" would be a flag
+
+
+def command(script: str, word: str = "", out_dir: Path = ROOT / "out") -> str:
+    """A script of this project as it is typed, or run.sh with a word; with a flag for another `out_dir`."""
+    is_run_sh = script == "run.sh"
+    at_home = is_run_sh and Path.cwd() == ROOT
+    start = "" if is_run_sh else f"{typed(sys.executable)} "
+    place = "" if out_dir == ROOT / "out" else f" --out_dir {typed(out_dir)}"
+    return f"{start}{'./' if at_home else ''}{typed(ROOT / script)}{f' {word}' if word else ''}{place}"

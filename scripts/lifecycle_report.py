@@ -311,19 +311,18 @@ def markdown(rows: list[dict], notes: list[str]) -> str:
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.judge import typed
+    from scripts.judge import command, typed
 
-    python, folder = typed(out_dir)
-    student = weights["student with teacher"]
-    student = student.relative_to(ROOT) if student.is_relative_to(ROOT) else student
+    chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
+    student = typed(weights["student with teacher"])
     commands = [
-        (f"./run.sh chat{folder}", "talk to the SFT weight"),
-        (f"./run.sh chat{folder} --lora_name identity", "with its new name"),
-        (f'{python} eval_model.py{folder} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
-        (f"./run.sh chat{folder} --model_mode 2", "the weight after DPO"),
-        (f"./run.sh chat{folder} --model_mode 3", "see it think"),
-        (f"./run.sh eval --weight {student}", "the student's score by category"),
-        (f"{python} scripts/compare_distillation.py{folder}", "the students over three seeds"),
+        (chat, "talk to the SFT weight"),
+        (f"{chat} --lora_name identity", "with its new name"),
+        (f'{ask} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
+        (f"{chat} --model_mode 2", "the weight after DPO"),
+        (f"{chat} --model_mode 3", "see it think"),
+        (f"{command('run.sh', 'eval')} --weight {student}", "the student's score by category"),
+        (command("scripts/compare_distillation.py", out_dir=out_dir), "the students over three seeds"),
     ]
     return format_table(["what to type next", ""], commands, 2)
 

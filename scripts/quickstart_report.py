@@ -129,18 +129,18 @@ def dialogue_table(dialogues: list[tuple[str, str]]) -> str:
 
 def what_next(out_dir: Path) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.judge import typed
+    from scripts.judge import command
 
-    python, folder = typed(out_dir)
+    new = command("run.sh")
     commands = [
-        (f"./run.sh chat{folder}", "talk to it"),
-        (f'{python} eval_model.py{folder} --prompt "法国的首都是哪里？"', "one answer"),
-        (f"./run.sh eval{folder}", "the held-out score by category"),
-        (f"./run.sh web{folder}", "talk to it in a web page"),
-        ("./run.sh data pretrain_hq sft_mini_512", "fetch the full data; without it the stages take the sample"),
-        ("./run.sh pretrain && ./run.sh sft", "MiniMind2-Small, 26M; the real sizes want a GPU"),
-        ("./run.sh pretrain --hidden_size 768 --num_hidden_layers 16", "MiniMind2, 104M; then ./run.sh sft"),
-        ("./run.sh pretrain --hidden_size 640 --use_moe 1", "MiniMind2-MoE, 145M; then ./run.sh sft"),
+        (command("run.sh", "chat", out_dir), "talk to it"),
+        (f'{command("eval_model.py", out_dir=out_dir)} --prompt "法国的首都是哪里？"', "one answer"),
+        (command("run.sh", "eval", out_dir), "the held-out score by category"),
+        (command("run.sh", "web", out_dir), "talk to it in a web page"),
+        (f"{new} data pretrain_hq sft_mini_512", "fetch the full data; without it the stages take the sample"),
+        (f"{new} pretrain && {new} sft", "MiniMind2-Small, 26M; the real sizes want a GPU"),
+        (f"{new} pretrain --hidden_size 768 --num_hidden_layers 16", "MiniMind2, 104M; then sft"),
+        (f"{new} pretrain --hidden_size 640 --use_moe 1", "MiniMind2-MoE, 145M; then sft"),
     ]
     return format_table(["what to type next", ""], commands, 2)
 

@@ -1,4 +1,4 @@
-"""What programs take for granted of the process they run in, and do not always get: streams, a folder, a home, UTF-8."""
+"""What programs take for granted of their process and may lack: streams that work, a folder, a home, UTF-8."""
 
 import atexit
 import codecs
