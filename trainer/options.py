@@ -122,7 +122,7 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
         nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=1)
         parser.error(f"unknown flag {unknown[0]}" + (f": did you mean {nearest[0]}?" if nearest else ""))
     for name, value in vars(known).items():
-        if value == "" or (isinstance(value, list) and "" in value):
+        if (value == "" and parser.get_default(name) != "") or (isinstance(value, list) and "" in value):
             parser.error(f"--{name} is empty: give it a value, or leave it out")
     try:
         return options_class(**vars(known))
