@@ -185,8 +185,8 @@ OTHER_MISTAKES = {
     "server: no name": (SERVE, ["--host", "a..b", "--api_key", "k"], ["--host a..b", "no such host"]),
     "server: too many places": (
         SERVE,
-        ["--port", "0", "--max_batch", "99999999999999999999"],
-        ["99,999,999,999,999,999,999 answers at once", "MiB", "--max_batch"],
+        ["--port", "0", "--max_batch", "999999999999999999"],
+        ["999,999,999,999,999,999 answers at once", "MiB", "--max_batch"],
     ),
     "score: wrong type": (EVAL, ["--score_data", "{dir}/question_wrong_type.jsonl"], ["type.jsonl:1:", "answers"]),
     "score: nowhere to write": (EVAL, ["--score_json", "{dir}/good.jsonl/a.json"], ["{dir}/good.jsonl"]),

@@ -67,16 +67,16 @@ class Monitor:
     ):  # fmt: skip
         self.path = folder / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_bytes().splitlines(keepends=True) if from_step and self.path.exists() else []
-        kept = [line for line in lines if stays(line, from_step, validated)]
-        write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
-        self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
         self.wandb_run = None
         if wandb_options:
             id_path = self.path.with_suffix(".wandb")
             run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
             self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
             write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
+        lines = self.path.read_bytes().splitlines(keepends=True) if from_step and self.path.exists() else []
+        kept = [line for line in lines if stays(line, from_step, validated)]
+        write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
+        self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
         self.bar = tqdm(
             total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
             bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
