@@ -48,9 +48,9 @@ PARAMETER stop "<|im_end|>"
 '''
 
 
-def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) -> None:
+def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) -> int:
     """Write the network to `path` (outtype f32, f16 or q8_0: matrices in it, vectors and routers in float32), and
-    ollama's `.Modelfile` beside it.
+    ollama's `.Modelfile` beside it. Returns how many matrices are in f16 because Q8_0 cannot have their width.
 
     Raises WeightError for a tokenizer, or a mixture, that llama.cpp cannot have.
     """
@@ -61,14 +61,15 @@ def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) 
     writer = gguf.GGUFWriter(path, "granitemoe" if config.use_moe else "llama")
     add_sizes(writer, config, path.stem, outtype)
     add_tokenizer(writer, tokenizer, config, pre)
-    for name, tensor in to_gguf(model.state_dict(), config).items():
-        add_tensor(writer, name, tensor.detach().numpy(), outtype)
+    kinds = [add_tensor(writer, name, tensor.detach().numpy(), outtype)
+             for name, tensor in to_gguf(model.state_dict(), config).items()]  # fmt: skip
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     modelfile = MODELFILE.format(file=path.name) + (CHATML if tokenizer.eos_token == "<|im_end|>" else "")
     path.with_suffix(".Modelfile").write_text(modelfile, encoding="utf-8")
+    return kinds.count(gguf.GGMLQuantizationType.F16) if outtype == "q8_0" else 0
 
 
 def add_sizes(writer: gguf.GGUFWriter, config: MiniMindConfig, name: str, outtype: str) -> None:
@@ -147,7 +148,10 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, config: MiniMindConfig, pr
         writer.add_chat_template(tokenizer.chat_template)
 
 
-def add_tensor(writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: str) -> None:
+def add_tensor(
+    writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: str
+) -> gguf.GGMLQuantizationType:
+    """Returns the type that the tensor got."""
     kind = OUTTYPES[outtype][0]
     if array.ndim == 1 or "ffn_gate_inp" in name:
         kind = gguf.GGMLQuantizationType.F32  # as llama.cpp has them
@@ -157,6 +161,7 @@ def add_tensor(writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: s
     if kind == gguf.GGMLQuantizationType.F16 and np.abs(array).max() > np.finfo(np.float16).max:
         raise WeightError(f"tensor {name} holds numbers beyond half precision's 65,504: use --outtype f32")
     writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
+    return kind
 
 
 def read_gguf(path: Path) -> MiniMindForCausalLM:

@@ -65,8 +65,8 @@ def load(options: ConvertOptions):
     if path.is_dir():
         given = [name for name, value in options.sizes().items() if value is not None]
         require(not given, f"--{given[0] if given else ''}: the folder says its sizes itself, leave that flag out")
-        tokenizer = load_tokenizer(options.tokenizer or str(path))
         model, info = read_folder(path), {}
+        tokenizer = load_tokenizer(options.tokenizer or str(path))
     else:
         model, tokenizer, info = load_pth(path, options.tokenizer, options.sizes())
     if len(tokenizer) > model.config.vocab_size:
@@ -74,7 +74,7 @@ def load(options: ConvertOptions):
             f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
             f"{model.config.vocab_size:,}: name its own with --tokenizer"
         )
-    if options.lora:
+    if options.lora is not None:
         load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
         merge_lora(model)
     return model.eval(), tokenizer, info
@@ -95,7 +95,9 @@ def write(model, tokenizer, info: dict, options: ConvertOptions, path: Path) -> 
     elif options.to == "gguf":
         from model.gguf_file import write_gguf
 
-        write_gguf(model, tokenizer, path, options.outtype)
+        coarse = write_gguf(model, tokenizer, path, options.outtype)
+        if coarse:
+            print(f"note: rows of {coarse} tensors cannot be cut into the blocks of 32 that Q8_0 has: they are in f16")
     else:
         kept = {name: info[name] for name in ("stage", "step", "tokens", "data") if name in info}
         origin = {"weight": Path(options.weight).name} | ({"lora": Path(options.lora).name} if options.lora else {})
@@ -107,7 +109,9 @@ def read_back(options: ConvertOptions, path: Path, tokenizer):
     if options.to == "llama":
         from transformers import AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_pretrained(path, dtype="float32", trust_remote_code=False).eval()
+        # eager: the experts' other kernels want widths that 4 divides
+        how = {"dtype": "float32", "experts_implementation": "eager", "trust_remote_code": False}
+        return AutoModelForCausalLM.from_pretrained(path, **how).eval()
     if options.to == "minimind":
         from model.hf_folder import read_folder
 
@@ -130,18 +134,19 @@ def compare(before, after) -> tuple[float, float]:
     with torch.inference_mode():
         old, new = before(ids).logits, after(ids).logits
     spread = (old - old.mean(-1, keepdim=True)).square().mean().sqrt()
-    return float((new - old).abs().max()), float((new - old).square().mean().sqrt() / spread)
+    difference = (new - old).square().mean().sqrt()
+    return float((new - old).abs().max()), float(difference / spread) if difference else 0.0  # spread can be 0
 
 
 def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
-    from model.weights import remove_stale, temporary_name
+    from model.weights import WeightError, remove_stale, temporary_name
 
-    output = Path(options.output).absolute()
+    output = Path(os.path.abspath(options.output))  # without "..": its last part is a name
     beside = {"gguf": ".Modelfile", "torch": ".json"}.get(options.to)
     for path in (output, *([output.with_suffix(beside)] if beside else [])):
-        there = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        there = os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir()))
         require(not there, f"--output {output}: {path} is there already: remove it, or name another --output")
     check_out_dir(output.parent, "--output")
     model, tokenizer, info = load(options)
@@ -158,6 +163,8 @@ def convert(options: ConvertOptions) -> None:
             write(model, tokenizer, info, options, made)
         except (SafetensorError, OSError) as error:
             raise OSError(f"{output}: it cannot be written ({error}): make room, or name another --output") from error
+        except WeightError as error:
+            raise WeightError(str(error).replace(str(made), str(output))) from None
         largest, relative = compare(model, read_back(options, made, tokenizer))
         print(f"check: logits before and after differ by at most {largest:.2g}, {relative:.2g} of their spread")
         if not relative <= TOLERANCE[options.outtype]:  # also when it is NaN
@@ -183,7 +190,11 @@ def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
     if options.to == "minimind":
         return "AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)"
     if options.to == "llama":
-        return f"{'GraniteMoeShared' if model.config.use_moe else 'Llama'}ForCausalLM, without code of its own"
+        config = model.config
+        name = f"{'GraniteMoeShared' if config.use_moe else 'Llama'}ForCausalLM, without code of its own"
+        if config.use_moe and (config.hidden_size % 8 or config.intermediate_size % 8):
+            name += '; 8 does not divide its widths, so transformers needs experts_implementation="eager"'
+        return name
     if options.to == "gguf":
         modelfile = Path(options.output).with_suffix(".Modelfile")
         return f"llama-cli -m {typed(options.output)}; ollama create NAME -f {typed(modelfile)}"
