@@ -43,11 +43,6 @@ class PretrainDataset(JsonlDataset):
 
     def __init__(self, data_path, tokenizer, max_length: int = 512, mask_documents: bool = False, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
-        # The cache's token column is already one long stream per Arrow chunk; `where` finds a document in it.
-        chunks = self._chunks("input_ids")
-        self.streams = [c.values.to_numpy() for c in chunks]
-        self.where = np.concatenate([c.offsets.to_numpy()[:-1] for c in chunks])
-        self.chunk_of = np.repeat(np.arange(len(chunks), dtype=np.uint32), [len(c) for c in chunks])
         self.mask_documents = mask_documents
         self.part: tuple[int, int] | None = None  # of a lone document that was cut in two: from token, to token
         self.set_order(None)
@@ -68,9 +63,8 @@ class PretrainDataset(JsonlDataset):
 
     def document(self, index: int) -> np.ndarray:
         """Token ids of document `index`, a view of the cache."""
-        row = self.kept[index]
-        start = self.where[row] + (self.part[0] if self.part else 0)
-        return self.streams[self.chunk_of[row]][start : start + self.lengths[index]]
+        ids = self.sequence("input_ids", index)
+        return ids[slice(*self.part)] if self.part else ids
 
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:
         """Row numbers in the cache of all documents that the packed rows hold a part of."""
@@ -143,18 +137,18 @@ class AnswerDataset(JsonlDataset):
         return f"no conversation has an answer within max_seq_len {self.max_length}: pass a larger --max_seq_len"
 
     def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
-        too_long = (n_tokens > 0) & (self._numbers("answer_at") > self.max_length)
+        too_long = (n_tokens > 0) & (self.columns["answer_at"] > self.max_length)
         self.n_too_long = int(too_long.sum())
         return (n_tokens > 0) & ~too_long
 
-    def cut(self, row: dict[str, np.ndarray], ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(input_ids, targets, loss_mask) of two columns of a row."""
-        ids = torch.from_numpy(row[ids].astype(np.int64))[: self.max_length + 1]
-        mask = torch.from_numpy(row[mask].astype(np.float32))[: self.max_length + 1]
+    def cut(self, index: int, ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(input_ids, targets, loss_mask) of two columns of a sample."""
+        ids = torch.from_numpy(self.sequence(ids, index)[: self.max_length + 1].astype(np.int64))
+        mask = torch.from_numpy(self.sequence(mask, index)[: self.max_length + 1].astype(np.float32))
         return ids[:-1], ids[1:], mask[1:]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.cut(self.row(index), "input_ids", "loss_mask")
+        return self.cut(index, "input_ids", "loss_mask")
 
 
 class SFTDataset(AnswerDataset):
@@ -267,14 +261,13 @@ class DPODataset(AnswerDataset):
         return other
 
     def __getitem__(self, index: int) -> tuple:
-        row = self.row(index)
-        chosen = self.cut(row, "input_ids", "loss_mask")
-        return chosen, self.cut(row, "rejected_ids", "rejected_mask"), torch.from_numpy(self.reference[index])
+        rejected = self.cut(index, "rejected_ids", "rejected_mask")
+        return self.cut(index, "input_ids", "loss_mask"), rejected, torch.from_numpy(self.reference[index])
 
     def prompt(self, index: int) -> list[int]:
         """Token ids up to where the answers of sample `index` begin."""
-        row = self.row(index)
-        return row["input_ids"][: np.flatnonzero(row["loss_mask"])[0]].tolist()
+        answer_at = np.flatnonzero(self.sequence("loss_mask", index))[0]
+        return self.sequence("input_ids", index)[:answer_at].tolist()
 
 
 def first_nonzero(weights: list[int]) -> int:

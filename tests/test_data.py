@@ -351,15 +351,15 @@ def test_a_long_text_is_encoded_in_parts_as_in_one(tokenizer, monkeypatch):
 # ---------------------------------------------------------------- the cache
 
 
-def arrow_files(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.arrow")}
+def token_files(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("input_ids")}
 
 
 def test_a_second_start_reads_the_cache(tokenizer, tmp_path):
     """A new process, as a second start is; what it reads is what was written, and nothing is written again."""
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
-    before = arrow_files(tmp_path / "cache")
+    before = token_files(tmp_path / "cache")
     code = (
         "import sys; from transformers import AutoTokenizer; from dataset.lm_dataset import PretrainDataset\n"
         "data = PretrainDataset(sys.argv[1], AutoTokenizer.from_pretrained('model'), 32, cache_dir=sys.argv[2])\n"
@@ -368,9 +368,9 @@ def test_a_second_start_reads_the_cache(tokenizer, tmp_path):
     command = [sys.executable, "-c", code, path, tmp_path / "cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(content_of(data))
-    assert len(before) == 1 and arrow_files(tmp_path / "cache") == before
+    assert len(before) == 1 and token_files(tmp_path / "cache") == before
     PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache")  # another row length is the same cache
-    assert arrow_files(tmp_path / "cache") == before
+    assert token_files(tmp_path / "cache") == before
 
 
 def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
@@ -490,13 +490,13 @@ def wait_until(condition, seconds: float = 60) -> None:
 
 def test_a_file_is_tokenised_by_several_processes_unasked(tokenizer, slow_file, tmp_path):
     data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache", num_proc=2)
-    workers = set(data.rows["n_bytes"])
+    workers = set(data.columns["n_bytes"].tolist())
     assert len(workers) == 2 and os.getpid() not in workers
     assert not multiprocessing.active_children()
     if token_cache.usable_cpus() > 1:
         shutil.rmtree(tmp_path / "cache")
         data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache")
-        assert len(set(data.rows["n_bytes"])) > 1
+        assert len(set(data.columns["n_bytes"].tolist())) > 1
 
 
 def left_over(cache: Path) -> list[Path]:
@@ -507,7 +507,7 @@ def left_over(cache: Path) -> list[Path]:
 def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, tmp_path, number):
     cache, log = tmp_path / "cache", tmp_path / "log"
     process = fork(lambda: SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2))
-    wait_until(lambda: len(list(log.iterdir())) == 2 and any(cache.rglob("*.arrow")))
+    wait_until(lambda: len(list(log.iterdir())) == 2 and any(cache.rglob("input_ids")))
     workers = [int(path.name) for path in log.iterdir()]
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to all
@@ -515,11 +515,11 @@ def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, t
         os.kill(process.pid, number)
     process.join()
     wait_until(lambda: not any(map(lives, workers)), seconds=10)
-    assert not any(cache.rglob("dataset_info.json"))
+    assert not any(cache.rglob("columns.json"))
     assert len(left_over(cache)) == (number != signal.SIGINT)
     other = write_jsonl(tmp_path / "b.jsonl", [{"text": "another file"}])
     PretrainDataset(other, tokenizer, 32, cache_dir=cache)
-    assert not left_over(cache) and len(list(cache.rglob("*.arrow"))) == 1
+    assert not left_over(cache) and len(list(cache.rglob("input_ids"))) == 1
     data = SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2)
     assert [tokenizer.decode(data.document(i)[1:-1]) for i in (0, 399)] == ["第0句话", "第399句话"]
 
@@ -535,11 +535,11 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
         assert process.exitcode == 0
     data = PretrainDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "alone")
     assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text() == str(content_of(data))
-    assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 1 and not left_over(tmp_path / "cache")
+    assert len(list((tmp_path / "cache").rglob("input_ids"))) == 1 and not left_over(tmp_path / "cache")
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-DAMAGES = ["cut short", "other bytes", "other tokens", "gone", "no JSON", "another JSON", "pickle"]
+DAMAGES = ["cut short", "other bytes", "other tokens", "other offsets", "gone", "no JSON", "another JSON", "pickle"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -547,23 +547,26 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     before, document = content_of(data), data.document(3).tobytes()
-    (tokens,) = (tmp_path / "cache").rglob("*.arrow")
-    info = tokens.with_name("dataset_info.json")
+    (tokens,) = (tmp_path / "cache").rglob("input_ids")
+    info = tokens.with_name("columns.json")
     if damage == "cut short":
         os.truncate(tokens, tokens.stat().st_size - 300)
     elif damage == "other bytes":
         content = tokens.read_bytes()
-        tokens.write_bytes(content[:1000] + b"\xff" * (len(content) - 1000))
+        tokens.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
     elif damage == "other tokens":
         assert document in tokens.read_bytes()
         tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
+    elif damage == "other offsets":
+        offsets = tokens.with_name("input_ids.offsets")
+        offsets.write_bytes(np.fromfile(offsets, np.int64)[[1, 0, *range(2, 51)]].tobytes())
     elif damage == "gone":
         tokens.unlink()
     elif damage == "pickle":
         tokens.write_bytes(pickle.dumps({"input_ids": [1]}))
     else:
         info.write_text("cos\nsystem\n" if damage == "no JSON" else '{"splits": [1]}')
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(ValueError) as refused:
         PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     assert str(refused.value).startswith(f"{tokens.parent}: ") and "delete it" in str(refused.value)
     shutil.rmtree(tokens.parent)
@@ -574,9 +577,9 @@ def test_a_copied_cache_is_as_good(tokenizer, tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     shutil.copytree(tmp_path / "cache", tmp_path / "copy", copy_function=shutil.copyfile)
-    files = arrow_files(tmp_path / "copy")
+    files = token_files(tmp_path / "copy")
     assert len(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "copy").kept) == 50
-    assert arrow_files(tmp_path / "copy") == files
+    assert token_files(tmp_path / "copy") == files
 
 
 def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_path, capfd, monkeypatch):
