@@ -88,13 +88,14 @@ class StepSampler:
 class Collate:
     """Samples -> one batch of tensors, padded on the right to the longest.
 
-    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text;
-    or, for samples that carry them, position_ids (B, T) instead of the last. No samples make a batch of one padded
-    row that teaches nothing, for a rank that has to keep step with the others.
+    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text,
+    which `packed` rows of one length go without: they are text alone, all of it learned. Samples that carry
+    position_ids (B, T) have those instead. No samples make a batch of one padded row that teaches nothing, for a rank
+    that has to keep step with the others.
     """
 
-    def __init__(self, pad_token_id: int):
-        self.pad_token_id = pad_token_id
+    def __init__(self, pad_token_id: int, packed: bool = False):
+        self.pad_token_id, self.packed = pad_token_id, packed
 
     def __call__(self, samples: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         if not samples:
@@ -109,7 +110,7 @@ class Collate:
         }
         if position_ids:
             batch["position_ids"] = pad_sequence(position_ids[0], batch_first=True)
-        else:
+        elif not self.packed or len({len(ids) for ids in input_ids}) > 1:
             batch["attention_mask"] = pad_sequence([torch.ones_like(ids) for ids in input_ids], batch_first=True)
         return batch
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from dataset.chat import check_messages
-from dataset.jsonl import DataError, bad_line, check_file, parse_line, read_lines
+from dataset.jsonl import DataError, bad_line, check_file, check_text, parse_line, read_lines
 
 
 def read_questions(path: str | Path) -> list[dict]:
@@ -20,9 +20,16 @@ def read_questions(path: str | Path) -> list[dict]:
             for key in ("category", "messages", "answers"):
                 if not question.get(key):
                     raise ValueError(f'the key "{key}" is missing or empty')
+            check_text(question["category"], '"category"')
             check_messages(question["messages"])
-            if not all(isinstance(answer, str) for answer in question["answers"]):
+            for message in question["messages"]:
+                check_text(message["content"], "a message")
+            if not isinstance(question["answers"], list):
                 raise ValueError('"answers" must be a list of texts')
+            for answer in question["answers"]:
+                check_text(answer, 'one of the "answers"')
+                if not normalise(answer):
+                    raise ValueError(f'{answer!r} among the "answers" has no letter or number to compare')
         except ValueError as error:
             raise bad_line(path, offset, str(error), "correct the line") from None
         questions.append(question)

@@ -46,23 +46,21 @@ class DataError(ValueError):
 # ---------------------------------------------------------------- files and lines
 
 
-def check_file(path: str | Path) -> Path:
-    """The absolute path of a readable, non-empty file; DataError otherwise."""
+def check_file(path: str | Path, others: dict[bytes, str] = OTHER_FORMATS) -> Path:
+    """The absolute path of a readable, non-empty file that begins as none of the `others`; DataError otherwise."""
     path = Path(path).absolute()
-    if path.is_dir():
-        raise DataError(f"{path}: a folder: name a JSONL file")
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: a pipe or a device, which cannot be read twice: write what it gives to a file first")
+    what = "a link that leads nowhere" if path.is_symlink() else "there is no such file"
+    if path.exists():
+        what = "a folder" if path.is_dir() else "a pipe or a device, which cannot be read twice"
     if not path.is_file():
-        what = "a link that leads nowhere" if path.is_symlink() else "there is no such file"
-        raise DataError(f"{path}: {what}: name a JSONL file")
+        raise DataError(f"{path}: {what}: name a file")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path}: no permission to read it: change its mode or owner")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty: it needs one JSON object per line")
     with open(path, "rb") as file:
         head = file.read(1 << 16)
-    for begins, what in OTHER_FORMATS.items():
+    if not head:
+        raise DataError(f"{path}: the file is empty: name another")
+    for begins, what in others.items():
         if re.match(begins, head):
             raise DataError(f"{path}: this is {what}")
     return path
@@ -323,13 +321,19 @@ class JsonlDataset(torch.utils.data.Dataset):
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of UTF-8 in what is learned of the samples."""
+        """Bytes of UTF-8 in what is learned of the samples; the marks around documents and turns are none."""
         return int(self.columns["n_bytes"][self.kept].sum())
+
+    def bytes_of(self, ids: np.ndarray) -> int:
+        """Bytes of the text that a part of a sample spells."""
+        marks = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+        text = self.tokenizer.decode(ids[~np.isin(ids, marks)], clean_up_tokenization_spaces=False)
+        return len(text.encode())
 
     def sequence(self, column: str, index: int) -> np.ndarray:
         """The sequence of sample `index` in a column, a view of the cache."""
         row = int(self.kept[index])
-        start, end = self.columns[column + OFFSETS][row : row + 2]
+        start, end = self.columns[column + OFFSETS][row : row + 2].tolist()
         return self.columns[column][start:end]
 
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:

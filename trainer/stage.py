@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from dataset.chat import control_tokens
 from dataset.lm_dataset import JsonlDataset
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
@@ -22,14 +23,28 @@ from trainer.options import ROOT, TrainOptions, UsageError, default_data, requir
 def load_tokenizer(folder: str):
     """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
 
-    Raises UsageError when there is none, ValueError when it cannot be read.
+    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
     """
     found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     try:
-        return PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # the file can hold anything
         raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
+    control_tokens(tokenizer)
+    entries = tokenizer.get_vocab()
+    last = max(entries, key=entries.get)
+    if entries[last] >= len(tokenizer):
+        raise ValueError(
+            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
+            "fill the gaps in tokenizer.json with unused entries"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
+    # Some carry how a program that they were made for cuts and pads its texts.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
 
 
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
@@ -44,6 +59,22 @@ def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindFor
             f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
         )
     return model, tokenizer, info
+
+
+def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
+    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
+
+    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
+    """
+    from model.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
+
+    tokenizer, model = load_tokenizer(tokenizer_folder or str(folder)), read_folder(folder)
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
+            f"{model.config.vocab_size:,}: name its own with --tokenizer"
+        )
+    return model, tokenizer
 
 
 def quiet_transformers() -> None:
