@@ -44,7 +44,8 @@ WORD_PATTERN = (
 # Chinese has no spaces, so a "word" may be a whole clause, and merging by frequency alone welds phrases across the
 # words in it (法|国的首都). The library makes entries of less than this many bytes: at most three Chinese characters.
 TOKEN_BYTES = 10
-WORD_CHARACTERS = 256  # training takes a longer run apart: each merge reads the words that it is in from end to end
+# With an end to every repetition: training takes the square of a word's length, and text without spaces is one word.
+TRAINING_PATTERN = WORD_PATTERN.replace("+", "{1,256}").replace("*", "{0,256}")
 SMALLEST_VOCAB = len(SPECIAL_TOKENS) + 256
 MODEL_MAX_LENGTH = 32_768
 SAMPLE_TEXTS, SAMPLE_CHARACTERS = 4_000, 4_000  # of the training text, kept to measure on
@@ -167,11 +168,12 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
     then merges in order of frequency."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    words = pre_tokenizers.Split(Regex(WORD_PATTERN), "isolated")
-    runs = pre_tokenizers.Split(Regex(rf"[\s\S]{{1,{WORD_CHARACTERS}}}"), "isolated")
-    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    def pre_tokenizer(pattern: str):
+        to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), to_bytes])
+
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, runs, to_bytes])
+    tokenizer.pre_tokenizer = pre_tokenizer(TRAINING_PATTERN)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -183,7 +185,7 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
     )
     with ended_by_signals():
         tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, to_bytes])
+    tokenizer.pre_tokenizer = pre_tokenizer(WORD_PATTERN)
     return tokenizer
 
 
@@ -307,7 +309,8 @@ def make_tokenizer(options: TokenizerOptions) -> None:
             for file in ("tokenizer_config.json", "tokenizer.json"):
                 os.replace(Path(name, file), folder / file)
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}: make room there, or give another --output_dir") from None
+        what = error.strerror or error
+        raise InputError(f"{folder}: {what}: make room there, or give another --output_dir") from None
     print(f"written: {folder / 'tokenizer.json'} and tokenizer_config.json")
 
 
