@@ -109,17 +109,15 @@ def load(options: LoadOptions, untrained_seed: int | None = None) -> Loaded:
     """The weight that the options name; with a seed, its network untrained."""
     import torch
 
-    from model.hf_folder import read_folder
     from model.weights import find_weight
     from trainer.distributed import choose_device
-    from trainer.stage import load_pth, load_tokenizer, quiet_transformers
+    from trainer.stage import load_folder, load_pth, quiet_transformers
 
     quiet_transformers()
     device, info = choose_device(options.device), {}
     if options.load:
         source = Path(options.weight).absolute()
-        model = read_folder(source)
-        tokenizer = load_tokenizer(options.tokenizer or str(source))
+        model, tokenizer = load_folder(source, options.tokenizer)
     else:
         name = options.weight or STAGES[options.model_mode]
         source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)

@@ -205,7 +205,7 @@ install_packages() {
     fi
     logged "installing $file" "$PYTHON" -m pip install --prefer-binary -r "$ROOT/$file"
     say "[setup 4/4] do they load? (10 s)"
-    logged "loading the packages" "$PYTHON" -c 'import torch, transformers, datasets, tokenizers, matplotlib'
+    logged "loading the packages" "$PYTHON" -c 'import torch, transformers, tokenizers, matplotlib'
 }
 
 has_torch() { "$PYTHON" -m pip freeze 2>/dev/null | grep -qE "^${1//./\\.}(\+|\$)"; }

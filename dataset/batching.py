@@ -5,12 +5,14 @@ grouping into steps depend on the seed, the epoch and that product alone, so 4 x
 one, sample for sample. Every sample comes exactly once per epoch.
 """
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
+
+from dataset.processes import run_in_order
 
 BUCKET_STEPS = 32  # samples are sorted by length within this many steps' worth of shuffled samples
 
@@ -86,13 +88,14 @@ class StepSampler:
 class Collate:
     """Samples -> one batch of tensors, padded on the right to the longest.
 
-    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text;
-    or, for samples that carry them, position_ids (B, T) instead of the last. No samples make a batch of one padded
-    row that teaches nothing, for a rank that has to keep step with the others.
+    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text,
+    which `packed` rows of one length go without: they are text alone, all of it learned. Samples that carry
+    position_ids (B, T) have those instead. No samples make a batch of one padded row that teaches nothing, for a rank
+    that has to keep step with the others.
     """
 
-    def __init__(self, pad_token_id: int):
-        self.pad_token_id = pad_token_id
+    def __init__(self, pad_token_id: int, packed: bool = False):
+        self.pad_token_id, self.packed = pad_token_id, packed
 
     def __call__(self, samples: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         if not samples:
@@ -107,7 +110,7 @@ class Collate:
         }
         if position_ids:
             batch["position_ids"] = pad_sequence(position_ids[0], batch_first=True)
-        else:
+        elif not self.packed or len({len(ids) for ids in input_ids}) > 1:
             batch["attention_mask"] = pad_sequence([torch.ones_like(ids) for ids in input_ids], batch_first=True)
         return batch
 
@@ -126,22 +129,21 @@ class PairCollate(Collate):
         return super().__call__(chosen + rejected) | {"reference": torch.stack(reference)}
 
 
-def _ignore_stop(worker_id: int) -> None:
-    # Ctrl-C reaches every process of the terminal, and a scheduler's SIGTERM every process of the job; the training
-    # process decides when its workers end.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+@dataclass
+class LoadBatch:
+    """The job of a loading process: a batch in arrays, because tensors travel between processes in shared memory."""
+
+    dataset: torch.utils.data.Dataset
+    collate: Callable
+
+    def __call__(self, indices: list[int]) -> dict[str, np.ndarray]:
+        return {name: tensor.numpy() for name, tensor in self.collate([self.dataset[i] for i in indices]).items()}
 
 
-def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False):
-    """A DataLoader over the sampler's micro-batches. Made anew for each epoch, so that workers see its order."""
-    return torch.utils.data.DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-        worker_init_fn=_ignore_stop,
-        prefetch_factor=4 if num_workers else None,
-        generator=torch.Generator(),  # else the loader draws from the noise that dropout uses, once per start
-    )
+def make_loader(
+    dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False
+) -> Iterator[dict[str, torch.Tensor]]:
+    """The batches of the sampler's micro-batches, prepared ahead by `num_workers` processes."""
+    for batch in run_in_order(LoadBatch(dataset, collate), ((indices,) for indices in sampler), num_workers):
+        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+        yield {name: tensor.pin_memory() for name, tensor in tensors.items()} if pin_memory else tensors

@@ -136,8 +136,8 @@ def control_tokens(tokenizer) -> dict[str, int]:
     token. ValueError for a tokenizer that marks no turns."""
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
         raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has no bos_token or no eos_token, which mark the turns of a "
-            "conversation: name both in its tokenizer_config.json, or another folder with --tokenizer"
+            f"{tokenizer.name_or_path}: this tokenizer has no bos_token or no eos_token, which mark where documents "
+            "and turns begin and end: name both in its tokenizer_config.json, or another folder with --tokenizer"
         )
     tags = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in MARKUP}
     known = {tag: number for tag, number in tags.items() if number not in (None, tokenizer.unk_token_id)}

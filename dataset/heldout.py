@@ -1,6 +1,5 @@
 """Held-out questions: reading them, judging replies, and the table by category."""
 
-import json
 import math
 import re
 import unicodedata
@@ -8,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from dataset.chat import check_messages
-from dataset.jsonl import DataError, bad_line, check_file, parse_line, read_lines
+from dataset.jsonl import DataError, bad_line, check_file, check_text, parse_line, read_lines
 
 
 def read_questions(path: str | Path) -> list[dict]:
@@ -21,15 +20,16 @@ def read_questions(path: str | Path) -> list[dict]:
             for key in ("category", "messages", "answers"):
                 if not question.get(key):
                     raise ValueError(f'the key "{key}" is missing or empty')
+            check_text(question["category"], '"category"')
             check_messages(question["messages"])
-            answers = question["answers"]
-            if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+            for message in question["messages"]:
+                check_text(message["content"], "a message")
+            if not isinstance(question["answers"], list):
                 raise ValueError('"answers" must be a list of texts')
-            if not isinstance(question["category"], str):
-                raise ValueError('"category" must be a text')
-            json.dumps(question, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise bad_line(path, offset, "it holds half a character (a lone surrogate)", "correct the line") from None
+            for answer in question["answers"]:
+                check_text(answer, 'one of the "answers"')
+                if not normalise(answer):
+                    raise ValueError(f'{answer!r} among the "answers" has no letter or number to compare')
         except ValueError as error:
             raise bad_line(path, offset, str(error), "correct the line") from None
         questions.append(question)

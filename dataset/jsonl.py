@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,25 @@ import torch
 
 from dataset.batching import Collate, shuffled
 from dataset.chat import check_messages
+from dataset.token_cache import OFFSETS, Columns, open_or_build
 
-CACHE_FORMAT = 2  # raise it when the meaning of a cached column changes
+CACHE_FORMAT = 3  # raise it when the meaning of a cached column changes
 LINES_PER_CALL = 256  # lines that one call of the tokenizer encodes
 BYTES_PER_CALL = 1 << 20  # or fewer lines, once they are as long as this together
+UNREAD = {"tool_calls", "function_call", "reasoning_content", "tools"}  # that would be dropped without a word
 LARGE = 64 << 20  # bytes of a file that takes too long to be read whole at each start
-DEFAULT_CACHE = Path.home() / ".cache" / "minimind"
+
+
+# What people take for JSONL, by how it begins; every line of it would be bad.
+OTHER_FORMATS = {
+    rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|PK\x03\x04": "a compressed file: unpack it first",
+    rb"PAR1|ARROW1": "Parquet or Arrow: write its rows as JSON, one per line (pandas: to_json with lines=True)",
+    rb"\xff\xfe|\xfe\xff|\{\0|\0{1,3}\{": "UTF-16 or UTF-32: save it as UTF-8",
+    rb"version https://git-lfs": "only a pointer of Git LFS to the file: fetch that with git lfs pull",
+    rb"(\xef\xbb\xbf)?\s*\[\s*\{": "a JSON array: write its objects one per line (jq -c '.[]' OLD > NEW)",
+    rb"(\xef\xbb\xbf)?\s*\{[ \t]*\r?\n": "a JSON object over several lines: write each in one line (jq -c . OLD > NEW)",
+    rb"[^\n]+\r[^\n]+\Z": r"text with the line ends of old Macs: end its lines with a line feed (tr '\r' '\n')",
+}
 
 
 class DataError(ValueError):
@@ -32,15 +46,23 @@ class DataError(ValueError):
 # ---------------------------------------------------------------- files and lines
 
 
-def check_file(path: str | Path) -> Path:
-    """The absolute path of a readable, non-empty file; DataError otherwise."""
+def check_file(path: str | Path, others: dict[bytes, str] = OTHER_FORMATS) -> Path:
+    """The absolute path of a readable, non-empty file that begins as none of the `others`; DataError otherwise."""
     path = Path(path).absolute()
+    what = "a link that leads nowhere" if path.is_symlink() else "there is no such file"
+    if path.exists():
+        what = "a folder" if path.is_dir() else "a pipe or a device, which cannot be read twice"
     if not path.is_file():
-        raise DataError(f"{path}: {'a folder' if path.is_dir() else 'there is no such file'}: name a JSONL file")
+        raise DataError(f"{path}: {what}: name a file")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path}: no permission to read it: change its mode or owner")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty: it needs one JSON object per line")
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    if not head:
+        raise DataError(f"{path}: the file is empty: name another")
+    for begins, what in others.items():
+        if re.match(begins, head):
+            raise DataError(f"{path}: this is {what}")
     return path
 
 
@@ -106,7 +128,10 @@ def parse_line(line: bytes) -> dict:
     except UnicodeDecodeError as error:
         raise ValueError(f"this is not UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"this is not valid JSON ({error.msg} at column {error.colno})") from None
+        what = "NUL bytes, as a crash leaves them" if b"\0" in line else f"{error.msg} at column {error.colno}"
+        raise ValueError(f"this is not valid JSON ({what})") from None
+    except ValueError:
+        raise ValueError("a number in this line has too many digits") from None
     except RecursionError:
         raise ValueError("this JSON is nested too deeply") from None
     if not isinstance(record, dict):
@@ -132,6 +157,10 @@ def check_conversation(messages, name: str = "conversations") -> None:
         raise ValueError(f'"{name}" holds no answer (no message with role "assistant")')
     for number, message in enumerate(messages, 1):
         check_text(message["content"], f'the content of message {number} of "{name}"')
+        for key in UNREAD & message.keys():
+            if message[key]:
+                what = f'message {number} of "{name}" has "{key}" beside its content, which training does not read'
+                raise ValueError(f"{what}: write it into the content, or take it out")
 
 
 # ---------------------------------------------------------------- tokenising
@@ -145,8 +174,8 @@ class LineError(ValueError):
 class TokeniseLines:
     """The job of a tokenising process: columns of the cache for the lines that begin in a range of bytes.
 
-    A column of numbers is an array (rows,), a column of sequences all of them end to end and where each begins, with
-    the end of the last: (values, offsets (rows + 1,)). A skipped line gives a row without tokens.
+    A column of numbers is an array (rows,), a column of sequences all of them end to end, and in another array where
+    each begins, with the end of the last. A skipped line gives a row without tokens.
     """
 
     path: Path
@@ -156,7 +185,19 @@ class TokeniseLines:
     options: dict
     types: dict[str, str]
 
-    def __call__(self, start: int, end: int) -> dict[str, np.ndarray | tuple[np.ndarray, np.ndarray]]:
+    def read(self, line: bytes) -> dict:
+        """The record in a line; ValueError when it cannot be used."""
+        record = parse_line(line)
+        self.kind.check(record)
+        return record
+
+    def can_read(self, line: bytes) -> bool:
+        try:
+            return bool(self.read(line))
+        except ValueError:
+            return False
+
+    def __call__(self, start: int, end: int) -> dict[str, np.ndarray]:
         rows: list[dict] = []
         waiting: list[tuple[int, dict]] = []  # (row number, record) of lines to be encoded together
         n_bytes = 0
@@ -170,8 +211,7 @@ class TokeniseLines:
         for offset, line in read_lines(self.path, start, end):
             rows.append({"offset": offset})
             try:
-                record = parse_line(line)
-                self.kind.check(record)
+                record = self.read(line)
             except ValueError as error:
                 if not self.skip_bad_lines:
                     raise LineError(offset, str(error)) from None
@@ -183,17 +223,18 @@ class TokeniseLines:
                 encode()
                 n_bytes = 0
         encode()
-        return {name: self.to_column(name, [row[name] for row in rows]) for name in self.types}
+        return {name: self.to_column(name, rows) for name in self.types}
 
     def to_arrays(self, row: dict) -> dict:
         """Lists of Python numbers take twenty times what they say."""
         return row | {name: np.array(row[name], self.types[name]) for name in self.kind.sequences}
 
-    def to_column(self, name: str, values: list) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        if name not in self.kind.sequences:
-            return np.array(values, self.types[name])
-        offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
-        return np.concatenate([np.empty(0, self.types[name]), *values]), offsets
+    def to_column(self, name: str, rows: list[dict]) -> np.ndarray:
+        if name in self.kind.sequences:
+            return np.concatenate([np.empty(0, self.types[name]), *(row[name] for row in rows)])
+        if name.endswith(OFFSETS):
+            return np.cumsum([0, *(len(row[name.removesuffix(OFFSETS)]) for row in rows)], dtype=self.types[name])
+        return np.array([row[name] for row in rows], self.types[name])
 
 
 # ---------------------------------------------------------------- the data set
@@ -222,9 +263,8 @@ class JsonlDataset(torch.utils.data.Dataset):
         self, path, tokenizer, max_length: int, skip_bad_lines=False, cache_dir=None, num_proc=None, **options
     ):
         self.path, self.tokenizer, self.max_length = check_file(path), tokenizer, max_length
-        cache_dir = Path(cache_dir or DEFAULT_CACHE).absolute()
-        self.rows = self._open_rows(bool(skip_bad_lines), cache_dir, num_proc, options)
-        self.arrays = self.rows.with_format("numpy")
+        cache_dir = Path(cache_dir or Path.home() / ".cache" / "minimind").absolute()
+        self.columns = self._open_columns(bool(skip_bad_lines), cache_dir, num_proc, options)
         n_tokens = self._sequence_lengths("input_ids")
         # Of every line only small numbers are held: int32 and uint32 do for two billion lines.
         self.kept = np.flatnonzero(self._keep(n_tokens)).astype(np.uint32)  # row numbers in the cache
@@ -250,47 +290,51 @@ class JsonlDataset(torch.utils.data.Dataset):
     def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
         return n_tokens > 0
 
-    def _chunks(self, column: str) -> list:
-        return self.rows.data.column(column).chunks
-
     def _sequence_lengths(self, column: str) -> np.ndarray:
         """How long the sequence of each row of the cache is, int32."""
-        return np.concatenate([np.diff(c.offsets.to_numpy()) for c in self._chunks(column)])
+        return np.diff(self.columns[column + OFFSETS]).astype(np.int32)
 
-    def _numbers(self, column: str) -> np.ndarray:
-        return np.concatenate([c.to_numpy() for c in self._chunks(column)])
-
-    def _open_rows(self, skip_bad_lines: bool, cache_dir: Path, num_proc: int | None, options: dict):
-        from dataset import token_cache  # `datasets` takes most of a second, which who only talks need not wait
-
+    def _open_columns(self, skip_bad_lines: bool, cache_dir: Path, num_proc: int | None, options: dict) -> Columns:
         token_type = "uint16" if len(self.tokenizer) <= 1 << 16 else "uint32"
         types = {name: token_type if what == "token" else "uint8" for name, what in self.sequences.items()}
-        types |= dict.fromkeys([*self.numbers, "offset"], "int64")
+        types |= dict.fromkeys([*(name + OFFSETS for name in self.sequences), *self.numbers, "offset"], "int64")
         what = [CACHE_FORMAT, type(self).__name__, fingerprint_file(self.path), options, skip_bad_lines]
         identity = json.dumps(what, sort_keys=True) + self.tokenizer.backend_tokenizer.to_str()
         stem = re.sub(r"[^A-Za-z0-9_]", "_", self.path.stem[:60])
-        name = f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+        folder = cache_dir / f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         job = TokeniseLines(self.path, type(self), self.tokenizer, skip_bad_lines, options, types)
         try:
-            rows = token_cache.open_or_build(cache_dir / name, job, num_proc)
+            columns = open_or_build(folder, job, num_proc)
         except LineError as error:
-            raise bad_line(self.path, *error.args) from None
-        if not len(rows):
+            first = islice(read_lines(self.path, 0, self.path.stat().st_size), 100)
+            if any(job.can_read(line) for _, line in first):
+                raise bad_line(self.path, *error.args) from None
+            advice = "correct the file, as none of its first lines can be used"
+            raise bad_line(self.path, *error.args, advice) from None
+        if not len(columns["offset"]):
             raise self._nothing_left()
-        self.fingerprint = hash_once(self.path, cache_dir / name / "content.sha256")
-        return rows
+        self.fingerprint = hash_once(self.path, folder / "content.sha256")
+        return columns
 
     def __len__(self) -> int:
         return len(self.kept)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of UTF-8 in what is learned of the samples."""
-        return int(self._numbers("n_bytes")[self.kept].sum())
+        """Bytes of UTF-8 in what is learned of the samples; the marks around documents and turns are none."""
+        return int(self.columns["n_bytes"][self.kept].sum())
 
-    def row(self, index: int) -> dict[str, np.ndarray]:
-        """Columns of sample `index` as arrays."""
-        return self.arrays[int(self.kept[index])]
+    def bytes_of(self, ids: np.ndarray) -> int:
+        """Bytes of the text that a part of a sample spells."""
+        marks = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)
+        text = self.tokenizer.decode(ids[~np.isin(ids, marks)], clean_up_tokenization_spaces=False)
+        return len(text.encode())
+
+    def sequence(self, column: str, index: int) -> np.ndarray:
+        """The sequence of sample `index` in a column, a view of the cache."""
+        row = int(self.kept[index])
+        start, end = self.columns[column + OFFSETS][row : row + 2].tolist()
+        return self.columns[column][start:end]
 
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:
         """Row numbers in the cache of what samples are made of."""
@@ -298,8 +342,7 @@ class JsonlDataset(torch.utils.data.Dataset):
 
     def lines(self, indices: Sequence[int]) -> list[int]:
         """Numbers, from 1, of the lines of the file that these samples come from, in the file's order."""
-        rows = np.unique(self.rows_of(indices))
-        return line_numbers(self.path, self.rows.data.column("offset").take(rows.tolist()).to_pylist())
+        return line_numbers(self.path, self.columns["offset"][np.unique(self.rows_of(indices))].tolist())
 
     def subset(self, indices: np.ndarray) -> "JsonlDataset":
         """The same data set with only these samples; the cache is shared."""

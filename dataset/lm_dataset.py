@@ -8,49 +8,75 @@ where targets[t] is the token that follows input_ids[t] and loss_mask[t] the wei
 given, 1 for text and answers, more for markup that a stage wants to stress.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from dataset.batching import PairCollate, shuffled
-from dataset.chat import encode_texts, render_batch, split_thought
+from dataset.batching import Collate, PairCollate, shuffled
+from dataset.chat import BOS, EOS, PAD, encode_texts, render_batch, split_thought
 from dataset.jsonl import DataError, JsonlDataset, check_conversation, check_text
+
+# What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
+# documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
+_SEPARATORS = re.compile("|".join(map(re.escape, (BOS, EOS, PAD))))
+
+
+def turns_of(text: str) -> list[str]:
+    """The parts of a text between separators; without the blanks around those, and without blank parts."""
+    parts = _SEPARATORS.split(text)
+    return [part.strip() for part in parts if part.strip()] if len(parts) > 1 else parts
 
 
 class PretrainDataset(JsonlDataset):
     """{"text": …} lines, packed: documents (<|im_start|> … <|im_end|>) end to end in rows of `max_length` tokens.
+
+    A text that has such marks in it becomes a document of several turns, each between two marks: the tokens that a line
+    per turn would give, but the turns stay together.
 
     Sample i is row i of the current order of documents; `set_order` shuffles the documents anew. Only the last row
     is shorter. With `mask_documents` a sample has a fourth tensor, position_ids (T,), which start at 0 in each
     document, and by which the network keeps documents of one row from seeing each other.
     """
 
+    numbers = ("n_bytes", "n_marks")  # the second: separators that stand in the text
+
     @staticmethod
     def check(record: dict) -> None:
         if "text" not in record:
             raise ValueError('the key "text" is missing')
         check_text(record["text"], '"text"')
+        if not turns_of(record["text"]):
+            raise ValueError('"text" holds nothing but turn marks')
 
     @staticmethod
     def encode(tokenizer, records: list[dict]) -> list[dict]:
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-        texts = [record["text"] for record in records]
+        documents = [turns_of(record["text"]) for record in records]
+        encoded = iter(encode_texts(tokenizer, [turn for turns in documents for turn in turns]))
         return [
-            {"input_ids": [bos, *ids, eos], "n_bytes": len(text.encode())}
-            for text, ids in zip(texts, encode_texts(tokenizer, texts), strict=True)
+            {
+                "input_ids": [token for _ in turns for token in (bos, *next(encoded), eos)],
+                "n_bytes": sum(len(turn.encode()) for turn in turns),
+                "n_marks": len(_SEPARATORS.findall(record["text"])),
+            }
+            for record, turns in zip(records, documents, strict=True)
         ]
 
     def __init__(self, data_path, tokenizer, max_length: int = 512, mask_documents: bool = False, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
-        # The cache's token column is already one long stream per Arrow chunk; `where` finds a document in it.
-        chunks = self._chunks("input_ids")
-        self.streams = [c.values.to_numpy() for c in chunks]
-        self.where = np.concatenate([c.offsets.to_numpy()[:-1] for c in chunks])
-        self.chunk_of = np.repeat(np.arange(len(chunks), dtype=np.uint32), [len(c) for c in chunks])
         self.mask_documents = mask_documents
         self.part: tuple[int, int] | None = None  # of a lone document that was cut in two: from token, to token
         self.set_order(None)
+
+    def make_collate(self) -> Collate:
+        return Collate(self.tokenizer.pad_token_id, packed=True)
+
+    def summary(self) -> str:
+        n_marks = int(self.columns["n_marks"][self.kept].sum())
+        met = f"; {n_marks:,} turn marks in its texts ({BOS}, {EOS}, {PAD}) became control tokens"
+        return super().summary() + (met if n_marks else "")
 
     def subset(self, indices: np.ndarray) -> "PretrainDataset":
         other = super().subset(indices)
@@ -68,9 +94,8 @@ class PretrainDataset(JsonlDataset):
 
     def document(self, index: int) -> np.ndarray:
         """Token ids of document `index`, a view of the cache."""
-        row = self.kept[index]
-        start = self.where[row] + (self.part[0] if self.part else 0)
-        return self.streams[self.chunk_of[row]][start : start + self.lengths[index]]
+        ids = self.sequence("input_ids", index)
+        return ids[slice(*self.part)] if self.part else ids
 
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:
         """Row numbers in the cache of all documents that the packed rows hold a part of."""
@@ -82,9 +107,7 @@ class PretrainDataset(JsonlDataset):
 
     @property
     def n_bytes(self) -> int:
-        if not self.part:
-            return super().n_bytes
-        return len(self.tokenizer.decode(self.document(0), skip_special_tokens=True).encode())
+        return self.bytes_of(self.document(0)) if self.part else super().n_bytes
 
     def split_validation(self, share: float = 0.01, most: int = 1000) -> tuple["PretrainDataset", "PretrainDataset"]:
         """As for every data set; of a lone document (a book) the end is held out, a hundredth or at least a row.
@@ -143,18 +166,27 @@ class AnswerDataset(JsonlDataset):
         return f"no conversation has an answer within max_seq_len {self.max_length}: pass a larger --max_seq_len"
 
     def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
-        too_long = (n_tokens > 0) & (self._numbers("answer_at") > self.max_length)
+        too_long = (n_tokens > 0) & (self.columns["answer_at"] > self.max_length)
         self.n_too_long = int(too_long.sum())
         return (n_tokens > 0) & ~too_long
 
-    def cut(self, row: dict[str, np.ndarray], ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(input_ids, targets, loss_mask) of two columns of a row."""
-        ids = torch.from_numpy(row[ids].astype(np.int64))[: self.max_length + 1]
-        mask = torch.from_numpy(row[mask].astype(np.float32))[: self.max_length + 1]
+    @property
+    def n_bytes(self) -> int:
+        whole = self._sequence_lengths("input_ids")[self.kept] <= self.max_length + 1
+        in_parts = 0
+        for index in np.flatnonzero(~whole):
+            ids, learned = (self.sequence(name, index)[: self.max_length + 1] for name in ("input_ids", "loss_mask"))
+            in_parts += self.bytes_of(ids[learned > 0])
+        return int(self.columns["n_bytes"][self.kept[whole]].sum()) + in_parts
+
+    def cut(self, index: int, ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(input_ids, targets, loss_mask) of two columns of a sample."""
+        ids = torch.from_numpy(self.sequence(ids, index)[: self.max_length + 1].astype(np.int64))
+        mask = torch.from_numpy(self.sequence(mask, index)[: self.max_length + 1].astype(np.float32))
         return ids[:-1], ids[1:], mask[1:]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.cut(self.row(index), "input_ids", "loss_mask")
+        return self.cut(index, "input_ids", "loss_mask")
 
 
 class SFTDataset(AnswerDataset):
@@ -244,8 +276,9 @@ class DPODataset(AnswerDataset):
         conversations = [record[key] for record in records for key in ("chosen", "rejected")]
         rows = []
         for ids, weights in render_batch(tokenizer, conversations):
-            last_turn = len(ids) - 1 - ids[::-1].index(tokenizer.bos_token_id)
-            rows.append((ids, [0] * last_turn + weights[last_turn:]))
+            end = len(weights) - first_nonzero(weights[::-1])
+            begin = end - weights[end - 1 :: -1].index(0)
+            rows.append((ids, [0] * begin + weights[begin:]))
         return [
             {"input_ids": chosen, "loss_mask": mask, "rejected_ids": rejected, "rejected_mask": rejected_mask}
             | {"n_bytes": 0, "answer_at": max(first_nonzero(mask), first_nonzero(rejected_mask))}
@@ -267,14 +300,13 @@ class DPODataset(AnswerDataset):
         return other
 
     def __getitem__(self, index: int) -> tuple:
-        row = self.row(index)
-        chosen = self.cut(row, "input_ids", "loss_mask")
-        return chosen, self.cut(row, "rejected_ids", "rejected_mask"), torch.from_numpy(self.reference[index])
+        rejected = self.cut(index, "rejected_ids", "rejected_mask")
+        return self.cut(index, "input_ids", "loss_mask"), rejected, torch.from_numpy(self.reference[index])
 
     def prompt(self, index: int) -> list[int]:
         """Token ids up to where the answers of sample `index` begin."""
-        row = self.row(index)
-        return row["input_ids"][: np.flatnonzero(row["loss_mask"])[0]].tolist()
+        answer_at = np.flatnonzero(self.sequence("loss_mask", index))[0]
+        return self.sequence("input_ids", index)[:answer_at].tolist()
 
 
 def first_nonzero(weights: list[int]) -> int:

@@ -56,24 +56,17 @@ class ConvertOptions(ModelOptions):
 
 def load(options: ConvertOptions):
     """(the model in float32, its LoRA merged; its tokenizer; what the `.json` beside it says)."""
-    from model.hf_folder import read_folder
     from model.model_lora import load_lora, merge_lora
-    from trainer.stage import load_pth, load_tokenizer, quiet_transformers
+    from trainer.stage import load_folder, load_pth, quiet_transformers
 
     quiet_transformers()
     path = Path(options.weight).absolute()
     if path.is_dir():
         given = [name for name, value in options.sizes().items() if value is not None]
         require(not given, f"--{given[0] if given else ''}: the folder says its sizes itself, leave that flag out")
-        model, info = read_folder(path), {}
-        tokenizer = load_tokenizer(options.tokenizer or str(path))
+        (model, tokenizer), info = load_folder(path, options.tokenizer), {}
     else:
         model, tokenizer, info = load_pth(path, options.tokenizer, options.sizes())
-    if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
-            f"{model.config.vocab_size:,}: name its own with --tokenizer"
-        )
     if options.lora is not None:
         load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
         merge_lora(model)

@@ -20,10 +20,12 @@ import json
 import os
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,6 +44,8 @@ WORD_PATTERN = (
 # Chinese has no spaces, so a "word" may be a whole clause, and merging by frequency alone welds phrases across the
 # words in it (法|国的首都). The library makes entries of less than this many bytes: at most three Chinese characters.
 TOKEN_BYTES = 10
+# With an end to every repetition: training takes the square of a word's length, and text without spaces is one word.
+TRAINING_PATTERN = WORD_PATTERN.replace("+", "{1,256}").replace("*", "{0,256}")
 SMALLEST_VOCAB = len(SPECIAL_TOKENS) + 256
 MODEL_MAX_LENGTH = 32_768
 SAMPLE_TEXTS, SAMPLE_CHARACTERS = 4_000, 4_000  # of the training text, kept to measure on
@@ -102,7 +106,10 @@ def texts_of(record) -> list[str]:
 
 def read_texts(path: str) -> Iterator[str]:
     """Every text of a file, a line (.txt: 64 KiB of lines) at a time. InputError: `file:line: what: what to do`."""
+    from dataset.jsonl import OTHER_FORMATS, check_file  # which loads torch
+
     plain, number, found = path.endswith(".txt"), 1, False
+    check_file(path, {} if plain else OTHER_FORMATS)
     try:
         with open(path, "rb") as file:
             while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
@@ -161,13 +168,12 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
     then merges in order of frequency."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+    def pre_tokenizer(pattern: str):
+        to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), to_bytes])
+
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(WORD_PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizer(TRAINING_PATTERN)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -177,8 +183,22 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    with ended_by_signals():
+        tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.pre_tokenizer = pre_tokenizer(WORD_PATTERN)
     return tokenizer
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the process at once: the library is no Python, in which a handler could run."""
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write(tokenizer, folder: Path) -> None:
@@ -250,6 +270,8 @@ def report(tokenizer, sample: list[str], eval_path: list[str]) -> None:
 def make_tokenizer(options: TokenizerOptions) -> None:
     from transformers import AutoTokenizer
 
+    from trainer.stage import check_out_dir
+
     folder = Path(options.output_dir)
     if (folder / "tokenizer.json").exists() and not options.overwrite:
         raise InputError(f"{folder}: there is a tokenizer already: give another --output_dir, or pass --overwrite")
@@ -259,37 +281,36 @@ def make_tokenizer(options: TokenizerOptions) -> None:
         for _ in read_texts(path):
             pass  # and so does a bad line here, not after the training
     characters = read_characters(options.character_path, options.vocab_size)
+    check_out_dir(folder, "--output_dir")
+    print(f"training {options.vocab_size:,} entries on {', '.join(options.data_path)}", flush=True)
+    sample: list[str] = []
+    start = time.perf_counter()
+    corpus = read_corpus(options.data_path, options.vocab_size, [*ROLES, *characters], sample)
+    trained = train(corpus, options.vocab_size)
+    seconds = time.perf_counter() - start
+    size = trained.get_vocab_size()
+    if size < options.vocab_size:
+        raise InputError(
+            f"{', '.join(options.data_path)}: the text repeats too little for {options.vocab_size} entries: "
+            f"give more text, or --vocab_size {size}"
+        )
+    if spelled := [character for character in characters if len(trained.encode(character).ids) > 1]:
+        raise InputError(f"--character_path: no room for {' '.join(spelled[:9])}: raise --vocab_size")
+    print(f"{size:,} entries after {seconds:.1f} s")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = tempfile.TemporaryDirectory(prefix=".new-", dir=folder)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as name:
+            write(trained, Path(name))
+            tokenizer = AutoTokenizer.from_pretrained(name)  # what users load is what is measured
+            report(tokenizer, sample, options.eval_path)
+            tried, failed = round_trip(tokenizer)
+            if failed is not None:
+                raise InputError(f"round trip: {failed!r} does not come back as it was: nothing is written")
+            print(f"round trip: {tried:,} texts with every Unicode character come back as they were")
+            for file in ("tokenizer_config.json", "tokenizer.json"):
+                os.replace(Path(name, file), folder / file)
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}: give a folder that can be written as --output_dir") from None
-
-    with staging as name:
-        print(f"training {options.vocab_size:,} entries on {', '.join(options.data_path)}", flush=True)
-        sample: list[str] = []
-        start = time.perf_counter()
-        corpus = read_corpus(options.data_path, options.vocab_size, [*ROLES, *characters], sample)
-        trained = train(corpus, options.vocab_size)
-        seconds = time.perf_counter() - start
-        size = trained.get_vocab_size()
-        if size < options.vocab_size:
-            raise InputError(
-                f"{', '.join(options.data_path)}: the text repeats too little for {options.vocab_size} entries: "
-                f"give more text, or --vocab_size {size}"
-            )
-        if spelled := [character for character in characters if len(trained.encode(character).ids) > 1]:
-            raise InputError(f"--character_path: no room for {' '.join(spelled[:9])}: raise --vocab_size")
-        write(trained, Path(name))
-        tokenizer = AutoTokenizer.from_pretrained(name)  # what users load is what is measured
-        print(f"{size:,} entries after {seconds:.1f} s")
-        report(tokenizer, sample, options.eval_path)
-        tried, failed = round_trip(tokenizer)
-        if failed is not None:
-            raise InputError(f"round trip: {failed!r} does not come back as it was: nothing is written")
-        print(f"round trip: {tried:,} texts with every Unicode character come back as they were")
-        for file in ("tokenizer_config.json", "tokenizer.json"):
-            os.replace(Path(name, file), folder / file)
+        what = error.strerror or error
+        raise InputError(f"{folder}: {what}: make room there, or give another --output_dir") from None
     print(f"written: {folder / 'tokenizer.json'} and tokenizer_config.json")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PATIENCE_SECONDS = 300  # for a run: a hang is a failure
-LIBRARIES = ("torch", "datasets", "transformers.models.auto", "transformers.models.llama.modeling_llama")
+LIBRARIES = ("torch", "transformers.models.auto", "transformers.models.llama.modeling_llama")
 LIBRARIES += ("transformers.hf_argparser",)
 CONTEXT.set_forkserver_preload([*LIBRARIES])
 

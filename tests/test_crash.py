@@ -260,7 +260,7 @@ def test_a_damaged_token_cache_is_refused(folder, tmp_path):
     for name in ("sft.jsonl", "start_32.pth", "start_32.json"):
         shutil.copy(folder / name, tmp_path)
     assert run.start().join().returncode == 0
-    (cache,) = (run.out_dir / "cache").rglob("*.arrow")
+    (cache,) = (run.out_dir / "cache").rglob("*input_ids")
     content = cache.read_bytes()
     for damaged in (content[: len(content) // 2], b"hello" * 100, b""):
         cache.write_bytes(damaged)

@@ -1,5 +1,6 @@
 """Data: every token once and in its place, hardly any padding, batches that change no logits, and bad lines named."""
 
+import gzip
 import json
 import multiprocessing
 import os
@@ -22,6 +23,7 @@ from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
 from dataset.jsonl import DataError, fingerprint_file, hash_once
 from dataset.lm_dataset import PretrainDataset, SFTDataset
+from trainer.objectives import n_sequences
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"
@@ -137,18 +139,66 @@ def test_positions_restart_in_each_document(tokenizer, cache, expected_documents
 
 
 def test_padding_of_the_last_packed_row_counts_as_padding(tokenizer, tmp_path, make_model):
-    """A mixture of experts balances text; the blank end of the last row is none."""
+    """A mixture of experts balances text; the blank end of the last row is none. Rows without padding need no mask."""
     path = write_jsonl(tmp_path / "short.jsonl", [{"text": "床前明月光"}, {"text": "疑是地上霜"}])
-    data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path)
-    batch = Collate(tokenizer.pad_token_id)([data[0]])
-    n_text = int(data.lengths.sum()) - 1
-    assert batch["attention_mask"].sum() == n_text
+    data = PretrainDataset(path, tokenizer, 8, cache_dir=tmp_path)
+    collate, n_last = data.make_collate(), len(data[len(data) - 1][0])
+    assert len(data) >= 2 and n_last < 8
+    full, short, mixed = (collate([data[i] for i in rows]) for rows in ([0, 0], [len(data) - 1], [0, len(data) - 1]))
+    assert "attention_mask" not in full and "attention_mask" not in short
+    assert mixed["attention_mask"].tolist() == [[1] * 8, [1] * n_last + [0] * (8 - n_last)]
+    assert [int(n_sequences(batch)) for batch in (full, short, mixed, collate([]))] == [2, 1, 2, 0]
     model = make_model(vocab_size=6400, use_moe=True)
-    padded = model.model(batch["input_ids"], attention_mask=batch["attention_mask"]).aux_loss
-    assert abs(padded - model.model(batch["input_ids"][:, :n_text]).aux_loss) < 1e-6
+    aux = [model.model(**inputs_of(batch)).aux_loss.item() for batch in (collate([data[0]]), short, mixed)]
+    assert aux[2] == pytest.approx((aux[0] + aux[1]) / 2, abs=1e-6)
+
+
+def inputs_of(batch: dict) -> dict:
+    return {name: batch[name] for name in ("input_ids", "attention_mask") if name in batch}
+
+
+A, B = "一年有几个季节？四个。", "What is 2 + 3? Five."
+PUBLISHED = {
+    "as published": (f"<|im_start|>{A}<|im_end|> <|im_start|>{B}<|im_end|>", 4),
+    "ends alone": (f"{A}<|im_end|>\n{B}<|im_end|>\n", 2),
+    "begins alone": (f"<|im_start|>{A}\n<|im_start|>{B}", 2),
+    "unbalanced": (f"{A}<|im_end|><|im_end|> <|im_start|>{B}", 3),
+    "between documents": (f"{A}\n<|endoftext|>\n{B}", 1),
+    "around nothing": (f"<|im_start|> <|im_end|>{A}<|im_start|>{B}<|im_start|>", 4),
+}
+
+
+def test_turn_marks_in_published_text_are_the_control_tokens(tokenizer, tmp_path):
+    """As if each turn had a line of its own; other control strings stay text."""
+    lines = write_jsonl(tmp_path / "lines.jsonl", [{"text": A}, {"text": B}])
+    separate = PretrainDataset(lines, tokenizer, 64, cache_dir=tmp_path)
+    expected = [*separate.document(0), *separate.document(1)]
+    assert expected.count(BOS) == expected.count(EOS) == 2
+    path = write_jsonl(tmp_path / "marked.jsonl", [{"text": text} for text, _ in PUBLISHED.values()])
+    data = PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path)
+    assert {name: data.document(i).tolist() for i, name in enumerate(PUBLISHED)} == dict.fromkeys(PUBLISHED, expected)
+    assert data.n_bytes == len(PUBLISHED) * separate.n_bytes == len(PUBLISHED) * len((A + B).encode())
+    assert f"{sum(n for _, n in PUBLISHED.values())} turn marks" in data.summary()
+    assert "turn marks" not in separate.summary()
+    text = "<think>a</think><|reserved_0|> <tool_call>"
+    plain = PretrainDataset(write_jsonl(tmp_path / "t.jsonl", [{"text": text}] * 2), tokenizer, 64, cache_dir=tmp_path)
+    assert plain.document(0).tolist() == [BOS, *encode_texts(tokenizer, [text])[0], EOS]
 
 
 # ---------------------------------------------------------------- conversations
+
+
+def test_bytes_are_those_of_the_answers_that_are_learned(tokenizer, tmp_path, cache):
+    """The tags of thoughts are text of the answer; what is cut off is not learned, and counts for nothing."""
+    answers = ["<think>\n想\n</think>\n<answer>\n四\n</answer>", "abc " * 30]
+    path = write_jsonl(tmp_path / "a.jsonl", [say("1+3", answers[0], "more", answers[1])] * 2)
+    for max_length in (512, 100, 70):
+        data = SFTDataset(path, tokenizer, max_length, cache_dir=cache)
+        _, targets, mask = data[0]
+        learned = tokenizer.decode([int(t) for t, w in zip(targets, mask, strict=True) if w and t != EOS])
+        assert learned == "".join(answers)[: len(learned)]
+        assert data.n_bytes == 2 * len(learned.encode())
+    assert len(learned) < len("".join(answers))
 
 
 def test_few_positions_of_conversations_are_padding(sft_sample, tokenizer):
@@ -304,6 +354,48 @@ def test_worker_processes_hand_out_the_same_batches(sft_sample, tokenizer):
         assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_worker_processes_obey_their_parent_alone_and_none_dies_unnoticed(sft_sample, tokenizer):
+    """Ctrl-C, a closed terminal and a scheduler reach them too; one that the kernel kills ends the iteration."""
+    small, before = sft_sample.subset(np.arange(400)), set(multiprocessing.active_children())
+    batches = make_loader(small, StepSampler(len(small), 8), Collate(tokenizer.pad_token_id), 2)
+    next(batches)
+    workers = set(multiprocessing.active_children()) - before
+    for worker in workers:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(worker.pid, number)
+    for _ in range(30):
+        next(batches)
+    os.kill(next(iter(workers)).pid, signal.SIGKILL)
+    with pytest.raises(OSError, match="was killed, perhaps because the memory was full"):
+        list(batches)
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_processes_work_without_shared_memory(tokenizer, tmp_path):
+    """As in a container: /dev/shm cannot be written. Both those that tokenise and those that load."""
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from dataset import token_cache
+from dataset.batching import StepSampler, make_loader
+from dataset.lm_dataset import PretrainDataset
+from trainer.stage import load_tokenizer
+token_cache.MIN_BYTES_PER_PROCESS = token_cache.BYTES_PER_TASK = 1000
+data = PretrainDataset(sys.argv[1], load_tokenizer({str(ROOT / "model")!r}), 32, cache_dir=sys.argv[2], num_proc=2)
+batches = make_loader(data, StepSampler(len(data), 4), data.make_collate(), 2)
+print(sum(int(batch["input_ids"].sum()) for batch in batches))
+"""
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(400)])
+    without = ["unshare", "-rm", "bash", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "x"]
+    if subprocess.run([*without, "true"], capture_output=True).returncode:
+        pytest.skip("no right to mount anything here")
+    done = subprocess.run(
+        [*without, sys.executable, "-c", code, path, tmp_path / "cache"], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "other")
+    assert int(done.stdout) == sum(int(data[i][0].sum()) for i in range(len(data)))
+
+
 def test_validation_is_a_fixed_share_that_training_never_sees(sft_sample, tokenizer, cache):
     train, val = sft_sample.split_validation()
     assert sorted([*train.kept, *val.kept]) == sft_sample.kept.tolist()
@@ -351,15 +443,15 @@ def test_a_long_text_is_encoded_in_parts_as_in_one(tokenizer, monkeypatch):
 # ---------------------------------------------------------------- the cache
 
 
-def arrow_files(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*.arrow")}
+def token_files(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("input_ids")}
 
 
 def test_a_second_start_reads_the_cache(tokenizer, tmp_path):
     """A new process, as a second start is; what it reads is what was written, and nothing is written again."""
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
-    before = arrow_files(tmp_path / "cache")
+    before = token_files(tmp_path / "cache")
     code = (
         "import sys; from transformers import AutoTokenizer; from dataset.lm_dataset import PretrainDataset\n"
         "data = PretrainDataset(sys.argv[1], AutoTokenizer.from_pretrained('model'), 32, cache_dir=sys.argv[2])\n"
@@ -368,9 +460,30 @@ def test_a_second_start_reads_the_cache(tokenizer, tmp_path):
     command = [sys.executable, "-c", code, path, tmp_path / "cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(content_of(data))
-    assert len(before) == 1 and arrow_files(tmp_path / "cache") == before
+    assert len(before) == 1 and token_files(tmp_path / "cache") == before
     PretrainDataset(path, tokenizer, 64, cache_dir=tmp_path / "cache")  # another row length is the same cache
-    assert arrow_files(tmp_path / "cache") == before
+    assert token_files(tmp_path / "cache") == before
+
+
+@pytest.mark.parametrize("name", ["runs::v2", "s3:", "run [1]", "a*b?c", "new\nline", "data.incomplete", "~", "%20#"])
+def test_a_cache_touches_nothing_outside_its_folder(tokenizer, tmp_path, name):
+    """Whatever the path means to other programs: "runs::v2" is no archive inside "runs"."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "precious.txt").write_text("months of work")
+    (tmp_path / name).mkdir()
+    path = write_jsonl(tmp_path / name / f"{name}.jsonl", [{"text": "一"}, {"text": "二"}])
+    data = [PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / name / "cache") for _ in range(2)]
+    assert content_of(data[0]) == content_of(data[1])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs", name])
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["precious.txt"]
+
+
+def test_a_cache_is_sent_to_a_process_as_its_name(tokenizer, pretrain_sample):
+    sent = pickle.dumps(pretrain_sample.columns)
+    assert len(sent) < 1000
+    received = pickle.loads(sent)
+    assert received.keys() == pretrain_sample.columns.keys()
+    assert all(np.array_equal(received[name], array) for name, array in pretrain_sample.columns.items())
 
 
 def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
@@ -490,24 +603,24 @@ def wait_until(condition, seconds: float = 60) -> None:
 
 def test_a_file_is_tokenised_by_several_processes_unasked(tokenizer, slow_file, tmp_path):
     data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache", num_proc=2)
-    workers = set(data.rows["n_bytes"])
+    workers = set(data.columns["n_bytes"].tolist())
     assert len(workers) == 2 and os.getpid() not in workers
     assert not multiprocessing.active_children()
     if token_cache.usable_cpus() > 1:
         shutil.rmtree(tmp_path / "cache")
         data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache")
-        assert len(set(data.rows["n_bytes"])) > 1
+        assert len(set(data.columns["n_bytes"].tolist())) > 1
 
 
 def left_over(cache: Path) -> list[Path]:
     return list(cache.rglob("*.incomplete"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, tmp_path, number):
     cache, log = tmp_path / "cache", tmp_path / "log"
     process = fork(lambda: SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2))
-    wait_until(lambda: len(list(log.iterdir())) == 2 and any(cache.rglob("*.arrow")))
+    wait_until(lambda: len(list(log.iterdir())) == 2 and any(cache.rglob("input_ids")))
     workers = [int(path.name) for path in log.iterdir()]
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to all
@@ -515,11 +628,11 @@ def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, t
         os.kill(process.pid, number)
     process.join()
     wait_until(lambda: not any(map(lives, workers)), seconds=10)
-    assert not any(cache.rglob("dataset_info.json"))
+    assert not any(cache.rglob("columns.json"))
     assert len(left_over(cache)) == (number != signal.SIGINT)
     other = write_jsonl(tmp_path / "b.jsonl", [{"text": "another file"}])
     PretrainDataset(other, tokenizer, 32, cache_dir=cache)
-    assert not left_over(cache) and len(list(cache.rglob("*.arrow"))) == 1
+    assert not left_over(cache) and len(list(cache.rglob("input_ids"))) == 1
     data = SlowDataset(slow_file, tokenizer, 32, cache_dir=cache, num_proc=2)
     assert [tokenizer.decode(data.document(i)[1:-1]) for i in (0, 399)] == ["第0句话", "第399句话"]
 
@@ -535,11 +648,11 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
         assert process.exitcode == 0
     data = PretrainDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "alone")
     assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text() == str(content_of(data))
-    assert len(list((tmp_path / "cache").rglob("*.arrow"))) == 1 and not left_over(tmp_path / "cache")
+    assert len(list((tmp_path / "cache").rglob("input_ids"))) == 1 and not left_over(tmp_path / "cache")
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-DAMAGES = ["cut short", "other bytes", "other tokens", "gone", "no JSON", "another JSON", "pickle"]
+DAMAGES = ["cut short", "other bytes", "other tokens", "other offsets", "gone", "no JSON", "another JSON", "pickle"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -547,23 +660,26 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     before, document = content_of(data), data.document(3).tobytes()
-    (tokens,) = (tmp_path / "cache").rglob("*.arrow")
-    info = tokens.with_name("dataset_info.json")
+    (tokens,) = (tmp_path / "cache").rglob("input_ids")
+    info = tokens.with_name("columns.json")
     if damage == "cut short":
         os.truncate(tokens, tokens.stat().st_size - 300)
     elif damage == "other bytes":
         content = tokens.read_bytes()
-        tokens.write_bytes(content[:1000] + b"\xff" * (len(content) - 1000))
+        tokens.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
     elif damage == "other tokens":
         assert document in tokens.read_bytes()
         tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
+    elif damage == "other offsets":
+        offsets = tokens.with_name("input_ids.offsets")
+        offsets.write_bytes(np.fromfile(offsets, np.int64)[[1, 0, *range(2, 51)]].tobytes())
     elif damage == "gone":
         tokens.unlink()
     elif damage == "pickle":
         tokens.write_bytes(pickle.dumps({"input_ids": [1]}))
     else:
         info.write_text("cos\nsystem\n" if damage == "no JSON" else '{"splits": [1]}')
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(ValueError) as refused:
         PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     assert str(refused.value).startswith(f"{tokens.parent}: ") and "delete it" in str(refused.value)
     shutil.rmtree(tokens.parent)
@@ -574,9 +690,9 @@ def test_a_copied_cache_is_as_good(tokenizer, tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     shutil.copytree(tmp_path / "cache", tmp_path / "copy", copy_function=shutil.copyfile)
-    files = arrow_files(tmp_path / "copy")
+    files = token_files(tmp_path / "copy")
     assert len(PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "copy").kept) == 50
-    assert arrow_files(tmp_path / "copy") == files
+    assert token_files(tmp_path / "copy") == files
 
 
 def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_path, capfd, monkeypatch):
@@ -593,7 +709,7 @@ def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_pa
 
 def test_lines_as_editors_on_other_systems_write_them(tokenizer, tmp_path):
     """A byte-order mark, CR LF, blank lines, no end of the last line: four texts as they are."""
-    texts = ["你好", "a\u2028b\x85c", "<|im_end|>", " leading space\n"]
+    texts = ["你好", "a\u2028b\x85c", "<think>", " leading space\n"]
     lines = [json.dumps({"text": text, "more": 1}, ensure_ascii=i % 2 == 0) for i, text in enumerate(texts)]
     path = tmp_path / "a.jsonl"
     path.write_bytes(("\ufeff" + "\r\n\r\n  \n".join(lines)).encode())
@@ -643,6 +759,13 @@ BAD_LINES = {
         b'{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": {}}]}',
         "message 2 must be text",
     ),
+    "nothing but marks": (PretrainDataset, b'{"text": "<|im_start|> <|im_end|>"}', "nothing but turn marks"),
+    "NUL bytes": (PretrainDataset, b"\0" * 4096, "NUL bytes, as a crash leaves them"),
+    "calls beside the content": (
+        SFTDataset,
+        b'{"conversations": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}',
+        'message 1 of "conversations" has "tool_calls" beside its content',
+    ),
     "empty answer": (
         SFTDataset,
         b'{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}',
@@ -667,15 +790,39 @@ def test_a_bad_line_is_named(tokenizer, tmp_path, name):
     assert "2 bad lines skipped" in data.summary()
 
 
-@pytest.mark.parametrize("kind", [PretrainDataset, SFTDataset])
-def test_a_file_that_is_none(tokenizer, tmp_path, kind):
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "folder.jsonl").mkdir()
-    for name, what in (("none.jsonl", "no such file"), ("folder.jsonl", "a folder"), ("empty.jsonl", "empty")):
+LINE = '{"text": "一个文本"}'
+ARRAY = json.dumps([{"text": "a"}, {"text": "b"}])
+NO_FILES = {
+    "empty": (b"", "the file is empty"),
+    "gzip": (gzip.compress(LINE.encode()), "compressed file: unpack it"),
+    "parquet": (b"PAR1" + bytes(range(256)), "Parquet"),
+    "UTF-16": (LINE.encode("utf-16"), "UTF-16 or UTF-32: save it as UTF-8"),
+    "UTF-16 without a mark": (LINE.encode("utf-16-be"), "UTF-16 or UTF-32: save it as UTF-8"),
+    "array": (ARRAY.encode(), "JSON array: write its objects one per line"),
+    "indented array": (json.dumps(json.loads(ARRAY), indent=2).encode(), "JSON array"),
+    "indented object": (json.dumps({"text": "a"}, indent=2).encode(), "over several lines"),
+    "old Mac": (f"{LINE}\r{LINE}\r".encode(), "line feed"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "another encoding": (LINE.encode("gbk"), "this is not UTF-8"),
+    "another key": (b'{"Text": "a"}\n' * 3, 'the key "text" is missing'),
+}
+
+
+def test_a_file_that_is_none(tokenizer, tmp_path):
+    """Each is named for what it is, and skipping lines is not advised where none would be left."""
+    for name, (content, _) in NO_FILES.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    said = {name: what for name, (_, what) in NO_FILES.items()}
+    said |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
+    said["loop"] = "a link that leads nowhere"
+    for name, what in said.items():
         with pytest.raises(DataError) as refused:
-            kind(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
-        assert str(refused.value).startswith(f"{tmp_path / name}: ") and what in str(refused.value)
-    assert not (tmp_path / "cache").exists()
+            PretrainDataset(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
+        message = str(refused.value)
+        assert message.startswith(f"{tmp_path / name}:") and what in message and "--skip_bad_lines" not in message
 
 
 @pytest.mark.parametrize("kind", [PretrainDataset, SFTDataset])

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
-PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "datasets": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
+PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
 REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report")
@@ -189,13 +189,13 @@ def test_changed_requirements_are_installed(ready, wheels):
 def test_set_up_cut_off_inside_a_package_is_repaired(ready, wheels):
     """Killed while pip unpacked: the package's metadata is there, its module and INSTALLER are not, nor is a stamp."""
     site = next(ready.glob(".venv/lib/python3.*/site-packages"))
-    (site / "datasets.py").unlink()
-    (site / "datasets-1.0.dist-info" / "INSTALLER").unlink()
+    (site / "tokenizers.py").unlink()
+    (site / "tokenizers-1.0.dist-info" / "INSTALLER").unlink()
     for stamp in ready.glob(".venv/*.stamp"):
         stamp.unlink()
     done = run(ready / "run.sh", "setup", wheels=wheels)
     assert done.returncode == 0, done.stderr
-    assert (site / "datasets.py").exists() and (site / "datasets-1.0.dist-info" / "INSTALLER").exists()
+    assert (site / "tokenizers.py").exists() and (site / "tokenizers-1.0.dist-info" / "INSTALLER").exists()
 
 
 @pytest.mark.parametrize(

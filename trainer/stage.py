@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from dataset.chat import control_tokens
 from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
@@ -26,15 +27,29 @@ from trainer.process import as_text
 def load_tokenizer(folder: str):
     """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
 
-    Raises UsageError when there is none, ValueError when it cannot be read.
+    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
     """
     found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
-        return PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # the file can hold anything
         raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
+    control_tokens(tokenizer)
+    entries = tokenizer.get_vocab()
+    last = max(entries, key=entries.get)
+    if entries[last] >= len(tokenizer):
+        raise ValueError(
+            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
+            "fill the gaps in tokenizer.json with unused entries"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
+    # Some carry how a program that they were made for cuts and pads its texts.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
 
 
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
@@ -49,6 +64,22 @@ def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindFor
             f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
         )
     return model, tokenizer, info
+
+
+def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
+    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
+
+    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
+    """
+    from model.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
+
+    model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
+            f"{model.config.vocab_size:,}: name its own with --tokenizer"
+        )
+    return model, tokenizer
 
 
 def quiet_transformers() -> None:

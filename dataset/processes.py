@@ -1,0 +1,100 @@
+"""Work for several processes, its results in order. Everything goes through pipes: containers have little shared memory
+(/dev/shm), or none, and a process that touches more of it than there is dies."""
+
+import atexit
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import cycle
+
+import torch
+
+TASKS_AHEAD = 4  # per process, handed out before the result of the first is taken
+
+
+def usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Iterator:
+    """job(*task) of each task, yielded in the order of the tasks; with 0 processes it is done in this one.
+
+    What a job raises is raised here when its turn has come, so the first error is the same for any number of
+    processes. Leaving the iteration ends them; they also end when this process does, however it does.
+    """
+    if not n_processes:
+        yield from (job(*task) for task in tasks)
+        return
+    workers: list[tuple[multiprocessing.Process, multiprocessing.connection.Connection]] = []
+    waiting = deque()
+
+    def end() -> None:
+        for process, _ in workers:
+            process.kill()
+            process.join()
+
+    atexit.register(end)  # an exception that ends the program may keep this generator alive
+    try:
+        for _ in range(n_processes):
+            ours, theirs = multiprocessing.Pipe()
+            process = multiprocessing.Process(target=_work, args=(job, theirs, ours), daemon=True)
+            process.start()
+            theirs.close()
+            workers.append((process, ours))
+        for task, (_, pipe) in zip(tasks, cycle(workers), strict=False):
+            with suppress(BrokenPipeError, ConnectionResetError):  # its end is noticed when its turn comes
+                pipe.send(task)
+            waiting.append(pipe)
+            if len(waiting) == TASKS_AHEAD * n_processes:
+                yield _receive(waiting.popleft())
+        while waiting:
+            yield _receive(waiting.popleft())
+    finally:
+        end()
+        atexit.unregister(end)
+
+
+def _receive(pipe):
+    try:
+        result, error = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        what = "a process that prepares the data was killed, perhaps because the memory was full"
+        raise OSError(f"{what}: start again, with fewer programs beside it or fewer --num_workers") from None
+    if error:
+        raise error
+    return result
+
+
+def _work(job: Callable, pipe, parents_end) -> None:
+    # Ctrl-C and a closed terminal reach every process of the terminal, a scheduler's SIGTERM every process of the job;
+    # the parent decides when this one ends.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    parents_end.close()
+    torch.set_num_threads(1)  # one process per core is enough
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    tasks = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(pipe, tasks), daemon=True).start()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while True:
+            result = error = None
+            try:
+                result = job(*tasks.get())
+            except Exception as raised:
+                error = raised
+                error.add_note(traceback.format_exc())
+            pipe.send((result, error))
+
+
+def _read(pipe, tasks: queue.SimpleQueue) -> None:
+    """Take tasks at any time, so that the parent never waits to hand one out; when it is gone, so is this process."""
+    with suppress(EOFError, ConnectionResetError):
+        while True:
+            tasks.put(pipe.recv())
+    os._exit(1)
