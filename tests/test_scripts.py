@@ -90,7 +90,7 @@ def test_all_metrics_are_drawn_from_any_folder_and_runs_can_share_a_panel(out_di
         (None, "there is no such file"),
         ("", "there is no loss in it"),
         (
-            '{"step": 0, "tokens": 0, "seconds": 0.0, "val_loss": 8.7}\n{"step": 1, "tok',
+            '{"step": 0, "tokens": 0, "seconds": 0.0, "val_loss": 8.7}\n{"step": 1, "tok\n',
             "bad.jsonl:2: this is no record",
         ),
         ('{"text": "the wrong kind of file"}\n', "there is no loss in it"),

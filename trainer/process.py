@@ -46,9 +46,11 @@ def prepare_process() -> None:
             stream.reconfigure(encoding="utf-8" if ascii_only else stream.encoding, errors="replace")
         elif stream is getattr(sys, f"__{name}__"):
             stream.flush()
-            raw = io.BufferedWriter(Output(stream.fileno(), "w", closefd=False))
+            output = Output(stream.fileno(), "w", closefd=False)
+            if not stream.write_through:  # as PYTHONUNBUFFERED asks for
+                output = io.BufferedWriter(output)
             how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
-            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, errors="backslashreplace", **how))
+            setattr(sys, name, io.TextIOWrapper(output, stream.encoding, errors="backslashreplace", **how))
     try:
         os.getcwd()
     except OSError:
