@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from dataset.chat import control_tokens
+from dataset.chat import control_tokens, encode_texts
 from dataset.lm_dataset import JsonlDataset
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
@@ -29,8 +29,10 @@ def load_tokenizer(folder: str):
     require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
     except Exception as error:  # the file can hold anything
-        raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
+        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
+        raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
     control_tokens(tokenizer)
     entries = tokenizer.get_vocab()
     last = max(entries, key=entries.get)
