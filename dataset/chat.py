@@ -134,10 +134,11 @@ def _encode_long(backend, text: str) -> list[int]:
 def control_tokens(tokenizer) -> dict[str, int]:
     """The id of the marks around turns, whatever they are called there, and of the tags that the tokenizer knows as one
     token. ValueError for a tokenizer that marks no turns."""
-    if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
+    missing = [name for name in ("bos_token", "eos_token") if getattr(tokenizer, name) is None]
+    if missing:
         raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has no bos_token or no eos_token, which mark where documents "
-            "and turns begin and end: name both in its tokenizer_config.json, or another folder with --tokenizer"
+            f"{tokenizer.name_or_path}: this tokenizer has no {' and no '.join(missing)}, to mark where documents and "
+            "turns begin and end: name it in its tokenizer_config.json, or another folder with --tokenizer"
         )
     tags = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in MARKUP}
     known = {tag: number for tag, number in tags.items() if number not in (None, tokenizer.unk_token_id)}

@@ -185,17 +185,14 @@ class TokeniseLines:
     options: dict
     types: dict[str, str]
 
-    def read(self, line: bytes) -> dict:
-        """The record in a line; ValueError when it cannot be used."""
-        record = parse_line(line)
-        self.kind.check(record)
-        return record
-
-    def can_read(self, line: bytes) -> bool:
+    def read(self, line: bytes) -> tuple[dict | None, str]:
+        """The record in a line, or None and what is wrong with it."""
         try:
-            return bool(self.read(line))
-        except ValueError:
-            return False
+            record = parse_line(line)
+            self.kind.check(record)
+        except ValueError as error:
+            return None, str(error)
+        return record, ""
 
     def __call__(self, start: int, end: int) -> dict[str, np.ndarray]:
         rows: list[dict] = []
@@ -210,11 +207,10 @@ class TokeniseLines:
 
         for offset, line in read_lines(self.path, start, end):
             rows.append({"offset": offset})
-            try:
-                record = self.read(line)
-            except ValueError as error:
+            record, wrong = self.read(line)
+            if wrong:
                 if not self.skip_bad_lines:
-                    raise LineError(offset, str(error)) from None
+                    raise LineError(offset, wrong)
                 rows[-1] |= self.to_arrays(dict.fromkeys(self.kind.sequences, ()) | dict.fromkeys(self.kind.numbers, 0))
                 continue
             waiting.append((len(rows) - 1, record))
@@ -299,6 +295,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         types = {name: token_type if what == "token" else "uint8" for name, what in self.sequences.items()}
         types |= dict.fromkeys([*(name + OFFSETS for name in self.sequences), *self.numbers, "offset"], "int64")
         what = [CACHE_FORMAT, type(self).__name__, fingerprint_file(self.path), options, skip_bad_lines]
+        what += [self.tokenizer.bos_token_id, self.tokenizer.eos_token_id]
         identity = json.dumps(what, sort_keys=True) + self.tokenizer.backend_tokenizer.to_str()
         stem = re.sub(r"[^A-Za-z0-9_]", "_", self.path.stem[:60])
         folder = cache_dir / f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
@@ -307,10 +304,9 @@ class JsonlDataset(torch.utils.data.Dataset):
             columns = open_or_build(folder, job, num_proc)
         except LineError as error:
             first = islice(read_lines(self.path, 0, self.path.stat().st_size), 100)
-            if any(job.can_read(line) for _, line in first):
-                raise bad_line(self.path, *error.args) from None
-            advice = "correct the file, as none of its first lines can be used"
-            raise bad_line(self.path, *error.args, advice) from None
+            some = any(job.read(line)[0] for _, line in first)
+            advice = [] if some else ["correct the file, as none of its first lines can be used"]
+            raise bad_line(self.path, *error.args, *advice) from None
         if not len(columns["offset"]):
             raise self._nothing_left()
         self.fingerprint = hash_once(self.path, folder / "content.sha256")

@@ -31,8 +31,7 @@ def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Ite
     if not n_processes:
         yield from (job(*task) for task in tasks)
         return
-    workers: list[tuple[multiprocessing.Process, multiprocessing.connection.Connection]] = []
-    waiting = deque()
+    workers, waiting = [], deque()
 
     def end() -> None:
         for process, _ in workers:

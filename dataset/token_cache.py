@@ -98,42 +98,35 @@ def build(folder: Path, job, num_proc: int | None) -> None:
     if need > free:
         raise no_room
     n_processes = min(num_proc or usable_cpus(), size // MIN_BYTES_PER_PROCESS)
+    unfinished, counts = folder.with_name(folder.name + INCOMPLETE), dict.fromkeys(job.types, 0)
     try:
-        with closing(tokenise(job, size, n_processes if n_processes > 1 else 0)) as parts:
-            write(parts, folder, job.types)
+        unfinished.mkdir()
+        with ExitStack() as stack:
+            files = {name: stack.enter_context(open(unfinished / name, "wb")) for name in job.types}
+            parts = stack.enter_context(closing(tokenise(job, size, n_processes if n_processes > 1 else 0)))
+            for part in parts:
+                for name, column in part.items():
+                    if values := name.removesuffix(OFFSETS) if name.endswith(OFFSETS) else "":
+                        # Of a part they begin at 0; its values are written, and where they begin is there already.
+                        column = column[counts[name] > 0 :] + (counts[values] - len(part[values]))
+                    files[name].write(column)
+                    counts[name] += len(column)
+        description = {name: [dtype, counts[name]] for name, dtype in job.types.items()}
+        (unfinished / DESCRIPTION).write_text(json.dumps(description), "utf-8")
+        unfinished.rename(folder)
     except OSError as error:
         raise (no_room if error.errno in (errno.ENOSPC, errno.EDQUOT) else error) from None
 
 
-def write(parts: Iterator[dict[str, np.ndarray]], folder: Path, types: dict[str, str]) -> None:
-    """One part of the rows after the other, into a folder that is whole once it has its name."""
-    unfinished = folder.with_name(folder.name + INCOMPLETE)
-    unfinished.mkdir()
-    counts = dict.fromkeys(types, 0)
-    with ExitStack() as stack:
-        files = {name: stack.enter_context(open(unfinished / name, "wb")) for name in types}
-        for part in parts:
-            for name in types:  # sequences before their offsets
-                column = part[name]
-                if name.endswith(OFFSETS):  # from the beginning of the part, whose sequences are written
-                    values = name.removesuffix(OFFSETS)
-                    column = column[counts[name] > 0 :] + (counts[values] - len(part[values]))
-                files[name].write(np.ascontiguousarray(column, types[name]))
-                counts[name] += len(column)
-    description = {name: [types[name], counts[name]] for name in types}
-    (unfinished / DESCRIPTION).write_text(json.dumps(description), "utf-8")
-    unfinished.rename(folder)
-
-
 def tokenise(job, size: int, n_processes: int) -> Iterator[dict[str, np.ndarray]]:
-    """The file's rows, in its order."""
+    """The columns of one part of the file after the other."""
     tasks = [(start, min(start + BYTES_PER_TASK, size)) for start in range(0, size, BYTES_PER_TASK)]
     bar = tqdm(
         desc=f"tokenising {job.path.name}", total=size, unit="B", unit_scale=True, delay=SECONDS_BEFORE_BAR,
         bar_format="{desc}: {percentage:3.0f} %|{bar:20}| {n_fmt}B of {total_fmt}B, {rate_fmt}, {remaining} left",
     )  # fmt: skip
-    with bar, closing(run_in_order(job, tasks, n_processes)) as results:
-        for (start, end), part in zip(tasks, results, strict=True):
+    with bar, closing(run_in_order(job, tasks, n_processes)) as parts:
+        for (start, end), part in zip(tasks, parts, strict=True):
             yield part
             bar.update(end - start)
 

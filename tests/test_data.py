@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from dataset import chat, token_cache
 from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
+from dataset.heldout import read_questions
 from dataset.jsonl import DataError, fingerprint_file, hash_once
 from dataset.lm_dataset import PretrainDataset, SFTDataset
 from trainer.objectives import n_sequences
@@ -823,6 +824,26 @@ def test_a_file_that_is_none(tokenizer, tmp_path):
             PretrainDataset(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
         message = str(refused.value)
         assert message.startswith(f"{tmp_path / name}:") and what in message and "--skip_bad_lines" not in message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"answers": "Paris"}, '"answers" must be a list of texts'),
+        ({"answers": ["Paris", 3]}, "must be a string"),
+        ({"answers": ["。"]}, "no letter or number to compare"),
+        ({"answers": []}, '"answers" is missing or empty'),
+        ({"category": ["a"]}, '"category" must be a string'),
+        ({"messages": [{"role": "user", "content": "a\ud800"}]}, "lone surrogate"),
+    ],
+)
+def test_a_held_out_question_that_is_none(tmp_path, wrong, what):
+    good = {"category": "a", "messages": [{"role": "user", "content": "?"}], "answers": ["Paris"]}
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(json.dumps(question) + "\n" for question in (good, good | wrong)), "utf-8")
+    with pytest.raises(DataError) as refused:
+        read_questions(path)
+    assert str(refused.value).startswith(f"{path}:2: ") and what in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", [PretrainDataset, SFTDataset])

@@ -1,5 +1,6 @@
 """Preference pairs and reasoning data: what is learned of a line, how pairs become a batch, and what is refused."""
 
+import copy
 import json
 
 import pytest
@@ -37,7 +38,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def load(write, tokenizer, tmp_path):
-    def load(kind, *records, max_length=64, **kwargs):
+    def load(kind, *records, max_length=64, tokenizer=tokenizer, **kwargs):
         return kind(write(*records), tokenizer, max_length, cache_dir=tmp_path / "cache", **kwargs)
 
     return load
@@ -50,6 +51,14 @@ def test_a_pair_learns_its_last_answers_alone(load, tokenizer):
         assert tokenizer.decode(targets[mask > 0]) == text + "<|im_end|>"
     n_prompt = int((chosen[2] > 0).nonzero()[0]) + 1
     assert torch.equal(chosen[0][:n_prompt], rejected[0][:n_prompt]) and reference.tolist() == [0, 0]
+
+
+def test_a_pair_in_a_vocabulary_with_one_mark_for_both_ends(load, tokenizer):
+    """As GPT-2's: begin and end are one token, and still the whole last answer is learned."""
+    theirs = copy.deepcopy(tokenizer)
+    theirs.bos_token = theirs.eos_token
+    chosen, _, _ = load(DPODataset, GOOD, tokenizer=theirs)[0]
+    assert tokenizer.decode(chosen[1][chosen[2] > 0]) == "北京。<|im_end|>"
 
 
 def test_the_prompt_of_a_pair_is_what_a_chat_would_ask(load, tokenizer):

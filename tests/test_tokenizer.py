@@ -1,13 +1,17 @@
 """The shipped vocabulary keeps every text and every control token, and the script that makes one says what is wrong."""
 
 import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from preloaded import Preloaded
 from transformers import AutoTokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
@@ -15,6 +19,7 @@ from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, SPECIAL_TOKENS, encode_te
 from scripts import train_tokenizer
 from scripts.train_tokenizer import TokenizerOptions, make_tokenizer
 from trainer.options import parse_options
+from trainer.stage import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_tokenizer.py"
@@ -23,6 +28,52 @@ SCRIPT = ROOT / "scripts" / "train_tokenizer.py"
 @pytest.fixture(scope="module")
 def tokenizer():
     return AutoTokenizer.from_pretrained(ROOT / "model")
+
+
+# ---------------------------------------------------------------- tokenizers of others
+
+
+@pytest.fixture
+def other(tmp_path):
+    """The shipped tokenizer, changed, in a folder of its own."""
+
+    def other(change=lambda backend, config: None) -> str:
+        names = ("tokenizer.json", "tokenizer_config.json")
+        parts = [json.loads((ROOT / "model" / name).read_text("utf-8")) for name in names]
+        change(*parts)
+        for name, part in zip(names, parts, strict=True):
+            (tmp_path / name).write_text(json.dumps(part), "utf-8")
+        return str(tmp_path)
+
+    return other
+
+
+@pytest.mark.parametrize("missing", [["bos_token"], ["eos_token"], ["bos_token", "eos_token", "pad_token"]])
+def test_a_tokenizer_without_marks_is_refused_by_name(other, missing):
+    folder = other(lambda backend, config: [config.pop(name) for name in missing])
+    with pytest.raises(ValueError, match=f"^{re.escape(folder)}: .*{' and no '.join(missing[:2])}.*_config.json"):
+        load_tokenizer(folder)
+    (Path(folder) / "tokenizer_config.json").unlink()
+    with pytest.raises(ValueError, match="no bos_token and no eos_token"):
+        load_tokenizer(folder)
+
+
+def test_a_tokenizer_with_gaps_is_refused(other):
+    folder = other(lambda backend, config: backend["model"]["vocab"].update(far=7000))
+    with pytest.raises(ValueError, match=rf"^{re.escape(folder)}: its 6,401 entries .* \('far' is 7,000\)"):
+        load_tokenizer(folder)
+
+
+def test_padding_and_cutting_of_other_programs_are_not_taken_over(other, tokenizer):
+    def change(backend, config):
+        padding = {"strategy": {"Fixed": 32}, "direction": "Right", "pad_to_multiple_of": None}
+        backend["padding"] = padding | {"pad_id": 0, "pad_type_id": 0, "pad_token": PAD}
+        backend["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+
+    theirs, texts = load_tokenizer(other(change)), ["短", "白日依山尽，黄河入海流。" * 9]
+    assert encode_texts(theirs, texts) == encode_texts(tokenizer, texts)
+    theirs = load_tokenizer(other(lambda backend, config: config.pop("pad_token")))
+    assert theirs.pad_token_id == theirs.eos_token_id == 2
 
 
 # ---------------------------------------------------------------- the shipped vocabulary
@@ -189,6 +240,32 @@ def test_same_text_gives_the_same_files_and_overwrite_must_be_said(texts, traine
     again = run_script(*arguments, "--overwrite", cwd="/")
     assert again.returncode == 0, again.stderr
     assert {path.name: path.read_bytes() for path in (texts / "new").iterdir()} == before
+
+
+def test_text_without_spaces_takes_no_longer_and_gives_the_same_words():
+    """A megabyte of letters, of signs and of blanks: as one word it would take hours."""
+    draw = random.Random(0)
+    runs = ["".join(draw.choices(alphabet, k=1 << 20)) for alphabet in ("abcdefgh", "=*#-", " \t\n")]
+    tokenizer = train_tokenizer.train(["".join(runs), *(["low lower lowest"] * 50_000)], 400)
+    assert tokenizer.get_vocab_size() == 400 and len(tokenizer.encode("lowest").ids) < 6
+    split = json.loads(tokenizer.to_str())["pre_tokenizer"]["pretokenizers"][0]
+    assert split["pattern"]["Regex"] == train_tokenizer.WORD_PATTERN
+
+
+def test_ctrl_c_ends_the_training_and_leaves_nothing(tmp_path):
+    letters = bytes(97 + byte % 26 for byte in range(256))
+    with open(tmp_path / "a.txt", "wb") as file:
+        for _ in range(32):
+            file.write(os.urandom(1 << 20).translate(letters) + b"\n")
+    flags = ("--data_path", tmp_path / "a.txt", "--output_dir", tmp_path / "out", "--vocab_size", 20_000)
+    run = Preloaded(SCRIPT, *flags)
+    while "training" not in run.printed("out"):
+        assert run.join(0.1) is None
+    time.sleep(3)  # the text is read, the library at work
+    run.send_signal(signal.SIGINT)
+    ended = run.join(60)
+    assert ended and ended.returncode in (-signal.SIGINT, 128 + signal.SIGINT) and "Traceback" not in ended.stderr
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_script_reports_a_bad_line_in_one_sentence(texts):

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from dataset.chat import control_tokens
+from dataset.chat import control_tokens, encode_texts
 from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
@@ -34,8 +34,10 @@ def load_tokenizer(folder: str):
     require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
     except Exception as error:  # the file can hold anything
-        raise ValueError(f"{folder}: tokenizer.json or tokenizer_config.json is damaged: copy both again") from error
+        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
+        raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
     control_tokens(tokenizer)
     entries = tokenizer.get_vocab()
     last = max(entries, key=entries.get)
