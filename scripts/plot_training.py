@@ -12,6 +12,7 @@ import contextlib
 import io
 import itertools
 import json
+import logging
 import math
 import os
 import re
@@ -165,6 +166,7 @@ def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
     if lacking:
         print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
               "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a bold face is good enough
     fixed = {"text.parse_math": False, "font.family": fonts}
     with styles.context(["default", fixed | style]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # said above

@@ -4,6 +4,7 @@ runs, and what cannot be converted is refused in one sentence, with nothing left
 import copy
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -183,6 +184,78 @@ def test_an_adapter_is_merged_on_the_way(weight, network, tokenizer, tmp_path):
     merged = read_folder(run(path, "minimind", tmp_path / "merged", outtype="f32", lora=str(tmp_path / "a.pth")))
     assert (logits(model) - logits(network())).abs().max() > 0.1
     torch.testing.assert_close(logits(merged), logits(model), rtol=0, atol=1e-4)
+
+
+ODD = {  # one head; heads of two; widths that no power of two divides; more rows than the tokenizer has tokens
+    "2": {"hidden_size": 2, "num_attention_heads": 1, "num_key_value_heads": 1},
+    "30": {"hidden_size": 30, "num_attention_heads": 5, "num_key_value_heads": 5, "intermediate_size": 77,
+           "vocab_size": 6411, "tie_word_embeddings": False},
+    "50 moe": MOE | {"hidden_size": 50, "num_attention_heads": 5, "num_key_value_heads": 1, "intermediate_size": 37},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", ODD.values(), ids=ODD)
+def test_odd_widths_go_everywhere_and_back(weight, tmp_path, config, capsys):
+    path = weight(**config)
+    before = torch.load(path, weights_only=True)
+    for to in ("minimind", "llama"):
+        back = run(run(path, to, tmp_path / to), "torch", tmp_path / f"{to}.pth")
+        assert all(torch.equal(value, before[key]) for key, value in torch.load(back, weights_only=True).items())
+    needs = "experts_implementation" in capsys.readouterr().out
+    assert needs == ("use_moe" in config)  # transformers' other kernels want widths that 8 divides
+    for outtype in ("f32", "f16", "q8_0"):
+        run(path, "gguf", tmp_path / f"{outtype}.gguf", outtype=outtype)
+    assert "tensors cannot be cut into the blocks of 32" in capsys.readouterr().out
+
+
+def test_a_dead_network_is_carried_too(network, tokenizer, tmp_path):
+    """Its logits are all the same: no spread, and no difference either."""
+    model = network()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    save_weights(model, tmp_path / "w.pth", tokenizer)
+    run(tmp_path / "w.pth", "gguf", tmp_path / "w.gguf")
+
+
+def test_what_is_printed_can_be_typed(weight, tmp_path, capsys):
+    folder = tmp_path / "my models' $HOME"
+    run(weight(), "gguf", folder / "a b.gguf")
+    run(weight(), "torch", folder / "c d.pth")
+    first, second = [line.split("(", 1)[1][:-1] for line in capsys.readouterr().out.splitlines() if "written" in line]
+    llama, ollama = map(shlex.split, first.split("; "))
+    assert llama == ["llama-cli", "-m", str(folder / "a b.gguf")]
+    assert ollama == ["ollama", "create", "NAME", "-f", str(folder / "a b.Modelfile")]
+    # ollama reads to the end of the line
+    assert (folder / "a b.Modelfile").read_text().splitlines()[0] == "FROM ./a b.gguf"
+    _, script, *flags = shlex.split(second)
+    assert Path(script).samefile(ROOT / "eval_model.py") and flags == ["--weight", str(folder / "c d.pth")]
+
+
+def test_the_output_is_a_name_that_nothing_has(weight, tmp_path, monkeypatch):
+    path = weight()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dangling.gguf").symlink_to("nowhere")
+    (tmp_path / "empty").mkdir()
+    for to, output in (("minimind", ".."), ("minimind", "new/.."), ("minimind", "."), ("gguf", "dangling.gguf")):
+        with pytest.raises(UsageError, match="is there already"):
+            convert(ConvertOptions(weight=str(path), to=to, output=output))
+    convert(ConvertOptions(weight=str(path), to="minimind", output="empty/"))
+    assert read_folder("empty") and sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["dangling.gguf", "empty", path.name, path.with_suffix(".json").name]
+    )
+
+
+def test_messages_name_the_users_path(weight, llama_folder, tmp_path):
+    folder = shutil.copytree(llama_folder, tmp_path / "llama")
+    state = load_file(folder / "model.safetensors")
+    save_file({key: value.float() * 1e7 for key, value in state.items()}, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=f"^{tmp_path}/out/w.pth: not written"):
+        run(folder, "torch", tmp_path / "out" / "w.pth")
+    with pytest.raises(ValueError, match="no config.json"):
+        run(tmp_path, "torch", tmp_path / "out" / "w.pth")
+    with pytest.raises(ValueError, match="there is no such weight"):  # not silently none
+        run(weight(), "torch", tmp_path / "out" / "w.pth", lora="")
 
 
 # ---------------------------------------------------------------- folders of others

@@ -2,13 +2,21 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 from matplotlib import image
+from matplotlib.font_manager import fontManager
 
+from scripts.judge import command, typed
+from scripts.plot_training import draw, fonts_for, shown
+from scripts.quickstart_report import what_next
 from scripts.tables import cells, format_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,15 +92,119 @@ def test_all_metrics_are_drawn_from_any_folder_and_runs_can_share_a_panel(out_di
     assert_is_a_picture(tmp_path / "loss.png", 600, 1092)
 
 
+def record(tokens, loss, key: str = "loss") -> str:
+    return json.dumps({"step": 1, "tokens": tokens, "seconds": 1, key: loss}) + "\n"
+
+
+def texts_of(picture: Path) -> list[str]:
+    """What stands in an .svg, whose letters are outlines: matplotlib puts each text beside them as a comment."""
+    return [part.split(" -->")[0] for part in picture.read_text("utf-8").split("<!-- ")[1:]]
+
+
+NAMES = ("a$b$", "lr$x_1^{", "_hidden", "run 5%", "{a_b", "tab\ttab", "x$^$y", "a$\\foo$", "line\nline", "x" * 200)
+
+
+@pytest.mark.parametrize("overlay", [False, True])
+def test_a_run_is_called_in_the_picture_as_its_file_is(tmp_path, overlay):
+    paths = [tmp_path / f"{name}.jsonl" for name in NAMES]
+    for path in paths:
+        path.write_text(record(1, 3.0) + record(2, 2.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        there = texts_of(draw(paths, tmp_path / "loss.svg", overlay=overlay))
+    assert set(map(shown, NAMES)) <= set(there)
+    assert shown("tab\ttab") == "tab tab" and len(shown("x" * 200)) == 40
+
+
+def test_chinese_is_drawn_where_a_font_has_it_and_a_note_says_where_none_has(tmp_path, capsys):
+    path = tmp_path / "预训.jsonl"
+    path.write_text(record(1, 3.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw([path], tmp_path / "loss.png", overlay=True)
+    lacking = fonts_for("a预训")[1]
+    assert lacking in capsys.readouterr().err and "a" not in lacking
+    rare = "\U0010fffd"  # of no language: no font of a machine has it
+    assert fonts_for(f"a{rare}") == (["DejaVu Sans"], rare)
+    made = FontBuilder(1000)
+    made.setupGlyphOrder([".notdef", "one"])
+    made.setupCharacterMap({ord(rare): "one"})
+    made.setupGlyf({name: Glyph() for name in (".notdef", "one")})
+    made.setupHorizontalMetrics({".notdef": (500, 0), "one": (500, 0)})
+    made.setupHorizontalHeader(ascent=800, descent=-200)
+    made.setupNameTable({"familyName": "Made Here", "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(tmp_path / "made.ttf")
+    fontManager.addfont(tmp_path / "made.ttf")
+    assert fonts_for(f"a{rare}") == (["DejaVu Sans", "Made Here"], "")
+
+
+def test_without_files_the_adapters_are_drawn_too(tmp_path):
+    (tmp_path / "lora").mkdir()
+    for name in ("full_sft_32", "lora/identity_32", "lora/my_own_512_moe"):
+        (tmp_path / f"{name}.jsonl").write_text(record(1, 3.0))
+    run("scripts/plot_training.py", "--metrics_dir", tmp_path, "--output", tmp_path / "loss.svg")
+    wanted = {"SFT, hidden size 32", "LoRA identity, hidden size 32", "LoRA my_own, hidden size 512, MoE"}
+    assert wanted <= set(texts_of(tmp_path / "loss.svg"))
+
+
+NAN = float("nan")
+DRAWN = {
+    "a killed run": record(1, 3.0) + '{"step": 2, "tok', "one point": record(5, 3.0), "one text": record("5", "3.5"),
+    "gaps": record(1, 3.0) + record(2, NAN) + record(3, float("inf")) + record(3, NAN, "val_loss"),
+    "before training": record(0, 3.0, "val_loss"), "no tokens": record(0, 3.0) + record(0, 2.0),
+    "large": record(1e30, 1e36), "negative": record(1, -3.0), "zero": record(1, 0), "back": record(9, 3) + record(1, 2),
+    "past a double": record(1, 3.0) + record(2, 1e300) + record(3, 1e-300),
+}  # fmt: skip
+REFUSED = {
+    "nan": record(1, NAN), "huge": record(1e300, 3.0), "before the start": record(-5, 3.0), "null": record(None, 3.0),
+    "long": record(10**400, 3.0), "digits": '{"tokens": 1' + "0" * 5000 + '}\n', "deep": "[" * 100000 + "\n",
+    "no number": record("x", 3.0), "blank": "\n\n", "list": "[1, 2]\n", "nowhere": record(NAN, 3.0), "bytes": "\0\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DRAWN.values(), ids=DRAWN)
+def test_odd_metrics_are_drawn_without_a_warning(content, tmp_path):
+    (tmp_path / "odd.jsonl").write_text(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert draw([tmp_path / "odd.jsonl"], tmp_path / "loss.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED)
+def test_metrics_that_say_nothing_are_refused(content, tmp_path):
+    (tmp_path / "odd.jsonl").write_text(content)
+    with pytest.raises(ValueError, match="odd.jsonl") as refused:
+        draw([tmp_path / "odd.jsonl"], tmp_path / "loss.png")
+    assert "\n" not in str(refused.value)
+
+
+def test_the_picture_is_where_its_path_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("run.jsonl").write_text(record(1, 3.0))
+    Path("dir").mkdir()
+    Path("link.png").symlink_to("dir/target.png")
+    places = {"x": "x.png", "dir": "dir/loss.png", "new/": "new/loss.png", "a/b/y.svg": "a/b/y.svg", "P.PDF": "P.PDF",
+              ".png": ".png.png", "link.png": "dir/target.png"}  # fmt: skip
+    for output, expected in places.items():
+        assert draw(["run.jsonl"], output).samefile(expected) and Path(expected).is_file(), output
+    assert Path("link.png").is_symlink()
+    Path("here.png").write_bytes(b"older")
+    for output in ("x.xyz", "/proc/x.png", "run.jsonl/x.png", "/dev/full/x.png", "y" * 250 + ".png"):
+        with pytest.raises((ValueError, OSError), match=output) as refused:
+            draw(["run.jsonl"], output)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(ValueError, match="61 runs are too many"):
+        draw(["run.jsonl"] * 61, "here.png")
+    assert Path("here.png").read_bytes() == b"older" and not list(tmp_path.glob(".*.tmp"))
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "there is no such file"),
         ("", "there is no loss in it"),
-        (
-            '{"step": 0, "tokens": 0, "seconds": 0.0, "val_loss": 8.7}\n{"step": 1, "tok\n',
-            "bad.jsonl:2: this is no record",
-        ),
         ('{"text": "the wrong kind of file"}\n', "there is no loss in it"),
         ('{"loss": 1.0}\n', "bad.jsonl:1: this is no record"),
         ("5\n", "bad.jsonl:1: this is no record"),
@@ -187,6 +299,21 @@ def test_wrong_use_of_the_benchmark(flags, code, said):
 
 
 # ---------------------------------------------------------------- quickstart_report
+
+
+def test_printed_commands_hold_together_in_any_folder(tmp_path, monkeypatch):
+    out_dir = tmp_path / "my 'out' $HOME"
+    lines = [line for line in what_next(out_dir).splitlines() if "--out_dir" in line]
+    assert len(lines) == 4
+    for line in lines:
+        words = shlex.split(line)
+        assert words[words.index("--out_dir") + 1] == str(out_dir)
+    monkeypatch.chdir(tmp_path)
+    started = shlex.split(f"{command('run.sh', 'help')} {typed('-x')}")
+    assert started == [str(ROOT / "run.sh"), "help", str(tmp_path / "-x")]
+    monkeypatch.chdir(ROOT)
+    assert command("run.sh", "chat") == "./run.sh chat" and typed("out/a b") == "'out/a b'"
+    assert typed(ROOT / "-x") == str(ROOT / "-x")  # no flag
 
 
 def test_the_report_of_a_quick_start(out_dir, files):
