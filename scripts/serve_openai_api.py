@@ -118,8 +118,8 @@ class Service:
         try:
             messages = body.plain_messages()
             n_bytes = sum(len(message["content"].encode()) for message in messages)
-        except (RecursionError, UnicodeEncodeError):
-            raise ApiError(400, "tools: they are too deep, or hold half a surrogate pair", param="tools") from None
+        except RecursionError:
+            raise ApiError(400, "tools: they are nested too deeply", param="tools") from None
         n_bytes += len(messages) * 4 * self.longest_token  # a turn has four tokens beside its text
         self.check_length(n_bytes, "messages")
         if self.stage == "pretrain":
@@ -341,6 +341,10 @@ def make_app(service: Service, options: ServeOptions):
     @app.exception_handler(RequestValidationError)
     async def validation_error(request, error: RequestValidationError):
         return error_response(wrong_field(error.errors()))
+
+    @app.exception_handler(UnicodeEncodeError)
+    async def no_text(request, error: UnicodeEncodeError):
+        return error_response(ApiError(400, "a text holds half a character (a lone surrogate)", "invalid_value"))
 
     @app.exception_handler(HTTPException)
     async def http_error(request, error: HTTPException):

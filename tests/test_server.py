@@ -21,6 +21,7 @@ from scripts.serve_openai_api import ServeOptions, Service
 KEY = "sesame"
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = 420
+HALF = {"name": "f", "description": "\ud83d"}
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +268,21 @@ def test_what_cannot_be_done_is_refused_by_name(server, change, status, named):
 def test_broken_bodies_are_refused(server, body, status):
     got, answer = post(server, body)
     assert got == status and answer["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("completions", {"prompt": "\ud83d"}),
+        ("completions", {"prompt": ["a", "\udc80"]}),
+        ("completions", {"prompt": "a", "stop": "\ud83d"}),
+        ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": "\udc80"}]}]}),
+        ("chat/completions", {"messages": [user("a")], "tools": [{"type": "function", "function": HALF}]}),
+    ],
+)
+def test_half_a_character_is_refused_wherever_it_stands(server, path, more):
+    status, body = post(server, {"model": "minimind", "max_tokens": 2} | more, path=f"/v1/{path}")
+    assert status == 400 and body["error"]["code"] == "invalid_value", body
 
 
 def test_the_key_is_needed_but_for_health(server):

@@ -36,7 +36,7 @@ class Output(io.FileIO):
 
 def prepare_process() -> None:
     """What programs take for granted: standard streams that never fail at a character, a working directory, a user's
-    name, and a home to write in, which libraries use for their caches."""
+    name, and a home, where libraries keep their caches."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed (`>&-`): the next file opened would take its place
@@ -59,6 +59,6 @@ def prepare_process() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = str(os.getuid())
-    if not os.access(os.path.expanduser("~"), os.W_OK):
+    if not os.path.isdir(os.path.expanduser("~")):
         os.environ["HOME"] = tempfile.mkdtemp()
         atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
