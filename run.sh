@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # MiniMind's one command. It sets itself up where needed, then does what its word says; `./run.sh help` lists the words.
-set -euo pipefail
+[ -n "${BASH_VERSION:-}" ] || exec bash -- "$0" "$@" # typed as `sh run.sh`
+set -euo pipefail +o posix
 
 ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 

@@ -179,11 +179,17 @@ class TokeniseLines:
     """
 
     path: Path
+    content: str  # the file's fingerprint
     kind: "type[JsonlDataset]"
     tokenizer: object
     skip_bad_lines: bool
     options: dict
     types: dict[str, str]
+
+    def check_unchanged(self) -> None:
+        """DataError unless the file is still what it was when it was hashed: a cache bears that name."""
+        if fingerprint_file(self.path) != self.content:
+            raise DataError(f"{self.path}: it changed while it was read: start again once it is complete")
 
     def read(self, line: bytes) -> tuple[dict | None, str]:
         """The record in a line, or None and what is wrong with it."""
@@ -294,12 +300,13 @@ class JsonlDataset(torch.utils.data.Dataset):
         token_type = "uint16" if len(self.tokenizer) <= 1 << 16 else "uint32"
         types = {name: token_type if what == "token" else "uint8" for name, what in self.sequences.items()}
         types |= dict.fromkeys([*(name + OFFSETS for name in self.sequences), *self.numbers, "offset"], "int64")
-        what = [CACHE_FORMAT, type(self).__name__, fingerprint_file(self.path), options, skip_bad_lines]
+        content = fingerprint_file(self.path)
+        what = [CACHE_FORMAT, type(self).__name__, content, options, skip_bad_lines]
         what += [self.tokenizer.bos_token_id, self.tokenizer.eos_token_id]
         identity = json.dumps(what, sort_keys=True) + self.tokenizer.backend_tokenizer.to_str()
         stem = re.sub(r"[^A-Za-z0-9_]", "_", self.path.stem[:60])
         folder = cache_dir / f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-        job = TokeniseLines(self.path, type(self), self.tokenizer, skip_bad_lines, options, types)
+        job = TokeniseLines(self.path, content, type(self), self.tokenizer, skip_bad_lines, options, types)
         try:
             columns = open_or_build(folder, job, num_proc)
         except LineError as error:

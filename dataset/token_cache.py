@@ -129,6 +129,7 @@ def tokenise(job, size: int, n_processes: int) -> Iterator[dict[str, np.ndarray]
         for (start, end), part in zip(tasks, parts, strict=True):
             yield part
             bar.update(end - start)
+    job.check_unchanged()
 
 
 @contextmanager

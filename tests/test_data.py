@@ -479,6 +479,19 @@ def test_a_cache_touches_nothing_outside_its_folder(tokenizer, tmp_path, name):
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["precious.txt"]
 
 
+def test_a_file_that_changes_while_it_is_tokenised_leaves_no_cache(tokenizer, tmp_path):
+    path = write_jsonl(tmp_path / "p.jsonl", [{"text": "old one"}, {"text": "old two"}])
+
+    class Changing(PretrainDataset):
+        @staticmethod
+        def check(record: dict) -> None:
+            write_jsonl(path, [{"text": "new one"}, {"text": "new two"}])
+
+    with pytest.raises(DataError, match="changed while it was read"):
+        Changing(path, tokenizer, 16, cache_dir=tmp_path / "cache")
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
 def test_a_cache_is_sent_to_a_process_as_its_name(tokenizer, pretrain_sample):
     sent = pickle.dumps(pretrain_sample.columns)
     assert len(sent) < 1000

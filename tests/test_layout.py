@@ -2,6 +2,7 @@
 
 import ast
 import re
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,15 @@ def test_imports_run_one_way(path):
         assert module.split(".")[0] in allowed, f"{relative(path)} must not import {module}"
         assert not module.startswith("trainer.train_"), f"{relative(path)} imports a stage, {module}"
         assert file_of(module), f"{relative(path)} imports {module}, which is not there"
+
+
+@pytest.mark.parametrize("name", ["model", "dataset", "trainer", "scripts"])
+def test_packages_of_the_same_names_are_not_taken_for_ours(tmp_path, name):
+    """PyPI has a dataset and a trainer; PYTHONPATH and other projects may hold any."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    found = PathFinder.find_spec(name, [str(ROOT), str(tmp_path)])
+    assert found.origin == str(ROOT / name / "__init__.py")
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=relative)

@@ -118,6 +118,7 @@ def test_unknown_word_prints_the_list_and_exits_2(word):
     assert set(words.split()) <= listed
     help_ = run(REPO / "run.sh", "help")
     assert help_.returncode == 0 and help_.stdout in done.stderr
+    assert subprocess.run(["sh", str(REPO / "run.sh"), "help"], capture_output=True, text=True).stdout == help_.stdout
 
 
 @pytest.mark.parametrize(
