@@ -11,7 +11,6 @@ A folder is data: config.json is parsed, tensors are read as tensors (of `.bin` 
 """
 
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -21,7 +20,16 @@ from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig, GraniteMoeSharedConfig, LlamaConfig, PreTrainedConfig
 
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import MOST_POSITIONS, WeightError, build, check_sizes, load_state, read_state, write_json
+from model.weights import (
+    WeightError,
+    build,
+    check_numbers,
+    check_sizes,
+    check_stored,
+    load_state,
+    read_state,
+    write_json,
+)
 
 MODEL = Path(__file__).parent
 CODE = ("model_minimind.py", "fused.py")  # what a folder of the kind minimind carries
@@ -114,11 +122,7 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
                     "aux_loss_alpha": stock.router_aux_loss_coef,
                 }
             config = MiniMindConfig(**shared)
-        if config.max_position_embeddings > MOST_POSITIONS:
-            raise ValueError(f"max_position_embeddings {config.max_position_embeddings}")
-        for name in ("rms_norm_eps", "rope_theta"):
-            if not 0 < getattr(config, name) < math.inf:
-                raise ValueError(f"{name} {getattr(config, name)}")
+        check_numbers(config)
     except Exception as error:  # its numbers and types can be anything
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise WeightError(f"{folder / 'config.json'}: no network can be built as it says ({reason})") from error
@@ -151,16 +155,14 @@ def read_tensors(folder: Path) -> State:
         try:
             names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
             paths = [folder / Path(name).name for name in names]  # a shard lies in the folder, whatever the index says
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WeightError(f"{path}: this lists no shards: copy the folder again") from error
     state: State = {}
     for path in paths:
         if not path.is_file():
             raise WeightError(f"{path}: this shard is missing: copy the folder again")
         state |= read_safetensors(path) if path.suffix == ".safetensors" else read_state(path)
-    for key, value in state.items():
-        if not value.is_floating_point() or value.element_size() == 1:
-            raise WeightError(f"{folder}: tensor {key} is stored as {value.dtype}: name a folder that is not quantised")
+    check_stored(state, folder)
     # Tables of rotary embeddings, which older Llama folders hold, are computed.
     return {key: value for key, value in state.items() if not key.endswith("rotary_emb.inv_freq")}
 

@@ -116,13 +116,15 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
         if not found or tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
             raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: is it an adapter for it?")
         targets.add(name)
-    ranks = {state[key].shape[0] for key in state if key.endswith("A.weight")}
+    ranks = {state[key].shape[0] for key in state if key.endswith("A.weight") and state[key].ndim == 2}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
     alpha, info = None, read_beside(path)
     if info is not None:
         try:
             alpha = float(info["lora"]["alpha"])
+            if not math.isfinite(alpha):
+                raise ValueError(f"alpha {alpha}")
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
         check_vocabulary(path, info, tokenizer, "put it on a weight of its own vocabulary")

@@ -12,6 +12,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -275,12 +276,19 @@ def read_info(path: Path) -> dict | None:
     if info is None:
         return None
     try:
-        config = MiniMindConfig.from_dict(info["config"])
-        if config.max_position_embeddings > MOST_POSITIONS:
-            raise ValueError(f"max_position_embeddings {config.max_position_embeddings}")
+        check_numbers(MiniMindConfig.from_dict(info["config"]))
         return info | {"tokenizer_hash": str(info["tokenizer_hash"])}
     except Exception as error:  # its numbers and types can be anything
         raise no_description(path.with_suffix(".json")) from error
+
+
+def check_numbers(config: MiniMindConfig) -> None:
+    """ValueError or TypeError for a number with which no network computes."""
+    if config.max_position_embeddings > MOST_POSITIONS:
+        raise ValueError(f"max_position_embeddings {config.max_position_embeddings}")
+    for name in ("rms_norm_eps", "rope_theta"):
+        if not 0 < getattr(config, name) < math.inf:
+            raise ValueError(f"{name} {getattr(config, name)}")
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -296,7 +304,16 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     plain = isinstance(state, dict) and all(isinstance(key, str) for key in state)
     if not plain or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightError(f"{path}: this holds no plain state dict: name a weight file (not a training state)")
+    check_stored(state, path)
     return state
+
+
+def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
+    """WeightError unless the tensors of a file are numbers that can be computed with as they are."""
+    for key, value in state.items():
+        if not value.is_floating_point() or value.element_size() == 1 or value.layout != torch.strided or value.is_meta:
+            kind = "without its numbers" if value.is_meta else f"as {value.dtype} ({value.layout})"
+            raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 
 def load_weights(

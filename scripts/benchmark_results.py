@@ -28,8 +28,12 @@ def read_records(path: Path):
         try:
             record = parse_line(line)
             same = tuple(record[key] for key in ("name", "task", "setting", "metric"))
-            newest[same] = {key: record[key] for key in KEYS} | {"value": float(record["value"])}
-        except (ValueError, KeyError, TypeError):
+            if not all(isinstance(part, str) for part in same) or not isinstance(record["group"], str | None):
+                raise TypeError
+            numbers = {key: None if record[key] is None else float(record[key]) for key in ("stderr", "chance")}
+            numbers |= {"value": float(record["value"]), "n": int(record["n"])}
+            newest[same] = {key: record[key] for key in KEYS} | numbers
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise bad_line(path, offset, "this is no figure of a benchmark", "delete the line") from None
     return pandas.DataFrame(newest.values(), columns=KEYS)
 

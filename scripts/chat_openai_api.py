@@ -34,14 +34,15 @@ class ChatOptions:
     def __post_init__(self):
         require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
         require(is_address(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
-        self.system = as_text(self.system)
+        self.model, self.system = as_text(self.model), as_text(self.system)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one
-        require(self.api_key.isascii(), "--api_key (or MINIMIND_API_KEY): this client can send ASCII only")
+        plain = self.api_key.isascii() and self.api_key.isprintable()
+        require(plain, "--api_key (or MINIMIND_API_KEY): this client can send printable ASCII only")
 
 
 def printable(text: str) -> str:
-    """Without the control characters that would let a model steer the terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+    """Without the control characters that would let a model steer the terminal, and half surrogate pairs."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
 def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, bool]:
@@ -52,7 +53,7 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
     said, thinking, cut = "", False, False
     for choice in (chunk.choices[0] for chunk in (reply if options.stream else [reply]) if chunk.choices):
         part, cut = choice.delta if options.stream else choice.message, choice.finish_reason == "length"
-        thought, text = getattr(part, "reasoning_content", None) or "", part.content or ""
+        thought, text = getattr(part, "reasoning_content", None) or "", printable(part.content or "")
         if thought and not thinking:
             print("[thought]")
         if text and thinking:
@@ -60,7 +61,7 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
         thinking = bool(thought) or (thinking and not text)
         if thought and text:  # a whole message at once
             thought, thinking = f"{thought}\n[answer]\n", False
-        print(printable(thought + text), end="", flush=True)
+        print(printable(thought) + text, end="", flush=True)
         said += text
     print(flush=True)
     return said, cut

@@ -28,14 +28,17 @@ def ask(
 
 
 def describe(weight: Path) -> dict:
-    """The `.json` beside a weight or an adapter; ValueError when there is none, as reports are made of what it says."""
+    """The `.json` beside a weight or an adapter; ValueError when there is none, or it says nothing of a run, as reports
+    are made of what it says."""
     beside = weight.with_suffix(".json")
     try:
         info = json.loads(beside.read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"{weight}: no {beside.name} beside it: train it again with ./run.sh") from None
-    except ValueError:
-        raise ValueError(f"{beside}: this does not describe a weight: train it again with ./run.sh") from None
+    except (ValueError, RecursionError):
+        info = None
+    if not isinstance(info, dict) or not info.keys() >= {"step", "tokens", "seconds", "validation"}:
+        raise ValueError(f"{beside}: it does not say how the weight was trained: train it again with ./run.sh")
     return info
 
 

@@ -219,7 +219,7 @@ class EndpointAnswer:
                     thinking = bool(thought or thinking) and not said
                     finish = choice.finish_reason or finish
                     self.n_tokens += bool(text)
-                    self.pieces.put(Piece(text))
+                    self.pieces.put(Piece(text.encode(errors="replace").decode()))  # half a surrogate pair is no text
                 if chunk.usage:
                     self.n_tokens, self.exact = chunk.usage.completion_tokens, True
         if finish is None:

@@ -348,11 +348,17 @@ def edit(folder: Path, **changes) -> None:
     (folder / "config.json").write_text(json.dumps(content | changes))
 
 
+def shards_in(folder: Path) -> Path:
+    (folder / "model.safetensors").unlink()
+    return folder / "model.safetensors.index.json"
+
+
 REFUSED = {
     "another kind": (lambda f: edit(f, model_type="gpt2"), "of the kind gpt2"),
     "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
     "config that is no json": (lambda f: (f / "config.json").write_text("{"), "config.json: this describes no network"),
     "no tensors": (lambda f: (f / "model.safetensors").unlink(), "none of model.safetensors"),
+    "a deep index": (lambda f: shards_in(f).write_text("[" * 100_000), "this lists no shards"),
     "half a file": (lambda f: os.truncate(f / "model.safetensors", 9999), "a truncated one"),
     "another width": (lambda f: edit(f, hidden_size=32, head_dim=8), "has shape"),
     "another depth": (lambda f: edit(f, num_hidden_layers=3), "layers.2"),

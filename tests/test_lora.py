@@ -1,6 +1,7 @@
 """LoRA: what an adapter may change, what it must leave alone, and how it travels through a file."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -141,7 +142,15 @@ def test_mistakes_are_named(make_model, tmp_path):
     with pytest.raises(WeightError, match="there: none"):
         find_lora("b", tmp_path, model.config)
     state = torch.load(tmp_path / "a.pth", weights_only=True)
+    info = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps(info | {"lora": {"alpha": math.nan}}))
+    with pytest.raises(WeightError, match="does not describe an adapter"):
+        load_lora(make_model(), tmp_path / "a.pth")
     (tmp_path / "a.json").unlink()
+    first = next(key for key in state if key.endswith("A.weight"))
+    torch.save(state | {first: torch.tensor(1.0)}, tmp_path / "a.pth")
+    with pytest.raises(WeightError, match=r"tensor .* has shape \(\)"):
+        load_lora(make_model(), tmp_path / "a.pth")
     torch.save(dict(list(state.items())[1:]), tmp_path / "a.pth")
     with pytest.raises(WeightError, match="is missing in it"):
         load_lora(make_model(), tmp_path / "a.pth")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import resource
@@ -235,7 +236,8 @@ def test_a_json_that_describes_no_weight(weight, text):
     [
         {"hidden_size": 10**15}, {"vocab_size": 10**15}, {"num_hidden_layers": 10**9}, {"intermediate_size": 10**12},
         {"use_moe": True, "n_routed_experts": 10**9}, {"max_position_embeddings": 10**12}, {"hidden_size": 1e999},
-        {"num_hidden_layers": [2]}, {"rope_theta": {}}, {"num_attention_heads": 10**30},
+        {"num_hidden_layers": [2]}, {"rope_theta": {}}, {"num_attention_heads": 10**30}, {"rms_norm_eps": "1e-5"},
+        {"rope_theta": math.nan}, {"rms_norm_eps": -1.0},
     ],
     ids=str,
 )  # fmt: skip
@@ -251,6 +253,19 @@ def test_a_json_with_absurd_sizes(weight, change):
 def test_a_json_that_is_nested_too_deeply(weight, text):
     weight.with_suffix(".json").write_text(text)
     assert "does not describe a weight" in refusal(weight)
+
+
+@pytest.mark.parametrize("how", ["int8", "bool", "complex64", "float8_e4m3fn", "sparse", "meta"])
+def test_a_weight_that_is_quantised_or_packed(weight, how):
+    def packed(tensor):
+        if how in ("sparse", "meta"):
+            return tensor.to_sparse() if how == "sparse" else tensor.to("meta")
+        return tensor.to(getattr(torch, how))
+
+    state = {key: packed(tensor) for key, tensor in torch.load(weight, weights_only=True).items()}
+    weight.with_suffix(".json").unlink()
+    torch.save(state, weight)
+    assert "that is not quantised or packed" in refusal(weight)
 
 
 def test_a_json_that_is_not_utf8(weight):
