@@ -28,11 +28,10 @@ class ChatOptions:
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
     top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
     max_tokens: int | None = flag(None, "most tokens of an answer; default: as many as fit")
-    history_cnt: int = flag(-1, "earlier messages that the chat keeps in mind; -1: all")
+    history_cnt: int = flag(-1, "earlier messages that the chat keeps in mind; -1: all", least=-1)
     stream: bool = flag(True, "show the answer as it is made")
 
     def __post_init__(self):
-        require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
         require(is_address(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
         self.system = as_text(self.system)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
 # spelling and its columns can be added; a space belongs to the word that follows it.
@@ -69,11 +69,8 @@ class TokenizerOptions:
     eval_path: list[str] = flag([], "text, not trained on, to measure the compression with")
     output_dir: str = flag(str(ROOT / "out/tokenizer"), "folder for tokenizer.json and tokenizer_config.json")
     overwrite: bool = flag(False, "replace a tokenizer that is already in that folder")
-    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes")
-
-    def __post_init__(self):
-        least = f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
-        require(self.vocab_size >= SMALLEST_VOCAB, f"--vocab_size {self.vocab_size} is too small: {least}")
+    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes",
+                           least=SMALLEST_VOCAB)  # fmt: skip
 
 
 # ---------------------------------------------------------------- reading
