@@ -58,12 +58,10 @@ class LoadOptions(ModelOptions):
     )  # fmt: skip
 
     def __post_init__(self):
-        require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
-        require(
-            not self.load or Path(self.weight).is_dir(),
-            f"--load 1 --weight {self.weight}: there is no such folder here: download it, or name another",
-        )
-        self.load = int(self.load or (self.weight is not None and Path(self.weight).is_dir()))
+        is_folder = self.weight is not None and Path(self.weight).is_dir()
+        named = f"--weight {self.weight}: there is no such folder here: download it, or name another"
+        require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
+        self.load = int(is_folder)
 
 
 @dataclass

@@ -25,8 +25,6 @@ LINES_PER_CALL = 256  # lines that one call of the tokenizer encodes
 BYTES_PER_CALL = 1 << 20  # or fewer lines, once they are as long as this together
 UNREAD = {"tool_calls", "function_call", "reasoning_content", "tools"}  # that would be dropped without a word
 LARGE = 64 << 20  # bytes of a file that takes too long to be read whole at each start
-
-
 # What people take for JSONL, by how it begins; every line of it would be bad.
 OTHER_FORMATS = {
     rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|PK\x03\x04": "a compressed file: unpack it first",
@@ -307,10 +305,9 @@ class JsonlDataset(torch.utils.data.Dataset):
             columns = open_or_build(folder, job, num_proc)
         except LineError as error:
             first = islice(read_lines(self.path, 0, self.path.stat().st_size), 100)
-            if any(job.can_read(line) for _, line in first):
-                raise bad_line(self.path, *error.args) from None
-            advice = "correct the file, as none of its first lines can be used"
-            raise bad_line(self.path, *error.args, advice) from None
+            is_other = not any(job.can_read(line) for _, line in first)
+            advice = ["correct the file, as none of its first lines can be used"] if is_other else []
+            raise bad_line(self.path, *error.args, *advice) from None
         if not len(columns["offset"]):
             raise self._nothing_left()
         self.fingerprint = hash_once(self.path, folder / "content.sha256")

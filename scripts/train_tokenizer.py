@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
+from dataset.jsonl import OTHER_FORMATS, check_file, check_text, parse_line  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
@@ -75,23 +76,10 @@ class TokenizerOptions:
 
 # ---------------------------------------------------------------- reading
 
-REASONS = {
-    json.JSONDecodeError: "this is not valid JSON (plain text goes into a file named .txt)",
-    RecursionError: "the JSON is nested too deeply",
-    UnicodeDecodeError: "this is not UTF-8",
-    UnicodeEncodeError: "the text holds half a character (a lone \\ud800-\\udfff)",
-}
-
-
-def texts_of(record) -> list[str]:
+def texts_of(record: dict) -> list[str]:
     """The texts of one JSON record; of a conversation also the role lines, as the chat renderer writes them."""
-    if not isinstance(record, dict):
-        raise ValueError(f"a line must hold a JSON object, this is {type(record).__name__}")
     if "text" in record:
-        if not isinstance(record["text"], str):
-            raise ValueError(f'"text" must be a string, it is {type(record["text"]).__name__}')
-        if not record["text"].strip():
-            raise ValueError('"text" is empty')
+        check_text(record["text"], '"text"')
         return [record["text"]]
     conversations = [record[key] for key in ("conversations", "chosen", "rejected") if key in record]
     if not conversations:
@@ -103,28 +91,26 @@ def texts_of(record) -> list[str]:
 
 def read_texts(path: str) -> Iterator[str]:
     """Every text of a file, a line (.txt: 64 KiB of lines) at a time. InputError: `file:line: what: what to do`."""
-    from dataset.jsonl import OTHER_FORMATS, check_file  # which loads torch
-
     plain, number, found = path.endswith(".txt"), 1, False
     check_file(path, {} if plain else OTHER_FORMATS)
-    try:
-        with open(path, "rb") as file:
-            while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                    texts = [line] if plain else texts_of(json.loads(line)) if line.strip() else []
-                    for text in texts:
-                        text.encode()
-                except (ValueError, RecursionError) as error:
-                    if isinstance(error, UnicodeDecodeError):
-                        number += raw[: error.start].count(b"\n")
-                    what = REASONS.get(type(error), error)
-                    raise InputError(f"{path}:{number}: {what}: correct the line") from None
-                number += raw.count(b"\n")
-                found = found or any(text.strip() for text in texts)
-                yield from texts
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}: give a file that can be read") from None
+    with open(path, "rb") as file:
+        while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
+            try:
+                if plain:
+                    texts = [raw.decode("utf-8-sig" if number == 1 else "utf-8")]
+                else:
+                    texts = texts_of(parse_line(raw)) if raw.strip() else []
+                "".join(texts).encode()
+            except ValueError as error:
+                what = str(error)
+                if isinstance(error, UnicodeDecodeError):  # of plain text
+                    number, what = number + raw[: error.start].count(b"\n"), "this is not UTF-8"
+                elif isinstance(error, UnicodeEncodeError):
+                    what = "the text holds half a character (a lone surrogate)"
+                raise InputError(f"{path}:{number}: {what}: correct the line") from None
+            number += raw.count(b"\n")
+            found = found or any(text.strip() for text in texts)
+            yield from texts
     if not found:
         raise InputError(f"{path}: there is no text in it: give another file")
 

@@ -222,15 +222,15 @@ def test_usage_errors_exit_with_2(arguments, said, capsys):
     [
         (b"", "the file is empty"),
         (b"\n \n", "there is no text in it"),
-        (b'{"text": "ok"}\n[1]\n', ":2: a line must hold a JSON object, this is list"),
+        (b'{"text": "ok"}\n[1]\n', ":2: a line must be a JSON object, this is list"),
         (b'{"text": "ok"}\n{"txt": "a"}\n', ':2: there is no "text", "conversations" or "chosen"/"rejected"'),
         (b'{"text": 3}\n', ':1: "text" must be a string, it is int'),
         (b'{"text": " "}\n', ':1: "text" is empty'),
         (b'{"text": "\xff"}\n', ":1: this is not UTF-8"),
-        (b'{"text": "\\ud800"}\n', ":1: the text holds half a character"),
+        (b'{"text": "\\ud800"}\n', ':1: "text" holds half a character'),
         (b'{"conversations": [{"role": "user"}]}\n', ":1: message 1 must look like"),
         (b'{"chosen": [{"role": "bot", "content": "a"}]}\n', ":1: message 1 has role 'bot'"),
-        (b"[" * 100_000, ":1: the JSON is nested too deeply"),
+        (b"[" * 100_000, ":1: this JSON is nested too deeply"),
     ],
 )
 def test_bad_files_are_named_with_their_line(content, said, tmp_path):
