@@ -44,8 +44,7 @@ class BenchmarkOptions(LoadOptions):
                             choices=["letter", "text"])  # fmt: skip
     text: list[str] | None = flag(None, "files whose bits per byte are measured: of a .jsonl the texts, else all of it")
     data_dir: str | None = flag(None, "folder with copies of published data sets under their hub names, OWNER/NAME")
-    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own",
-                                   least=0)  # fmt: skip
+    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own", least=0)
     limit: int = flag(0, "only the first so many questions of each task; 0: all", least=0)
     chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
     batch_size: int = flag(32, "inputs that share a pass", least=1)

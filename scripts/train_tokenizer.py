@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
-from dataset.jsonl import OTHER_FORMATS, check_file, check_text, parse_line  # noqa: E402
+from dataset.jsonl import check_file, check_text, read_records  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
@@ -86,31 +86,31 @@ def texts_of(record: dict) -> list[str]:
         raise ValueError('there is no "text", "conversations" or "chosen"/"rejected" in it')
     for messages in conversations:
         check_messages(messages)
-    return [text for messages in conversations for m in messages for text in (m["role"] + "\n", m["content"])]
+    texts = [text for messages in conversations for m in messages for text in (m["role"] + "\n", m["content"])]
+    if texts:
+        check_text("".join(texts), "a message")
+    return texts
+
+
+def read_plain(path: str) -> Iterator[list[str]]:
+    """A text file, 64 KiB of lines at a time."""
+    number = 1
+    with open(check_file(path, {}), "rb") as file:
+        while raw := b"".join(file.readlines(1 << 16)):
+            try:
+                yield [raw.decode("utf-8-sig" if number == 1 else "utf-8")]
+            except UnicodeDecodeError as error:
+                number += raw[: error.start].count(b"\n")
+                raise InputError(f"{path}:{number}: this is not UTF-8: correct the line") from None
+            number += raw.count(b"\n")
 
 
 def read_texts(path: str) -> Iterator[str]:
-    """Every text of a file, a line (.txt: 64 KiB of lines) at a time. InputError: `file:line: what: what to do`."""
-    plain, number, found = path.endswith(".txt"), 1, False
-    check_file(path, {} if plain else OTHER_FORMATS)
-    with open(path, "rb") as file:
-        while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
-            try:
-                if plain:
-                    texts = [raw.decode("utf-8-sig" if number == 1 else "utf-8")]
-                else:
-                    texts = texts_of(parse_line(raw)) if raw.strip() else []
-                "".join(texts).encode()
-            except ValueError as error:
-                what = str(error)
-                if isinstance(error, UnicodeDecodeError):  # of plain text
-                    number, what = number + raw[: error.start].count(b"\n"), "this is not UTF-8"
-                elif isinstance(error, UnicodeEncodeError):
-                    what = "the text holds half a character (a lone surrogate)"
-                raise InputError(f"{path}:{number}: {what}: correct the line") from None
-            number += raw.count(b"\n")
-            found = found or any(text.strip() for text in texts)
-            yield from texts
+    """Every text of a file; ValueError: `file:line: what: what to do`."""
+    found = False
+    for texts in read_plain(path) if path.endswith(".txt") else read_records(path, texts_of):
+        found = found or any(text.strip() for text in texts)
+        yield from texts
     if not found:
         raise InputError(f"{path}: there is no text in it: give another file")
 
