@@ -232,13 +232,13 @@ def main() -> None:
     results, picture = Path(options.results).absolute(), output_path(options.picture)
     require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
     if options.tasks or options.questions or options.text:
+        from trainer.stage import check_length
+
         import_lm_eval()
         read_records(results)  # what cannot be read is said before the work
         loaded, shots = load_tasks(options)
         model, tokenizer, title, _ = load(options, options.seed if options.untrained else None)
-        require(options.max_seq_len <= model.config.max_position_embeddings,
-                f"--max_seq_len {options.max_seq_len}: the network has {model.config.max_position_embeddings} "
-                "positions")  # fmt: skip
+        check_length(options, model, "the network")
         print(title, flush=True)
         records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))
         print_records(records)
