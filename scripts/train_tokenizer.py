@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,6 +35,7 @@ sys.path.insert(0, str(ROOT))  # tests import this file too
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
 from dataset.jsonl import check_file, check_text, read_records  # noqa: E402
 from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.process import handled  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
 # spelling and its columns can be added; a space belongs to the word that follows it.
@@ -166,22 +166,11 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    with ended_by_signals():
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    with handled(numbers, signal.SIG_DFL):  # the library is no Python, in which a handler could run
         tokenizer.train_from_iterator(texts, trainer)
     tokenizer.pre_tokenizer = pre_tokenizer(WORD_PATTERN)
     return tokenizer
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the process at once: the library is no Python, in which a handler could run."""
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def write(tokenizer, folder: Path) -> None:

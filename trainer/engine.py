@@ -43,6 +43,7 @@ from trainer.identity import identity, recipe
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
+from trainer.process import handled
 
 
 class TrainingError(ValueError):
@@ -523,8 +524,7 @@ def no_figures() -> dict:
     return {"sums": {}, "counts": {}, "losses": [], "tokens": 0, "seconds": 0.0, "waited": 0.0}
 
 
-@contextlib.contextmanager
-def stop_signals(trainer: Trainer):
+def stop_signals(trainer: Trainer) -> contextlib.AbstractContextManager:
     """Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) let the step in hand end, then the
     run saves and stops. A second signal, of whatever kind, stops at once.
 
@@ -545,9 +545,4 @@ def stop_signals(trainer: Trainer):
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
-    before = {number: signal.signal(number, ask_to_stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled(numbers, ask_to_stop)
