@@ -8,11 +8,7 @@
     python eval_model.py --score                         # the held-out questions of the miniature world
 """
 
-import itertools
-import math
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +50,7 @@ class LoadOptions(ModelOptions):
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together")
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=16)
     device: str = flag("auto", "cuda, mps, cpu or auto")
     dtype: str = flag(
         "auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: one or two streams on a CPU",
@@ -62,13 +58,10 @@ class LoadOptions(ModelOptions):
     )  # fmt: skip
 
     def __post_init__(self):
-        require(self.max_seq_len >= 16, f"--max_seq_len {self.max_seq_len}: it must be at least 16")
-        require(not self.load or self.weight, "--load 1 needs the folder: --weight FOLDER")
-        require(
-            not self.load or Path(self.weight).is_dir(),
-            f"--load 1 --weight {self.weight}: there is no such folder here: download it, or name another",
-        )
-        self.load = int(self.load or (self.weight is not None and Path(self.weight).is_dir()))
+        is_folder = self.weight is not None and Path(self.weight).is_dir()
+        named = f"--weight {self.weight}: there is no such folder here: download it, or name another"
+        require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
+        self.load = int(is_folder)
 
 
 @dataclass
@@ -76,11 +69,11 @@ class EvalOptions(LoadOptions):
     prompt: str | None = flag(None, "answer this one prompt and exit")
     auto: bool = flag(False, "answer a few sample prompts and exit")
     system: str | None = flag(None, "a system message before the conversation")
-    temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
-    top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
-    history_cnt: int = flag(-1, "earlier messages that a chat keeps in mind; -1: as many as fit")
+    temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety", least=0)
+    top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability", above=0, most=1)
+    history_cnt: int = flag(-1, "earlier messages that a chat keeps in mind; -1: as many as fit", least=-1)
     stream: bool = flag(True, "show the answer as it is made")
-    seed: int = flag(42, "seed of sampling")
+    seed: int = flag(42, "seed of sampling", least=0)
     score: bool = flag(False, "score the held-out questions and print a table by category")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
     score_json: str | None = flag(None, "write the table to this file too")
@@ -89,10 +82,6 @@ class EvalOptions(LoadOptions):
     def __post_init__(self):
         super().__post_init__()
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
-        require(0 <= self.temperature < math.inf, f"--temperature {self.temperature}: it must be finite and at least 0")
-        require(0 < self.top_p <= 1, f"--top_p {self.top_p}: it must lie in (0, 1]")
-        require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
-        require(0 <= self.seed < 2**63, f"--seed {self.seed}: it must lie between 0 and 2^63")
 
 
 # ---------------------------------------------------------------- loading
@@ -220,59 +209,23 @@ def typed_messages() -> Iterator[str]:
             yield line
 
 
-class Loading(threading.Thread):
-    """Loads in the background, so that the first message can be typed meanwhile."""
-
-    def __init__(self, options: EvalOptions):
-        super().__init__(daemon=True)
-        self.options, self.loaded, self.error, self.awaited = options, None, None, False
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.loaded = load(self.options)
-        except BaseException as error:
-            self.error = error
-            if not self.awaited:  # who still waits for the keyboard hears of it at once
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-    def result(self):
-        """What `load` gives, or its error."""
-        self.awaited = True
-        self.join()
-        if self.error:
-            raise self.error
-        return self.loaded
-
-
 def talk(options: EvalOptions) -> None:
     """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
-    if options.prompt is not None or options.auto:
-        require(options.prompt is None or options.prompt.strip() != "", "--prompt is empty: write a question")
-        model, tokenizer, title, stage = load(options)
-        if options.prompt is None:
-            print(title)
-        engine = make_engine(model, tokenizer, options)
-        samples = PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS
-        for prompt in [options.prompt] if options.prompt else samples:
-            if options.prompt is None:
-                print(f"\n> {prompt}")
-            answer(engine, tokenizer, stage, [*system_turn(options), {"role": "user", "content": prompt}], options)
+    require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
+    model, tokenizer, title, stage = load(options)
+    if options.prompt is None:
+        print(title)
+    engine = make_engine(model, tokenizer, options)
+    if options.prompt is None and not options.auto:
+        if sys.stdin.isatty():
+            print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
+        converse(engine, tokenizer, stage, typed_messages(), options)
         return
-    messages = typed_messages()
-    if sys.stdin.isatty():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script put us into the background
-        loading = Loading(options)
-        print("Type a message; the model loads meanwhile. /clear forgets the conversation, /exit or Ctrl-D ends it.")
-        first = next(messages, None)
-        if first is None and not loading.error:
-            return
-        messages = itertools.chain([first], messages)
-        model, tokenizer, title, stage = loading.result()
-    else:
-        model, tokenizer, title, stage = load(options)
-    print(title)
-    converse(make_engine(model, tokenizer, options), tokenizer, stage, messages, options)
+    samples = PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS
+    for prompt in [options.prompt] if options.prompt else samples:
+        if options.prompt is None:
+            print(f"\n> {prompt}")
+        answer(engine, tokenizer, stage, [*system_turn(options), {"role": "user", "content": prompt}], options)
 
 
 def system_turn(options: EvalOptions) -> list[dict]:

@@ -89,9 +89,8 @@ class Collate:
     """Samples -> one batch of tensors, padded on the right to the longest.
 
     input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text,
-    which `packed` rows of one length go without: they are text alone, all of it learned. Samples that carry
-    position_ids (B, T) have those instead. No samples make a batch of one padded row that teaches nothing, for a rank
-    that has to keep step with the others.
+    which `packed` rows of one length go without: they are text alone, all of it learned. No samples make a batch of one
+    padded row that teaches nothing, for a rank that has to keep step with the others.
     """
 
     def __init__(self, pad_token_id: int, packed: bool = False):
@@ -102,15 +101,13 @@ class Collate:
             blank = torch.full((1, 2), self.pad_token_id)
             nothing = torch.zeros(1, 2)
             return {"input_ids": blank, "targets": blank, "loss_mask": nothing, "attention_mask": nothing.long()}
-        input_ids, targets, loss_mask, *position_ids = zip(*samples, strict=True)
+        input_ids, targets, loss_mask = zip(*samples, strict=True)
         batch = {
             "input_ids": pad_sequence(input_ids, batch_first=True, padding_value=self.pad_token_id),
             "targets": pad_sequence(targets, batch_first=True, padding_value=self.pad_token_id),
             "loss_mask": pad_sequence(loss_mask, batch_first=True),
         }
-        if position_ids:
-            batch["position_ids"] = pad_sequence(position_ids[0], batch_first=True)
-        elif not self.packed or len({len(ids) for ids in input_ids}) > 1:
+        if not self.packed or len({len(ids) for ids in input_ids}) > 1:
             batch["attention_mask"] = pad_sequence([torch.ones_like(ids) for ids in input_ids], batch_first=True)
         return batch
 

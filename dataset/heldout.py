@@ -7,35 +7,32 @@ from collections import Counter
 from pathlib import Path
 
 from dataset.chat import check_messages
-from dataset.jsonl import DataError, bad_line, check_file, check_text, parse_line, read_lines
+from dataset.jsonl import DataError, bad_line, check_file, check_text, read_lines, read_records
 
 
 def read_questions(path: str | Path) -> list[dict]:
     """{"category", "messages", "answers"} lines. DataError names the first line that is something else."""
-    path = check_file(path)
-    questions = []
-    for offset, line in read_lines(path, 0, path.stat().st_size):
-        try:
-            question = parse_line(line)
-            for key in ("category", "messages", "answers"):
-                if not question.get(key):
-                    raise ValueError(f'the key "{key}" is missing or empty')
-            check_text(question["category"], '"category"')
-            check_messages(question["messages"])
-            for message in question["messages"]:
-                check_text(message["content"], "a message")
-            if not isinstance(question["answers"], list):
-                raise ValueError('"answers" must be a list of texts')
-            for answer in question["answers"]:
-                check_text(answer, 'one of the "answers"')
-                if not normalise(answer):
-                    raise ValueError(f'{answer!r} among the "answers" has no letter or number to compare')
-        except ValueError as error:
-            raise bad_line(path, offset, str(error), "correct the line") from None
-        questions.append(question)
+    questions = list(read_records(path, check_question))
     if not questions:
         raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
     return questions
+
+
+def check_question(question: dict) -> dict:
+    for key in ("category", "messages", "answers"):
+        if not question.get(key):
+            raise ValueError(f'the key "{key}" is missing or empty')
+    check_text(question["category"], '"category"')
+    check_messages(question["messages"])
+    for message in question["messages"]:
+        check_text(message["content"], "a message")
+    if not isinstance(question["answers"], list):
+        raise ValueError('"answers" must be a list of texts')
+    for answer in question["answers"]:
+        check_text(answer, 'one of the "answers"')
+        if not normalise(answer):
+            raise ValueError(f'{answer!r} among the "answers" has no letter or number to compare')
+    return question
 
 
 def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:

@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +26,6 @@ LINES_PER_CALL = 256  # lines that one call of the tokenizer encodes
 BYTES_PER_CALL = 1 << 20  # or fewer lines, once they are as long as this together
 UNREAD = {"tool_calls", "function_call", "reasoning_content", "tools"}  # that would be dropped without a word
 LARGE = 64 << 20  # bytes of a file that takes too long to be read whole at each start
-
-
 # What people take for JSONL, by how it begins; every line of it would be bad.
 OTHER_FORMATS = {
     rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|PK\x03\x04": "a compressed file: unpack it first",
@@ -137,6 +136,18 @@ def parse_line(line: bytes) -> dict:
     if not isinstance(record, dict):
         raise ValueError(f"a line must be a JSON object, this is {type(record).__name__}")
     return record
+
+
+def read_records(path: str | Path, take: Callable[[dict], Any]) -> Iterator[Any]:
+    """take(record) of each line of a file. DataError names the line that is no JSON object, or of which `take` raises
+    ValueError."""
+    path = check_file(path)
+    for offset, line in read_lines(path, 0, path.stat().st_size):
+        try:
+            taken = take(parse_line(line))
+        except ValueError as error:
+            raise bad_line(path, offset, str(error), "correct the line") from None
+        yield taken
 
 
 def check_text(text, name: str) -> None:
@@ -273,7 +284,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         self.n_skipped = int((n_tokens == 0).sum())
         self.lengths = n_tokens[self.kept]
         if not len(self.kept):
-            raise self._nothing_left()
+            raise DataError(f"{self.path}: no line of it can be learned from: {self.nothing_left}")
 
     def make_collate(self) -> Collate:
         """What turns a list of samples into a batch."""
@@ -285,9 +296,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         return f"data: {self.path}, {len(self.kept):,} samples, {int(self.lengths.sum()):,} tokens{skipped}"
 
     nothing_left = "every line was skipped or blank"
-
-    def _nothing_left(self) -> DataError:
-        return DataError(f"{self.path}: no line of it can be learned from: {self.nothing_left}")
 
     def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
         return n_tokens > 0
@@ -314,8 +322,6 @@ class JsonlDataset(torch.utils.data.Dataset):
             some = any(job.read(line)[0] for _, line in first)
             advice = [] if some else ["correct the file, as none of its first lines can be used"]
             raise bad_line(self.path, *error.args, *advice) from None
-        if not len(columns["offset"]):
-            raise self._nothing_left()
         self.fingerprint = hash_once(self.path, folder / "content.sha256")
         return columns
 

@@ -36,8 +36,7 @@ class PretrainDataset(JsonlDataset):
     per turn would give, but the turns stay together.
 
     Sample i is row i of the current order of documents; `set_order` shuffles the documents anew. Only the last row
-    is shorter. With `mask_documents` a sample has a fourth tensor, position_ids (T,), which start at 0 in each
-    document, and by which the network keeps documents of one row from seeing each other.
+    is shorter.
     """
 
     numbers = ("n_bytes", "n_marks")  # the second: separators that stand in the text
@@ -64,9 +63,8 @@ class PretrainDataset(JsonlDataset):
             for record, turns in zip(records, documents, strict=True)
         ]
 
-    def __init__(self, data_path, tokenizer, max_length: int = 512, mask_documents: bool = False, **kwargs):
+    def __init__(self, data_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
-        self.mask_documents = mask_documents
         self.part: tuple[int, int] | None = None  # of a lone document that was cut in two: from token, to token
         self.set_order(None)
 
@@ -137,17 +135,14 @@ class PretrainDataset(JsonlDataset):
         start = index * self.max_length
         stop = min(start + self.max_length + 1, int(self.ends[-1]))  # one more: the last target
         ids = torch.empty(stop - start, dtype=torch.long)
-        positions = torch.empty(stop - start, dtype=torch.long)
         at, slot = start, int(np.searchsorted(self.ends, start, side="right"))
         while at < stop:
             document, end = self.document(self.order[slot]), int(self.ends[slot])
             first = at - (end - len(document))
             n = min(end, stop) - at
             ids[at - start : at - start + n] = torch.from_numpy(document[first : first + n].astype(np.int64))
-            positions[at - start : at - start + n] = torch.arange(first, first + n)
             at, slot = at + n, slot + 1
-        sample = ids[:-1], ids[1:], torch.ones(stop - start - 1)
-        return (*sample, positions[:-1]) if self.mask_documents else sample
+        return ids[:-1], ids[1:], torch.ones(stop - start - 1)
 
 
 class AnswerDataset(JsonlDataset):

@@ -148,9 +148,7 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer, config: MiniMindConfig, pr
         writer.add_chat_template(tokenizer.chat_template)
 
 
-def add_tensor(
-    writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: str
-) -> gguf.GGMLQuantizationType:
+def add_tensor(writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: str) -> gguf.GGMLQuantizationType:
     """Returns the type that the tensor got."""
     kind = OUTTYPES[outtype][0]
     if array.ndim == 1 or "ffn_gate_inp" in name:

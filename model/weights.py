@@ -316,9 +316,7 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
             raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 
-def load_weights(
-    path: str | Path, tokenizer=None, sizes: dict | None = None
-) -> tuple[MiniMindForCausalLM, dict]:
+def load_weights(path: str | Path, tokenizer=None, sizes: dict | None = None) -> tuple[MiniMindForCausalLM, dict]:
     """A float32 model with the weights of `path`, and what its `.json` says ({} without one).
 
     The `.json` decides the sizes; `sizes` (hidden_size, num_hidden_layers, use_moe; None: not said) are needed only
@@ -353,9 +351,7 @@ def load_weights(
 def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
     """WeightError when the `.json` beside `path` says that it was trained with another vocabulary than `tokenizer`."""
     if tokenizer is not None and info.get("tokenizer_hash") not in (None, tokenizer_hash(tokenizer)):
-        raise WeightError(
-            f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}"
-        )
+        raise WeightError(f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}")
 
 
 def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:

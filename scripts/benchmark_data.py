@@ -17,24 +17,15 @@ from scripts.measure import BenchmarkOptions, Figure, paired, take_turns
 
 def text_figures(options: BenchmarkOptions) -> Iterator[Figure]:
     """Tokens, and the share of an epoch's positions that hold text, in the batches that the engine would form."""
-    from trainer.stage import load_tokenizer, quiet_transformers
-
-    quiet_transformers()
-    tokenizer = load_tokenizer(options.tokenizer)
     for path in options.text or []:
         with tempfile.TemporaryDirectory() as cache_dir:
-            yield from file_figures(path, tokenizer, cache_dir, options)
+            yield from file_figures(path, open_data(path, options, cache_dir, None)(), options)
 
 
-def file_figures(path: str, tokenizer, cache_dir: str, options: BenchmarkOptions) -> Iterator[Figure]:
+def file_figures(path: str, data, options: BenchmarkOptions) -> Iterator[Figure]:
     import numpy as np
 
-    from dataset.lm_dataset import PretrainDataset, SFTDataset
-
-    packed = first_keys(path) == "text"
-    data = (PretrainDataset if packed else SFTDataset)(
-        path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir
-    )
+    packed = hasattr(data, "set_order")
     n_samples, n_tokens = len(data.kept), int(data.lengths.sum())
     positions = text = 0
     for batch in batches(data, options):
@@ -78,19 +69,17 @@ def n_tokens_of(batch: dict) -> int:
 
 def first_keys(path: str) -> str:
     """Which kind of data a JSONL file holds: "text" or "conversations"."""
-    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import read_records
 
-    file = check_file(path)
-    for offset, line in read_lines(file, 0, file.stat().st_size):
-        try:
-            record = parse_line(line)
-        except ValueError as error:
-            raise bad_line(file, offset, str(error)) from None
+    def kind(record: dict) -> str:
         for key in ("text", "conversations"):
             if key in record:
                 return key
-        raise bad_line(file, offset, 'neither "text" nor "conversations" is in it')
-    raise ValueError(f"{file}: there are only blank lines in it: it needs one JSON object per line")
+        raise ValueError('neither "text" nor "conversations" is in it')
+
+    for found in read_records(path, kind):
+        return found
+    raise ValueError(f"{path}: there are only blank lines in it: it needs one JSON object per line")
 
 
 # ---------------------------------------------------------------- tokenising

@@ -57,7 +57,7 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     from dataset.batching import Collate
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
     from trainer.distributed import World, choose_device
-    from trainer.engine import Trainer, no_figures
+    from trainer.engine import Trainer
     from trainer.objectives import LanguageModelObjective
     from trainer.options import TrainOptions
 
@@ -82,7 +82,6 @@ def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     world = World(0, 1, choose_device(options.device))
     trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), None, rows, rows)
     trainer.objective.train()
-    trainer.recent = no_figures()
     batch = Collate(0)([(row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows])
     return timed(lambda: trainer.train_step([batch]), world.device)
 

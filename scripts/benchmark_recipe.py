@@ -49,18 +49,14 @@ class RecipeOptions:
 
 
 def read_texts(path: str) -> list[str]:
-    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import read_records
     from dataset.lm_dataset import PretrainDataset
 
-    path, texts = check_file(path), []
-    for offset, line in read_lines(path, 0, path.stat().st_size):
-        try:
-            record = parse_line(line)
-            PretrainDataset.check(record)
-        except ValueError as error:
-            raise bad_line(path, offset, str(error), "correct the line") from None
-        texts.append(record["text"])
-    return texts
+    def text_of(record: dict) -> str:
+        PretrainDataset.check(record)
+        return record["text"]
+
+    return list(read_records(path, text_of))
 
 
 def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:

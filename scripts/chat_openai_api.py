@@ -28,11 +28,10 @@ class ChatOptions:
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
     top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
     max_tokens: int | None = flag(None, "most tokens of an answer; default: as many as fit")
-    history_cnt: int = flag(-1, "earlier messages that the chat keeps in mind; -1: all")
+    history_cnt: int = flag(-1, "earlier messages that the chat keeps in mind; -1: all", least=-1)
     stream: bool = flag(True, "show the answer as it is made")
 
     def __post_init__(self):
-        require(self.history_cnt >= -1, f"--history_cnt {self.history_cnt}: it must be at least -1")
         require(is_address(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
         self.model, self.system = as_text(self.model), as_text(self.system)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one
@@ -47,22 +46,21 @@ def printable(text: str) -> str:
 
 def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, bool]:
     """Print the answer, its thought before it; return it without the thought, and whether it was cut."""
-    asked = {"temperature": options.temperature, "top_p": options.top_p, "max_tokens": options.max_tokens}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    reply = client.chat.completions.create(model=options.model, messages=messages, stream=options.stream, **asked)
+    limit = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
+    reply = client.chat.completions.create(
+        model=options.model, messages=messages, stream=options.stream, temperature=options.temperature,
+        top_p=options.top_p, **limit,
+    )  # fmt: skip
     said, thinking, cut = "", False, False
     for choice in (chunk.choices[0] for chunk in (reply if options.stream else [reply]) if chunk.choices):
         part, cut = choice.delta if options.stream else choice.message, choice.finish_reason == "length"
         thought, text = getattr(part, "reasoning_content", None) or "", printable(part.content or "")
-        if thought and not thinking:
-            print("[thought]")
-        if text and thinking:
-            print("\n[answer]")
-        thinking = bool(thought) or (thinking and not text)
-        if thought and text:  # a whole message at once
-            thought, thinking = f"{thought}\n[answer]\n", False
-        print(printable(thought) + text, end="", flush=True)
-        said += text
+        if thought:
+            print("" if thinking else "[thought]\n", printable(thought), sep="", end="", flush=True)
+            thinking = True
+        if text:
+            print("\n[answer]\n" if thinking else "", text, sep="", end="", flush=True)
+            said, thinking = said + text, False
     print(flush=True)
     return said, cut
 

@@ -27,21 +27,19 @@ def main() -> None:
     options = parse_options(DirectOptions, "Keep the answers of a reasoning file, without the thoughts.")
 
     from dataset.chat import check_messages
-    from dataset.jsonl import bad_line, check_file, parse_line, read_lines
+    from dataset.jsonl import read_records
     from model.weights import write_atomically
 
-    path, lines = check_file(options.data_path), []
-    for offset, line in read_lines(path, 0, path.stat().st_size):
-        try:
-            record = parse_line(line)
-            check_messages(record.get("conversations"))
-            conversation = [direct(message) for message in record["conversations"]]
-        except ValueError as error:
-            raise bad_line(path, offset, str(error), "correct the line") from None
-        lines.append(json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n")
+    def direct_line(record: dict) -> str:
+        check_messages(record.get("conversations"))
+        conversation = [direct(message) for message in record["conversations"]]
+        return json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n"
+
+    lines = list(read_records(options.data_path, direct_line))
     output = Path(options.output).absolute()
     write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
-    print(f"{output}: {len(lines):,} conversations, with the answers of {path.name} and without its thoughts")
+    name = Path(options.data_path).name
+    print(f"{output}: {len(lines):,} conversations, with the answers of {name} and without its thoughts")
 
 
 def direct(message: dict) -> dict:

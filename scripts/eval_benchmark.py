@@ -44,8 +44,7 @@ class BenchmarkOptions(LoadOptions):
                             choices=["letter", "text"])  # fmt: skip
     text: list[str] | None = flag(None, "files whose bits per byte are measured: of a .jsonl the texts, else all of it")
     data_dir: str | None = flag(None, "folder with copies of published data sets under their hub names, OWNER/NAME")
-    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own",
-                                   least=0)  # fmt: skip
+    num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own", least=0)
     limit: int = flag(0, "only the first so many questions of each task; 0: all", least=0)
     chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
     batch_size: int = flag(32, "inputs that share a pass", least=1)
@@ -233,13 +232,13 @@ def main() -> None:
     results, picture = Path(options.results).absolute(), output_path(options.picture)
     require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
     if options.tasks or options.questions or options.text:
+        from trainer.stage import check_length
+
         import_lm_eval()
         read_records(results)  # what cannot be read is said before the work
         loaded, shots = load_tasks(options)
         model, tokenizer, title, _ = load(options, options.seed if options.untrained else None)
-        require(options.max_seq_len <= model.config.max_position_embeddings,
-                f"--max_seq_len {options.max_seq_len}: the network has {model.config.max_position_embeddings} "
-                "positions")  # fmt: skip
+        check_length(options, model, "the network")
         print(title, flush=True)
         records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))
         print_records(records)

@@ -33,12 +33,11 @@ def describe(weight: Path) -> dict:
     beside = weight.with_suffix(".json")
     try:
         info = json.loads(beside.read_text(encoding="utf-8"))
-    except OSError:
-        raise ValueError(f"{weight}: no {beside.name} beside it: train it again with ./run.sh") from None
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         info = None
     if not isinstance(info, dict) or not info.keys() >= {"step", "tokens", "seconds", "validation"}:
-        raise ValueError(f"{beside}: it does not say how the weight was trained: train it again with ./run.sh")
+        what = "no such file, or it does not say how the weight was trained"
+        raise ValueError(f"{beside}: {what}: train it again with ./run.sh")
     return info
 
 
@@ -80,8 +79,8 @@ def typed(path: str | Path) -> str:
 
 def command(script: str, word: str = "", out_dir: Path = ROOT / "out") -> str:
     """A script of this project as it is typed, or run.sh with a word; with a flag for another `out_dir`."""
-    is_run_sh = script == "run.sh"
-    at_home = is_run_sh and Path.cwd() == ROOT
-    start = "" if is_run_sh else f"{typed(sys.executable)} "
+    start = "./" if Path.cwd() == ROOT else ""
+    if script != "run.sh":
+        start = f"{typed(sys.executable)} "
     place = "" if out_dir == ROOT / "out" else f" --out_dir {typed(out_dir)}"
-    return f"{start}{'./' if at_home else ''}{typed(ROOT / script)}{f' {word}' if word else ''}{place}"
+    return f"{start}{typed(ROOT / script)}{f' {word}' if word else ''}{place}"

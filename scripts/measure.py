@@ -34,8 +34,7 @@ class BenchmarkOptions:
     max_seq_len: int = flag(512, "tokens per sequence", least=2)
     streams: list[int] = flag([1, 16], "for --decode: how many are generated together", least=1)
     prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
-    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode",
-                           least=16)  # fmt: skip
+    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode", least=16)
     repeats: int = flag(10, "how often each side is measured", least=1)
     optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")

@@ -9,7 +9,6 @@ side, four in a row; with --overlay they share one, to compare runs. `draw` is t
 """
 
 import contextlib
-import io
 import itertools
 import json
 import logging
@@ -25,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.options import check_out_dir, flag, parse_options, run  # noqa: E402
 
 STAGES = {
     "pretrain": "Pretraining", "full_sft": "SFT", "rlhf": "DPO", "reason": "Reasoning", "full_dist": "Distillation",
@@ -94,11 +93,9 @@ def read_curves(path: str | Path, x: str = "tokens") -> Curves:
             raise ValueError(
                 f"{path}:{number}: this is no record of a run: draw a file that training wrote into out/metrics"
             ) from None
-    losses = [loss for _, loss in curves.train + curves.validation]
-    if not losses:
-        raise ValueError(f"{path}: there is no loss in it: let the run get to its first figures (--log_interval)")
-    if all(map(math.isnan, losses)):
-        raise ValueError(f"{path}: none of its losses is a finite number: that run has diverged, draw another")
+    if all(math.isnan(loss) for _, loss in curves.train + curves.validation):
+        what = "there is no loss in it, or none that is finite"
+        raise ValueError(f"{path}: {what}: let the run get to its first figures (--log_interval), or draw another")
     return curves
 
 
@@ -175,17 +172,11 @@ def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
 
 def save(figure, output: Path) -> Path:
     """Write the picture, whole or not at all, and return its path; OSError, in one sentence, when that fails."""
-    picture, path = io.BytesIO(), Path(os.path.realpath(output))
-    figure.savefig(picture, dpi=DPI, format=output.suffix[1:].lower())
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(picture.getbuffer())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OSError(f"{output}: the picture cannot be written there ({error.strerror}): name another place") from None
+    from model.weights import write_atomically
+
+    path = Path(os.path.realpath(output))
+    check_out_dir(path.parent, "place for the picture")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format=output.suffix[1:].lower()))
     return output
 
 

@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 from dataset.heldout import normalise
-from dataset.jsonl import DataError, line_numbers, parse_line, read_lines
+from dataset.jsonl import DataError, check_file, line_numbers, parse_line, read_lines
 
 EXPECTED = "needs question, the options as A, B, … (JSONL: or choices, a list) and answer, the right one's letter"
 SPLITS = ("dev", "val", "test")
@@ -23,7 +23,7 @@ def read_questions(path: str | Path) -> list[dict]:
     """Rows {"question", "choices", "letters", "gold", "ask"} of a CSV file in C-Eval's form (id, question, A, B, C, D,
     answer, explanation; CMMLU's capitals too) or a JSONL file with the same keys. DataError names the first bad line.
     """
-    path = existing(path)
+    path = check_file(path, {})
     rows = []
     for number, record in csv_records(path) if path.suffix.lower() == ".csv" else jsonl_records(path):
         try:
@@ -33,13 +33,6 @@ def read_questions(path: str | Path) -> list[dict]:
     if not rows:
         raise DataError(f"{path}: there is no question in it: it {EXPECTED}")
     return rows
-
-
-def existing(path: str | Path) -> Path:
-    path = Path(path).absolute()
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    return path
 
 
 def csv_records(path: Path):
@@ -108,7 +101,7 @@ def question_task(path: str | Path, option_form: str):
 
 def text_task(path: str | Path):
     """The lm_eval task that measures bits per byte: of a .jsonl each line's text is a document, of others the file."""
-    path = existing(path)
+    path = check_file(path, {})
     if path.suffix.lower() == ".jsonl":
         texts = []
         for number, record in jsonl_records(path):

@@ -110,9 +110,7 @@ def category_table(tables: dict[str, dict]) -> str:
 
 def stage_table(stages: list[dict]) -> str:
     """One line per stage."""
-    header = [
-        "stage", "tokens", "seconds", "validation bits per byte", "held-out score", "difference in points (95 %)",
-    ]  # fmt: skip
+    header = ["stage", "tokens", "seconds", "validation bits per byte", "held-out score", "difference in points (95 %)"]
     rows = []
     for stage in stages:
         rows.append([

@@ -42,17 +42,14 @@ log = logging.getLogger("minimind")
 @dataclass
 class ServeOptions(LoadOptions):
     host: str = flag("127.0.0.1", "address to listen on; any but loopback needs a key")
-    port: int = flag(8998, "port to listen on; 0: any free one")
+    port: int = flag(8998, "port to listen on; 0: any free one", least=0, most=65535)
     api_key: str | None = flag(None, "key that clients must send; better in the environment, as MINIMIND_API_KEY")
     cors_origin: list[str] | None = flag(None, "origins of web pages that may call it, as https://example.org")
-    max_batch: int = flag(16, "answers that are made at once")
-    max_queue: int = flag(64, "answers that may wait; beyond that a request gets 429")
+    max_batch: int = flag(16, "answers that are made at once", least=1)
+    max_queue: int = flag(64, "answers that may wait; beyond that a request gets 429", least=0)
 
     def __post_init__(self):
         super().__post_init__()
-        require(0 <= self.port <= 65535, f"--port {self.port}: it must lie between 0 and 65535")
-        require(self.max_batch >= 1, f"--max_batch {self.max_batch}: it must be at least 1")
-        require(self.max_queue >= 0, f"--max_queue {self.max_queue}: it must not be negative")
         if self.api_key is None:
             self.api_key = os.environ.get("MINIMIND_API_KEY") or None
         if self.api_key is not None:

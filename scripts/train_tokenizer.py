@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,7 +33,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from dataset.jsonl import check_file, check_text, read_records  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.process import handled  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one
 # spelling and its columns can be added; a space belongs to the word that follows it.
@@ -69,65 +70,47 @@ class TokenizerOptions:
     eval_path: list[str] = flag([], "text, not trained on, to measure the compression with")
     output_dir: str = flag(str(ROOT / "out/tokenizer"), "folder for tokenizer.json and tokenizer_config.json")
     overwrite: bool = flag(False, "replace a tokenizer that is already in that folder")
-    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes")
-
-    def __post_init__(self):
-        least = f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
-        require(self.vocab_size >= SMALLEST_VOCAB, f"--vocab_size {self.vocab_size} is too small: {least}")
+    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes",
+                           least=SMALLEST_VOCAB)  # fmt: skip
 
 
 # ---------------------------------------------------------------- reading
 
-REASONS = {
-    json.JSONDecodeError: "this is not valid JSON (plain text goes into a file named .txt)",
-    RecursionError: "the JSON is nested too deeply",
-    UnicodeDecodeError: "this is not UTF-8",
-    UnicodeEncodeError: "the text holds half a character (a lone \\ud800-\\udfff)",
-}
-
-
-def texts_of(record) -> list[str]:
+def texts_of(record: dict) -> list[str]:
     """The texts of one JSON record; of a conversation also the role lines, as the chat renderer writes them."""
-    if not isinstance(record, dict):
-        raise ValueError(f"a line must hold a JSON object, this is {type(record).__name__}")
     if "text" in record:
-        if not isinstance(record["text"], str):
-            raise ValueError(f'"text" must be a string, it is {type(record["text"]).__name__}')
-        if not record["text"].strip():
-            raise ValueError('"text" is empty')
+        check_text(record["text"], '"text"')
         return [record["text"]]
     conversations = [record[key] for key in ("conversations", "chosen", "rejected") if key in record]
     if not conversations:
         raise ValueError('there is no "text", "conversations" or "chosen"/"rejected" in it')
     for messages in conversations:
         check_messages(messages)
-    return [text for messages in conversations for m in messages for text in (m["role"] + "\n", m["content"])]
+    texts = [text for messages in conversations for m in messages for text in (m["role"] + "\n", m["content"])]
+    if texts:
+        check_text("".join(texts), "a message")
+    return texts
+
+
+def read_plain(path: str) -> Iterator[list[str]]:
+    """A text file, 64 KiB of lines at a time."""
+    number = 1
+    with open(check_file(path, {}), "rb") as file:
+        while raw := b"".join(file.readlines(1 << 16)):
+            try:
+                yield [raw.decode("utf-8-sig" if number == 1 else "utf-8")]
+            except UnicodeDecodeError as error:
+                number += raw[: error.start].count(b"\n")
+                raise InputError(f"{path}:{number}: this is not UTF-8: correct the line") from None
+            number += raw.count(b"\n")
 
 
 def read_texts(path: str) -> Iterator[str]:
-    """Every text of a file, a line (.txt: 64 KiB of lines) at a time. InputError: `file:line: what: what to do`."""
-    from dataset.jsonl import OTHER_FORMATS, check_file  # which loads torch
-
-    plain, number, found = path.endswith(".txt"), 1, False
-    check_file(path, {} if plain else OTHER_FORMATS)
-    try:
-        with open(path, "rb") as file:
-            while raw := b"".join(file.readlines(1 << 16)) if plain else file.readline():
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                    texts = [line] if plain else texts_of(json.loads(line)) if line.strip() else []
-                    for text in texts:
-                        text.encode()
-                except (ValueError, RecursionError) as error:
-                    if isinstance(error, UnicodeDecodeError):
-                        number += raw[: error.start].count(b"\n")
-                    what = REASONS.get(type(error), error)
-                    raise InputError(f"{path}:{number}: {what}: correct the line") from None
-                number += raw.count(b"\n")
-                found = found or any(text.strip() for text in texts)
-                yield from texts
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}: give a file that can be read") from None
+    """Every text of a file; ValueError: `file:line: what: what to do`."""
+    found = False
+    for texts in read_plain(path) if path.endswith(".txt") else read_records(path, texts_of):
+        found = found or any(text.strip() for text in texts)
+        yield from texts
     if not found:
         raise InputError(f"{path}: there is no text in it: give another file")
 
@@ -183,22 +166,11 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    with ended_by_signals():
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    with handled(numbers, signal.SIG_DFL):  # the library is no Python, in which a handler could run
         tokenizer.train_from_iterator(texts, trainer)
     tokenizer.pre_tokenizer = pre_tokenizer(WORD_PATTERN)
     return tokenizer
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the process at once: the library is no Python, in which a handler could run."""
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def write(tokenizer, folder: Path) -> None:

@@ -39,7 +39,7 @@ from scripts.web_chat import (  # noqa: E402
     weights_in,
 )
 from scripts.web_texts import LANGUAGES, Texts  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.options import flag, parse_options, run  # noqa: E402
 
 PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two pictures of an answer in the making
@@ -87,14 +87,10 @@ export default function ({ parentElement, data }) {
 class WebOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights that the page offers")
     tokenizer: str = flag(str(ROOT / "model"), "folder of their tokenizer")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together")
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=64)
     device: str = flag("auto", "cuda, mps, cpu or auto")
     host: str = flag("127.0.0.1", "address to listen on; under streamlit run: --server.address, --server.allowedHosts")
-    port: int = flag(8501, "port to listen on; under streamlit run: --server.port")
-
-    def __post_init__(self):
-        require(self.max_seq_len >= 64, f"--max_seq_len {self.max_seq_len}: it must be at least 64")
-        require(1 <= self.port <= 65535, f"--port {self.port}: it must lie between 1 and 65535")
+    port: int = flag(8501, "port to listen on; under streamlit run: --server.port", least=1, most=65535)
 
 
 def start() -> None:

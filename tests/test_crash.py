@@ -199,7 +199,7 @@ def test_a_picture_on_a_full_disk(small_disk):
     assert run_preloaded(*plot).returncode == 0
     before = file_hash(picture)
     (small_disk / "other").write_bytes(b"\0" * (shutil.disk_usage(small_disk).free - 4096))
-    assert f"{picture}: the picture cannot be written" in sentence(run_preloaded(*plot))
+    assert f"{picture}: the disk is full" in sentence(run_preloaded(*plot))
     assert file_hash(picture) == before and {p.name for p in small_disk.iterdir()} == {"a.jsonl", "a.png", "other"}
 
 

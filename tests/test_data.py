@@ -126,19 +126,6 @@ def test_targets_are_the_next_tokens_across_rows(pretrain_sample):
             assert n == 512 and targets[-1] == rows[number + 1][0][0]
 
 
-def test_positions_restart_in_each_document(tokenizer, cache, expected_documents):
-    data = PretrainDataset(SAMPLE / "pretrain.jsonl", tokenizer, 100, mask_documents=True, cache_dir=cache)
-    data.set_order(np.random.default_rng(5))
-    since_bos = -1
-    for i in range(len(data)):
-        ids, _, mask, positions = data[i]
-        for token, learned, position in zip(ids.tolist(), mask.tolist(), positions.tolist(), strict=True):
-            if not learned:
-                break
-            since_bos = 0 if token == BOS else since_bos + 1
-            assert position == since_bos
-
-
 def test_padding_of_the_last_packed_row_counts_as_padding(tokenizer, tmp_path, make_model):
     """A mixture of experts balances text; the blank end of the last row is none. Rows without padding need no mask."""
     path = write_jsonl(tmp_path / "short.jsonl", [{"text": "床前明月光"}, {"text": "疑是地上霜"}])
@@ -414,11 +401,10 @@ def test_validation_of_tiny_files(tokenizer, tmp_path, cache):
         one.split_validation()
 
 
-@pytest.mark.parametrize("mask_documents", [False, True])
-def test_the_end_of_a_lone_book_is_held_out(tokenizer, tmp_path, cache, mask_documents):
+def test_the_end_of_a_lone_book_is_held_out(tokenizer, tmp_path, cache):
     text = "白日依山尽，黄河入海流。Every word of it. " * 500
     path = write_jsonl(tmp_path / "book.jsonl", [{"text": text}])
-    book = PretrainDataset(path, tokenizer, 64, mask_documents, cache_dir=cache)
+    book = PretrainDataset(path, tokenizer, 64, cache_dir=cache)
     train, val = book.split_validation()
     train.set_order(np.random.default_rng(0))
     parts = [sum((row[0].tolist() for row in map(part.__getitem__, range(len(part)))), []) for part in (train, val)]

@@ -133,9 +133,9 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
 
 
 def test_variants_run(data, tmp_path):
-    """bfloat16 on the CPU, Muon, masked documents, checkpointing, several epochs, from inside trainer/."""
+    """bfloat16 on the CPU, Muon, checkpointing, several epochs, from inside trainer/."""
     flags = ["--data_path", data["pretrain"], "--max_steps", 3, "--dtype", "bfloat16", "--optimizer", "muon"]
-    flags += ["--mask_documents", 1, "--gradient_checkpointing", 1, "--use_moe", 1, "--num_workers", 1]
+    flags += ["--gradient_checkpointing", 1, "--use_moe", 1, "--num_workers", 1]
     command = [sys.executable, "train_pretrain.py", *SMALL, "--out_dir", tmp_path, *flags]
     done = run(*command, cwd=ROOT / "trainer")
     assert "pretrain_32_moe.pth" in done.stderr and len(losses(tmp_path, "pretrain_32_moe")) == 3

@@ -20,7 +20,7 @@ import torch
 from model.memory import lack_of_memory
 from model.weights import n_bytes, write_atomically, write_tensors
 
-FORMAT = 4  # raise it when a state means something else than before
+FORMAT = 5  # raise it when a state means something else than before
 
 
 class StateError(ValueError):

@@ -43,6 +43,7 @@ from trainer.identity import identity, recipe
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
+from trainer.process import handled
 
 
 class TrainingError(ValueError):
@@ -413,15 +414,12 @@ class Trainer:
             to_half(self.trained_state(), self.weight_path)
         except WeightError as error:  # on all ranks alike: their weights are the same
             self.stop(str(error))
-        sums = {name: value.cpu() for name, value in self.recent["sums"].items()}
-        losses = torch.tensor([float(loss) for loss, _ in self.recent["losses"]])
-        ranks = self.world.gather({"rngs": rng_states(), "sums": sums, "losses": losses})  # each draws its own dropout
+        rngs, seconds = self.world.gather(rng_states()), self.seconds + self.recent["seconds"]
         self.saved, self.saved_step = (self.step, self.validated), self.step
         if not self.world.writes:
             return
         state = {
-            "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "ranks": ranks,
-            "recent": self.recent | {"sums": {}, "losses": [count for _, count in self.recent["losses"]]},
+            "step": self.step, "tokens": self.tokens, "seconds": seconds, "rngs": rngs,
             "model": self.trained_state(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(), "validation": self.validation, "validated": self.validated,
             "identity": identity(self), "start": self.start, "skipped_steps": self.skipped_steps,
@@ -431,7 +429,7 @@ class Trainer:
         data = {"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint}
         self.save_result(
             self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
-            seconds=round(self.seconds, 1), data=data, validation=self.validation, origin=self.objective.origin,
+            seconds=round(seconds, 1), data=data, validation=self.validation, origin=self.objective.origin,
             recipe=recipe(self),
         )  # fmt: skip
 
@@ -470,7 +468,8 @@ class Trainer:
         On one machine, with as many ranks, losses and weights are the same to the bit (with --compile, where batches
         have one shape: compiled code depends on the shapes that came first). With another number of ranks, but as
         many samples per step, it goes on at the same sample in the same order, and the figures agree to rounding;
-        dropout draws other noise. Raises StateError, naming what differs, when this is not the run that was stopped.
+        dropout draws other noise. The figures since the last log begin anew. Raises StateError, naming what differs,
+        when this is not the run that was stopped.
         """
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         found = load_state(state_path(self.out_dir, self.name)) if self.world.is_main else None
@@ -505,21 +504,11 @@ class Trainer:
         self.model.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        rank, ranks = self.world.rank, state["ranks"]
-        same_ranks = len(ranks) == self.world.world_size
-        if same_ranks:
-            set_rng_states(ranks[rank]["rngs"])
+        rngs = state["rngs"]  # each rank draws its own dropout
+        if len(rngs) == self.world.world_size:
+            set_rng_states(rngs[self.world.rank])
         elif self.world.is_main:
-            print(f"note: stopped with {len(ranks)} ranks, resumed with {self.world.world_size}: same samples")
-        # The sums since the last log are each rank's own; in another company the first rank takes them all.
-        own = [ranks[rank]] if same_ranks else ranks if rank == 0 else []
-        sums: dict[str, torch.Tensor] = {}
-        for part in own:
-            for name, value in part["sums"].items():
-                sums[name] = sums.get(name, 0.0) + value.to(self.world.device)
-        counts = state["recent"]["losses"]
-        losses = sum((part["losses"] for part in own), torch.zeros(len(counts))).to(self.world.device)
-        self.recent = state["recent"] | {"sums": sums, "losses": list(zip(losses, counts, strict=True))}
+            print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
 
     # ------------------------------------------------------------ the end
 
@@ -535,8 +524,7 @@ def no_figures() -> dict:
     return {"sums": {}, "counts": {}, "losses": [], "tokens": 0, "seconds": 0.0, "waited": 0.0}
 
 
-@contextlib.contextmanager
-def stop_signals(trainer: Trainer):
+def stop_signals(trainer: Trainer) -> contextlib.AbstractContextManager:
     """Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) let the step in hand end, then the
     run saves and stops. A second signal, of whatever kind, stops at once.
 
@@ -557,9 +545,4 @@ def stop_signals(trainer: Trainer):
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
-    before = {number: signal.signal(number, ask_to_stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled(numbers, ask_to_stop)

@@ -60,7 +60,7 @@ def decode(model, batch: dict[str, torch.Tensor], right_padded: bool = True):
 
     The batches of dataset/batching.py are padded on the right.
     """
-    names = ("input_ids", "attention_mask", "position_ids")
+    names = ("input_ids", "attention_mask")
     return model.model(**{name: batch[name] for name in names if name in batch}, right_padded=right_padded)
 
 

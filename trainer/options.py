@@ -232,10 +232,9 @@ def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
     full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
     if full.exists():
         return full
-    if quiet:
-        return small
-    print(
-        f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} into "
-        "dataset/ (./run.sh data lists and fetches what is published)."
-    )
+    if not quiet:
+        print(
+            f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} "
+            "into dataset/ (./run.sh data lists and fetches what is published)."
+        )
     return small

@@ -2,13 +2,16 @@
 
 import atexit
 import codecs
+import contextlib
 import errno
 import getpass
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 
 
 def as_text(argument: str | None) -> str | None:
@@ -18,6 +21,17 @@ def as_text(argument: str | None) -> str | None:
     except UnicodeEncodeError:  # Python passes bytes that it could not read as lone surrogates, which paths need
         return os.fsencode(argument).decode(errors="replace")
     return argument
+
+
+@contextlib.contextmanager
+def handled(numbers: Iterable[int], handler) -> Iterator[None]:
+    """Within it these signals have another handler."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 class Output(io.FileIO):

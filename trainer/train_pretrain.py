@@ -7,7 +7,6 @@
 Reads {"text": …} lines, writes out/pretrain_{hidden_size}[_moe].pth.
 """
 
-import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
 class PretrainOptions(TrainOptions):
     learning_rate: float = flag(2e-3, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
     embedding_lr_scale: float = flag(5.0, "the embedding, which is the head too, learns at so many times learning_rate")
-    mask_documents: bool = flag(False, "keep documents that share a row from seeing each other")
 
 
 def main() -> None:
@@ -31,9 +29,8 @@ def main() -> None:
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import run_stage
 
-    make_data = functools.partial(PretrainDataset, mask_documents=options.mask_documents)
     run_stage(
-        options, "pretrain", "pretrain_hq.jsonl", "pretrain.jsonl", make_data,
+        options, "pretrain", "pretrain_hq.jsonl", "pretrain.jsonl", PretrainDataset,
         lambda model, tokenizer, options: LanguageModelObjective(model),
     )  # fmt: skip
 

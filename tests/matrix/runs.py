@@ -142,7 +142,7 @@ def equal(one, other) -> bool:
 def compare(run: Run, whole: Run) -> dict[str, bool]:
     """What is the same in a run that was stopped and in one that was not."""
     states = [torch.load(r.state, weights_only=True) for r in (run, whole)]
-    parts = ("model", "optimizer", "scaler", "ranks", "validation", "tokens", "step")
+    parts = ("model", "optimizer", "scaler", "rngs", "validation", "tokens", "step")
     return {
         "figures": run.records() == whole.records(),
         "state": all(equal(states[0][part], states[1][part]) for part in parts),
