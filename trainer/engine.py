@@ -137,7 +137,7 @@ class Trainer:
             return self.objective
         device_ids = [self.world.device] if self.world.device.type == "cuda" else None
         # The only buffers are the rotary tables, which are the same on every rank from the start.
-        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids, forward_sync_buffers=False)
 
     def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
         """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
