@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -183,22 +182,16 @@ def train(texts: Iterable[str | list[str]], vocab_size: int):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=sys.stderr.isatty(),
     )
-    with ended_by_signals():
+    # The library is no Python, in which a handler could run: Ctrl-C and SIGTERM end the process at once.
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    try:
         tokenizer.train_from_iterator(texts, trainer)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
     tokenizer.pre_tokenizer = pre_tokenizer(WORD_PATTERN)
     return tokenizer
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the process at once: the library is no Python, in which a handler could run."""
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def write(tokenizer, folder: Path) -> None:
@@ -308,6 +301,8 @@ def make_tokenizer(options: TokenizerOptions) -> None:
             print(f"round trip: {tried:,} texts with every Unicode character come back as they were")
             for file in ("tokenizer_config.json", "tokenizer.json"):
                 os.replace(Path(name, file), folder / file)
+    except BrokenPipeError:  # of the screen's
+        raise
     except OSError as error:
         what = error.strerror or error
         raise InputError(f"{folder}: {what}: make room there, or give another --output_dir") from None
