@@ -280,6 +280,8 @@ def make_tokenizer(options: TokenizerOptions) -> None:
             print(f"round trip: {tried:,} texts with every Unicode character come back as they were")
             for file in ("tokenizer_config.json", "tokenizer.json"):
                 os.replace(Path(name, file), folder / file)
+    except BrokenPipeError:  # of the screen's
+        raise
     except OSError as error:
         what = error.strerror or error
         raise InputError(f"{folder}: {what}: make room there, or give another --output_dir") from None
