@@ -28,14 +28,16 @@ def ask(
 
 
 def describe(weight: Path) -> dict:
-    """The `.json` beside a weight or an adapter; ValueError when there is none, as reports are made of what it says."""
+    """The `.json` beside a weight or an adapter; ValueError when there is none, or it tells no run, as reports are made of it."""
     beside = weight.with_suffix(".json")
     try:
         info = json.loads(beside.read_text(encoding="utf-8"))
+        for name in ("config", "step", "tokens", "seconds", "validation"):
+            info[name]
     except OSError:
         raise ValueError(f"{weight}: no {beside.name} beside it: train it again with ./run.sh") from None
-    except ValueError:
-        raise ValueError(f"{beside}: this does not describe a weight: train it again with ./run.sh") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{beside}: this describes no weight that was trained here: train it with ./run.sh") from None
     return info
 
 
