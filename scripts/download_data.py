@@ -284,7 +284,7 @@ def main() -> None:
             raise ValueError(f"{REPO[options.source]} has no {name}.jsonl at this revision: try another --revision")
         if path.is_file() and file.matches(path):
             print(f"{file.name}: here already, {size_text(file.size)}, checksum right", flush=True)
-        elif path.is_file() and not options.force:
+        elif path.is_dir() or (path.is_file() and not options.force):
             raise ValueError(
                 f"{path}: it is not the published file ({size_text(path.stat().st_size)} here, {size_text(file.size)} "
                 "there, or another checksum): move it away, or replace it with --force 1"

@@ -232,10 +232,14 @@ def main() -> None:
     results, picture = Path(options.results).absolute(), output_path(options.picture)
     require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
     if options.tasks or options.questions or options.text:
+        from trainer.options import check_out_dir
         from trainer.stage import check_length
 
         import_lm_eval()
-        read_records(results)  # what cannot be read is said before the work
+        # what cannot be read or written is said before the work
+        require(not results.is_dir(), f"--results {results}: this is a folder: name a file")
+        check_out_dir(results.parent, "--results")
+        read_records(results)
         loaded, shots = load_tasks(options)
         model, tokenizer, title, _ = load(options, options.seed if options.untrained else None)
         check_length(options, model, "the network")

@@ -52,6 +52,7 @@ def main() -> None:
     from dataset.heldout import read_questions
     from model.weights import write_json
     from scripts.plot_training import draw
+    from trainer.stage import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
     names = ("general", "identity", "teahouse", "reason")
@@ -60,6 +61,7 @@ def main() -> None:
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
     check_chain(weights, runs)
+    check_out_dir(out_dir)  # before the work
 
     replies = ask_all(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
     rows = all_rows(runs, questions, replies, n_pairs)
@@ -123,11 +125,11 @@ def read_run(out_dir: Path, weight: Path) -> dict:
     try:
         with open(metrics, encoding="utf-8") as lines:
             first = json.loads(lines.readline())
-    except (OSError, ValueError):
-        first = {}
-    if first.get("step") != 0:
-        raise ValueError(f"{metrics}: the validation before training is not in it: ./run.sh all trains {weight.stem}")
-    return info | {"first": first}
+        if first["step"] == 0:
+            return info | {"first": first}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # said below
+    raise ValueError(f"{metrics}: the validation before training is not in it: ./run.sh all trains {weight.stem}")
 
 
 def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:

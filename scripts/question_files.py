@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 from dataset.heldout import normalise
-from dataset.jsonl import DataError, check_file, line_numbers, parse_line, read_lines
+from dataset.jsonl import DataError, check_file, parse_line
 
 EXPECTED = "needs question, the options as A, B, … (JSONL: or choices, a list) and answer, the right one's letter"
 SPLITS = ("dev", "val", "test")
@@ -48,12 +48,15 @@ def csv_records(path: Path):
 
 
 def jsonl_records(path: Path):
-    for offset, line in read_lines(path, 0, path.stat().st_size):
-        [number] = line_numbers(path, [offset])
-        try:
-            yield number, parse_line(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}: correct the line") from None
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip():
+                    record = parse_line(line)
+                    json.dumps(record, ensure_ascii=False).encode()  # a half of a character cannot be stored
+                    yield number, record
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: {error}: correct the line") from None
 
 
 def question_row(record: dict) -> dict:

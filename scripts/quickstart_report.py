@@ -36,6 +36,7 @@ def main() -> None:
     from model.weights import find_weight, write_json
     from scripts.judge import ask, describe
     from scripts.plot_training import draw
+    from trainer.stage import check_out_dir
 
     questions = read_questions(options.score_data)
     sft = find_weight("full_sft", options.out_dir)
@@ -43,6 +44,7 @@ def main() -> None:
     config = sft_info["config"]  # the network that this SFT began with has its size
     pretrain = find_weight("pretrain", options.out_dir, config["hidden_size"], config["use_moe"])
     pretrain_info = describe(pretrain)
+    check_out_dir(options.out_dir)  # before the work
 
     tables, dialogues = {}, []
     for name, weight, max_new_tokens in (

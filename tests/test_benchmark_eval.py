@@ -112,7 +112,7 @@ def test_weights_are_compared_by_their_newest_figures(tmp_path, capsys):
     frame["name"], frame["task"] = "_$a_" + frame["name"], "$x^$" + frame["task"]
     draw(frame, tmp_path / "names.svg")  # which has each text as a comment
     there = (tmp_path / "names.svg").read_text("utf-8")
-    assert "<!-- _$a_old -->" in there and "<!-- $x^$exam.csv, 5-shot\n" in there
+    assert "<!-- _$a_old -->" in there and "<!-- $x^$exam.csv, 5-shot -->" in there
     append_records(path, [{"name": "half a record"}])
     with pytest.raises(DataError, match=f"{path}:7: this is no figure"):
         read_records(path)
