@@ -50,7 +50,7 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
     asked = {"temperature": options.temperature, "top_p": options.top_p, "max_tokens": options.max_tokens}
     asked = {name: value for name, value in asked.items() if value is not None}
     reply = client.chat.completions.create(model=options.model, messages=messages, stream=options.stream, **asked)
-    said, thinking, cut = "", False, False
+    said, thinking, cut, choice = "", False, False, None
     for choice in (chunk.choices[0] for chunk in (reply if options.stream else [reply]) if chunk.choices):
         part, cut = choice.delta if options.stream else choice.message, choice.finish_reason == "length"
         thought, text = getattr(part, "reasoning_content", None) or "", printable(part.content or "")
@@ -63,6 +63,8 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
             thought, thinking = f"{thought}\n[answer]\n", False
         print(printable(thought) + text, end="", flush=True)
         said += text
+    if choice is None:
+        raise LookupError("not one choice: a web page, perhaps")
     print(flush=True)
     return said, cut
 

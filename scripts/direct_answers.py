@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 
 @dataclass
@@ -40,6 +40,7 @@ def main() -> None:
             raise bad_line(path, offset, str(error), "correct the line") from None
         lines.append(json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n")
     output = Path(options.output).absolute()
+    require(output != path, f"--output {output}: that is the reasoning file itself: name another file")
     write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
     print(f"{output}: {len(lines):,} conversations, with the answers of {path.name} and without its thoughts")
 

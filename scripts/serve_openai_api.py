@@ -15,6 +15,7 @@ import contextlib
 import hmac
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -499,7 +500,22 @@ def main() -> None:
     options = parse_options(ServeOptions, "Serve a trained weight by OpenAI's protocol.")
     listener = listen(options.host, options.port, MAX_CONNECTIONS)  # first, so that a port in use is said at once
 
-    import uvicorn
+    from uvicorn import Config, Server
+
+    class StoppedServer(Server):
+        """Stops at a signal when the answers under way are made, or at once at a second one."""
+
+        def handle_exit(self, number, frame):
+            if self.should_exit:
+                os._exit(128 + number)
+            self.should_exit, self.number = True, number
+
+        @contextlib.contextmanager
+        def capture_signals(self):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
+                    signal.signal(number, self.handle_exit)
+            yield
 
     model, tokenizer, title, stage = load(options)
     app = make_app(Service(model, tokenizer, stage, options), options)
@@ -508,11 +524,13 @@ def main() -> None:
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
     print(f"{title}\nhttp://{host}:{port}/v1, model {MODEL_NAME}; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(
+    config = Config(
         app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    server = StoppedServer(config)
+    server.run(sockets=[listener])
+    raise KeyboardInterrupt(server.number)
 
 
 if __name__ == "__main__":

@@ -109,9 +109,11 @@ def test_weights_are_compared_by_their_newest_figures(tmp_path, capsys):
     assert len(lines) == 5
     draw(frame, tmp_path / "results.png")
     assert (tmp_path / "results.png").read_bytes()[:4] == b"\x89PNG"
-    append_records(path, [{"name": "half a record"}])
-    with pytest.raises(DataError, match=f"{path}:7: this is no figure"):
-        read_records(path)
+    whole = path.read_text("utf-8")
+    for odd in ({"name": "half a record"}, record("new", 1, metric=5), record("new", 1, stderr="x"), record([], 1)):
+        path.write_text(whole + json.dumps(odd) + "\n", "utf-8")
+        with pytest.raises(DataError, match=f"{path}:7: this is no figure"):
+            read_records(path)
 
 
 def test_without_lm_eval_it_says_what_to_install(tmp_path):

@@ -189,6 +189,13 @@ OTHER_MISTAKES = {
         ["999,999,999,999,999,999 answers at once", "MiB", "--max_batch"],
     ),
     "score: wrong type": (EVAL, ["--score_data", "{dir}/question_wrong_type.jsonl"], ["type.jsonl:1:", "answers"]),
+    "score: over a weight's description": (EVAL, ["--score_json", "{weights}/full_sft_32.json"], ["full_sft_32.json"]),
+    "score: over a folder": (EVAL, ["--score_json", "{dir}"], ["--score_json {dir}"]),
+    "score: over the questions": (
+        EVAL,
+        ["--score_data", "{dir}/question.jsonl", "--score_json", "{dir}/question.jsonl"],
+        ["question.jsonl", "something else"],
+    ),
     "score: nowhere to write": (EVAL, ["--score_json", "{dir}/good.jsonl/a.json"], ["{dir}/good.jsonl"]),
 }  # fmt: skip
 
