@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, choose_context, choose_dtype, load  # noqa: E402
-from scripts.network import host_of, is_loopback, listen  # noqa: E402
+from scripts.network import host_of, is_address, is_loopback, listen  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -54,6 +54,9 @@ class ServeOptions(LoadOptions):
         require(0 <= self.port <= 65535, f"--port {self.port}: it must lie between 0 and 65535")
         require(self.max_batch >= 1, f"--max_batch {self.max_batch}: it must be at least 1")
         require(self.max_queue >= 0, f"--max_queue {self.max_queue}: it must not be negative")
+        for origin in self.cors_origin or ():
+            plain = origin == "*" or (is_address(origin) and origin.count("/") == 2)
+            require(plain, f"--cors_origin {origin}: it must look like https://example.org, without a path")
         if self.api_key is None:
             self.api_key = os.environ.get("MINIMIND_API_KEY") or None
         if self.api_key is not None:

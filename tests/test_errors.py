@@ -94,6 +94,7 @@ USAGE_MISTAKES = {
     "client: no key to send": (CLIENT, ["--api_key", "密钥"], ["--api_key", "ASCII"]),
     "server: a key of bytes": (SERVE, ["--api_key", "\udcff"], ["--api_key", "printed"]),
     "server: a blank key": (SERVE, ["--api_key", "  "], ["--api_key", "blank"]),
+    "server: an origin with a path": (SERVE, ["--cors_origin", "https://a.example/"], ["--cors_origin https://a.ex"]),
     "server: a port beyond": (SERVE, ["--port", "70000"], ["--port 70000"]),
     "Muon under DeepSpeed": (PRETRAIN, [*ZERO, "--optimizer", "muon"], ["--optimizer muon", "--optimizer adamw"]),
     "float16 under DeepSpeed": (PRETRAIN, [*ZERO, "--dtype", "float16"], ["--dtype float16", "bfloat16"]),
