@@ -8,6 +8,8 @@
     python eval_model.py --score                         # the held-out questions of the miniature world
 """
 
+import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent
 sys.path[0] = str(ROOT)
 
-from trainer.options import ModelOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.options import ModelOptions, check_out_dir, flag, parse_options, require, run  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}
@@ -271,15 +273,25 @@ def answer_all(
     return [request.text for request in done]
 
 
+def check_score_json(path: Path) -> None:
+    """ValueError unless a table can be written there, in place of none or an older one."""
+    check_out_dir(path.parent, "--score_json")
+    is_free = not path.exists()
+    if path.is_file():
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+            is_free = "categories" in json.loads(path.read_text(encoding="utf-8"))
+    if not is_free:
+        raise ValueError(f"--score_json {path}: something else than a table of scores is there: name another file")
+
+
 def score(options: EvalOptions) -> None:
     from dataset.chat import render_batch, split_thought
     from dataset.heldout import check_lengths, print_table, read_questions, score_table
     from model.weights import write_json
-    from trainer.stage import check_out_dir
 
     questions = read_questions(options.score_data)
     if options.score_json:
-        check_out_dir(Path(options.score_json).absolute().parent, "--score_json")
+        check_score_json(Path(options.score_json).absolute())
     model, tokenizer, title, stage = load(options, options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
     reasons, form = stage == "reason", {}

@@ -114,6 +114,7 @@ set_up() {
         flock 9 || true
         if is_set_up "$1"; then return; fi
     fi
+    local -x PYTHONSAFEPATH=1 # modules that lie in the working folder are not Python's
     make_venv
     install_packages "$1"
     stamp "$1" >"$VENV/minimind-$1.stamp"

@@ -171,7 +171,10 @@ def read_safetensors(path: Path) -> State:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightError(f"{path}: this is no file of safetensors, or a truncated one: copy it again") from error
+        what = "this is no file of safetensors, or a truncated one: copy it again"
+        if "not valid UTF-8" in str(error):
+            what = "the library reads no file whose path is no UTF-8: rename it"
+        raise WeightError(f"{path}: {what}") from error
 
 
 # ---------------------------------------------------------------- writing

@@ -312,7 +312,8 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
     """WeightError unless the tensors of a file are numbers that can be computed with as they are."""
     for key, value in state.items():
         if not value.is_floating_point() or value.element_size() == 1 or value.layout != torch.strided or value.is_meta:
-            kind = "without its numbers" if value.is_meta else f"as {value.dtype} ({value.layout})"
+            how = value.dtype if value.layout == torch.strided else value.layout
+            kind = "without its numbers" if value.is_meta else f"as {how}"
             raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 

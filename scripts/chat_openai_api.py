@@ -51,7 +51,7 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
         model=options.model, messages=messages, stream=options.stream, temperature=options.temperature,
         top_p=options.top_p, **limit,
     )  # fmt: skip
-    said, thinking, cut = "", False, False
+    said, thinking, cut, choice = "", False, False, None
     for choice in (chunk.choices[0] for chunk in (reply if options.stream else [reply]) if chunk.choices):
         part, cut = choice.delta if options.stream else choice.message, choice.finish_reason == "length"
         thought, text = getattr(part, "reasoning_content", None) or "", printable(part.content or "")
@@ -61,6 +61,8 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
         if text:
             print("\n[answer]\n" if thinking else "", text, sep="", end="", flush=True)
             said, thinking = said + text, False
+    if choice is None:
+        raise LookupError("not one choice: a web page, perhaps")
     print(flush=True)
     return said, cut
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from trainer.options import ModelOptions, check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.process import as_text  # noqa: E402
 
 TARGETS = ("minimind", "llama", "gguf", "torch")
 # The largest difference of logits that is no mistake, as a share of their spread (root mean squares). A mistake, as two
@@ -138,6 +139,8 @@ def convert(options: ConvertOptions) -> None:
 
     output = Path(os.path.abspath(options.output))  # without "..": its last part is a name
     beside = {"gguf": ".Modelfile", "torch": ".json"}.get(options.to)
+    is_text = options.to == "torch" or as_text(str(output)) == str(output)
+    require(is_text, f"--output {output}: the libraries cannot write to a path that is no UTF-8: name another")
     for path in (output, *([output.with_suffix(beside)] if beside else [])):
         there = os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir()))
         require(not there, f"--output {output}: {path} is there already: remove it, or name another --output")

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 
 @dataclass
@@ -37,6 +37,7 @@ def main() -> None:
 
     lines = list(read_records(options.data_path, direct_line))
     output = Path(options.output).absolute()
+    require(output != Path(options.data_path).absolute(), f"--output {output}: that is the reasoning file itself: name another file")
     write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
     name = Path(options.data_path).name
     print(f"{output}: {len(lines):,} conversations, with the answers of {name} and without its thoughts")

@@ -57,7 +57,9 @@ def main() -> None:
     out_dir = Path(options.out_dir).absolute()
     names = ("general", "identity", "teahouse", "reason")
     questions = {name: read_questions(getattr(options, name)) for name in names}
-    n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_text(encoding="utf-8").split("\n"))
+    if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
+        raise ValueError(f'{options.identity}: a question has no "name", which a right answer holds: add it')
+    n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
     check_chain(weights, runs)

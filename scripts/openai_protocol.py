@@ -59,6 +59,7 @@ def only(*harmless) -> Any:
 
 
 Ignored = Any
+Text = Annotated[str, Field(max_length=2**20)]  # a body is no longer; with any bound, half a surrogate pair is refused
 Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -68,12 +69,12 @@ class Part(BaseModel):
 
 class TextPart(Part):
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class Called(Part):
-    name: str
-    arguments: str
+    name: Text
+    arguments: Text
 
 
 class ToolCall(Part):
@@ -85,7 +86,7 @@ class ToolCall(Part):
 
 class Message(Part):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: Text | list[TextPart] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     name: Ignored = None
@@ -114,7 +115,7 @@ class Message(Part):
 
 class Function(Part):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-    description: str | None = None
+    description: Text | None = None
     parameters: dict[str, Any] | None = None
     strict: only(False) = None
 
@@ -228,7 +229,7 @@ class ChatRequest(GenerationRequest):
 
 
 class CompletionRequest(GenerationRequest):
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: Text | list[Text] | list[int] | list[list[int]]
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: only(False) = None
     suffix: only("") = None

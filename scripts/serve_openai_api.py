@@ -15,6 +15,7 @@ import contextlib
 import hmac
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import LoadOptions, choose_context, choose_dtype, load  # noqa: E402
-from scripts.network import host_of, is_loopback, listen  # noqa: E402
+from scripts.network import host_of, is_address, is_loopback, listen  # noqa: E402
 from trainer.options import flag, parse_options, require, run  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
@@ -50,6 +51,9 @@ class ServeOptions(LoadOptions):
 
     def __post_init__(self):
         super().__post_init__()
+        for origin in self.cors_origin or ():
+            plain = origin == "*" or (is_address(origin) and origin.count("/") == 2)
+            require(plain, f"--cors_origin {origin}: it must look like https://example.org, without a path")
         if self.api_key is None:
             self.api_key = os.environ.get("MINIMIND_API_KEY") or None
         if self.api_key is not None:
@@ -500,7 +504,22 @@ def main() -> None:
     options = parse_options(ServeOptions, "Serve a trained weight by OpenAI's protocol.")
     listener = listen(options.host, options.port, MAX_CONNECTIONS)  # first, so that a port in use is said at once
 
-    import uvicorn
+    from uvicorn import Config, Server
+
+    class StoppedServer(Server):
+        """Stops at a signal when the answers under way are made, or at once at a second one."""
+
+        def handle_exit(self, number, frame):
+            if self.should_exit:
+                os._exit(128 + number)
+            self.should_exit, self.number = True, number
+
+        @contextlib.contextmanager
+        def capture_signals(self):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
+                    signal.signal(number, self.handle_exit)
+            yield
 
     model, tokenizer, title, stage = load(options)
     app = make_app(Service(model, tokenizer, stage, options), options)
@@ -509,11 +528,13 @@ def main() -> None:
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
     print(f"{title}\nhttp://{host}:{port}/v1, model {MODEL_NAME}; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(
+    config = Config(
         app, http="h11", ws="none", lifespan="on", log_level="warning", access_log=False, server_header=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    server = StoppedServer(config)
+    server.run(sockets=[listener])
+    raise KeyboardInterrupt(server.number)
 
 
 if __name__ == "__main__":

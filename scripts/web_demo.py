@@ -97,7 +97,7 @@ def start() -> None:
     """Become `streamlit run` of this file."""
     options = parse_options(WebOptions, PURPOSE)
     listen(options.host, options.port).close()  # what is wrong with them is said in one sentence
-    command = [sys.executable, "-m", "streamlit", "run", __file__]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", __file__]  # -P: without the working folder's modules
     command += ["--server.port", str(options.port), "--server.address", options.host]
     if not is_loopback(options.host):
         command += ["--server.allowedHosts", "*"]

@@ -113,9 +113,11 @@ def test_weights_are_compared_by_their_newest_figures(tmp_path, capsys):
     draw(frame, tmp_path / "names.svg")  # which has each text as a comment
     there = (tmp_path / "names.svg").read_text("utf-8")
     assert "<!-- _$a_old -->" in there and "<!-- $x^$exam.csv, 5-shot -->" in there
-    append_records(path, [{"name": "half a record"}])
-    with pytest.raises(DataError, match=f"{path}:7: this is no figure"):
-        read_records(path)
+    whole = path.read_text("utf-8")
+    for odd in ({"name": "half a record"}, record("new", 1, metric=5), record("new", 1, stderr="x"), record([], 1)):
+        path.write_text(whole + json.dumps(odd) + "\n", "utf-8")
+        with pytest.raises(DataError, match=f"{path}:7: this is no figure"):
+            read_records(path)
 
 
 def test_without_lm_eval_it_says_what_to_install(tmp_path):

@@ -94,6 +94,7 @@ USAGE_MISTAKES = {
     "client: no key to send": (CLIENT, ["--api_key", "密钥"], ["--api_key", "ASCII"]),
     "server: a key of bytes": (SERVE, ["--api_key", "\udcff"], ["--api_key", "printed"]),
     "server: a blank key": (SERVE, ["--api_key", "  "], ["--api_key", "blank"]),
+    "server: an origin with a path": (SERVE, ["--cors_origin", "https://a.example/"], ["--cors_origin https://a.ex"]),
     "server: a port beyond": (SERVE, ["--port", "70000"], ["--port 70000"]),
     "Muon under DeepSpeed": (PRETRAIN, [*ZERO, "--optimizer", "muon"], ["--optimizer muon", "--optimizer adamw"]),
     "float16 under DeepSpeed": (PRETRAIN, [*ZERO, "--dtype", "float16"], ["--dtype float16", "bfloat16"]),
@@ -189,6 +190,13 @@ OTHER_MISTAKES = {
         ["999,999,999,999,999,999 answers at once", "MiB", "--max_batch"],
     ),
     "score: wrong type": (EVAL, ["--score_data", "{dir}/question_wrong_type.jsonl"], ["type.jsonl:1:", "answers"]),
+    "score: over a weight's description": (EVAL, ["--score_json", "{weights}/full_sft_32.json"], ["full_sft_32.json"]),
+    "score: over a folder": (EVAL, ["--score_json", "{dir}"], ["--score_json {dir}"]),
+    "score: over the questions": (
+        EVAL,
+        ["--score_data", "{dir}/question.jsonl", "--score_json", "{dir}/question.jsonl"],
+        ["question.jsonl", "something else"],
+    ),
     "score: nowhere to write": (EVAL, ["--score_json", "{dir}/good.jsonl/a.json"], ["{dir}/good.jsonl"]),
 }  # fmt: skip
 

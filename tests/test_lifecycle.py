@@ -272,6 +272,9 @@ def test_a_line_without_a_thought_is_named(tmp_path):
     path.write_text(good + '{"conversations": [{"role": "assistant", "content": "4"}]}\n', "utf-8")
     said = call("scripts/direct_answers.py", "--data_path", path, "--output", tmp_path / "direct.jsonl", code=1)
     assert f"{path}:2: an answer must look like" in said and not (tmp_path / "direct.jsonl").exists()
+    path.write_text(good, "utf-8")
+    said = call("scripts/direct_answers.py", "--data_path", path, "--output", path, code=2)
+    assert "the reasoning file itself" in said and path.read_text("utf-8") == good
 
 
 def test_the_comparison_trains_the_students_of_run_sh():

@@ -94,9 +94,12 @@ def run(script: Path, *words: str, cwd=None, **env) -> subprocess.CompletedProce
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory, wheels) -> Path:
-    """A clone after its first set-up, in a folder with a space in its name."""
-    repo = clone(tmp_path_factory.mktemp("ready") / "my clone")
-    done = run(repo / "run.sh", "setup", wheels=wheels)
+    """A clone after its first set-up, in a folder with a space in its name; set up from a folder with a module that is
+    called as one of Python's own."""
+    repo, elsewhere = clone(tmp_path_factory.mktemp("ready") / "my clone"), tmp_path_factory.mktemp("elsewhere")
+    for name in ("types", "random"):
+        (elsewhere / f"{name}.py").write_text("raise SystemExit(1)")
+    done = run(repo / "run.sh", "setup", cwd=elsewhere, wheels=wheels)
     assert done.returncode == 0, done.stderr
     return repo
 

@@ -1,6 +1,8 @@
 """The OpenAI server as its users meet it: a real process, the real client, a network that knows some answers."""
 
+import http.server
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -224,6 +226,7 @@ def test_markup_is_taken_apart_wherever_the_pieces_are_cut(text, message):
     [
         ({"model": "gpt-9"}, 404, "minimind"),
         ({"messages": []}, 400, "messages"),
+        ({"messages": [user("\ud83d")]}, 400, "messages[0].content"),
         ({"messages": [{"role": "user"}]}, 400, "messages[0]"),
         ({"messages": [{"role": "king", "content": "a"}]}, 400, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages[0].content[0].type"),
@@ -305,6 +308,18 @@ def test_only_the_origin_that_was_given_may_call_from_a_page(server):
         assert found["Access-Control-Allow-Origin"] == allowed
 
 
+def test_a_second_signal_ends_the_server_at_once(server):
+    """A closed terminal lets it finish what it does; half a request, for which it waits, holds nobody up."""
+    server = Server(Path(server.log.name).parent)
+    with socket.create_connection(("127.0.0.1", server.port)) as half_open:
+        half_open.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        server.process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(1)
+        assert server.stop() == 143
+    assert "Traceback" not in server.said() and "Exception" not in server.said()
+
+
 def test_an_address_for_others_needs_a_key(run_script, tmp_path):
     done = run_script("scripts/serve_openai_api.py", "--host", "0.0.0.0", "--out_dir", tmp_path)
     assert done.returncode == 2 and "MINIMIND_API_KEY" in done.stderr and len(done.stderr.splitlines()) == 1
@@ -374,7 +389,17 @@ def test_the_client_script_forgets_the_oldest_turns_and_says_when_an_answer_was_
 
 
 def test_the_client_script_ends_with_one_sentence_where_no_such_server_answers(server):
-    for address, reason in ((server.url, "404"), ("http://127.0.0.1:9/v1", "no server answers")):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html></html>")
+
+    page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    odd = f"http://127.0.0.1:{page.server_port}"
+    for address, reason in (
+        (server.url, "404"), ("http://127.0.0.1:9/v1", "no server answers"), (odd, "not OpenAI's protocol"),
+    ):  # fmt: skip
         command = [sys.executable, "scripts/chat_openai_api.py", "--base_url", address, "--api_key", KEY]
         done = subprocess.run(command, cwd=ROOT, input=b"caf\xe9\n", capture_output=True, timeout=120)
         assert done.returncode == 1 and done.stderr.startswith(b"error: ") and reason in done.stderr.decode()
