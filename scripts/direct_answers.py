@@ -36,8 +36,8 @@ def main() -> None:
         return json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n"
 
     lines = list(read_records(options.data_path, direct_line))
-    output = Path(options.output).absolute()
-    require(output != Path(options.data_path).absolute(), f"--output {output}: that is the reasoning file itself: name another file")
+    output, path = Path(options.output).absolute(), Path(options.data_path).absolute()
+    require(output != path, f"--output {output}: that is the reasoning file itself: name another file")
     write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
     name = Path(options.data_path).name
     print(f"{output}: {len(lines):,} conversations, with the answers of {name} and without its thoughts")
