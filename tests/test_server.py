@@ -313,6 +313,7 @@ def test_a_second_signal_ends_the_server_at_once(server):
     server = Server(Path(server.log.name).parent)
     with socket.create_connection(("127.0.0.1", server.port)) as half_open:
         half_open.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        server.health()  # it has come to this one too, then
         server.process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(1)
