@@ -69,7 +69,8 @@ class TokenizerOptions:
     eval_path: list[str] = flag([], "text, not trained on, to measure the compression with")
     output_dir: str = flag(str(ROOT / "out/tokenizer"), "folder for tokenizer.json and tokenizer_config.json")
     overwrite: bool = flag(False, "replace a tokenizer that is already in that folder")
-    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes")
+    vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes",
+                           most=10_000_000)  # fmt: skip
 
     def __post_init__(self):
         least = f"the bytes and the control tokens alone take {SMALLEST_VOCAB}"
