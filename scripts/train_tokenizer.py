@@ -71,7 +71,7 @@ class TokenizerOptions:
     output_dir: str = flag(str(ROOT / "out/tokenizer"), "folder for tokenizer.json and tokenizer_config.json")
     overwrite: bool = flag(False, "replace a tokenizer that is already in that folder")
     vocab_size: int = flag(6400, f"entries, with {len(SPECIAL_TOKENS)} control tokens and the 256 bytes",
-                           least=SMALLEST_VOCAB)  # fmt: skip
+                           least=SMALLEST_VOCAB, most=10_000_000)  # fmt: skip
 
 
 # ---------------------------------------------------------------- reading

@@ -14,7 +14,7 @@ import torch
 from preloaded import run_preloaded
 
 from model.memory import lack_of_memory
-from trainer.options import TrainOptions, flag, parse_options
+from trainer.options import TrainOptions, flag, parse_options, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -51,6 +51,15 @@ def test_beyond_its_edge_a_flag_is_one_sentence(words, capsys):
         parse(f"{name}={values[0]}") if len(values) == 1 else parse(name, *values)
     (line,) = capsys.readouterr().err.splitlines()
     assert ended.value.code == 2 and line.startswith(f"error: {name} ") and ": it must be " in line
+
+
+@pytest.mark.parametrize("said", ["WORLD_SIZE=", "WORLD_SIZE=two", "LOCAL_WORLD_SIZE=x", "RANK=0.5"])
+def test_a_launchers_variable_that_is_no_number_is_one_sentence(said, monkeypatch, capsys):
+    monkeypatch.setenv(*said.split("="))
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and line.startswith(f"error: {said.split('=')[0]}=")
 
 
 def test_at_its_edge_a_flag_is_taken():

@@ -281,6 +281,7 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
     [
         (["--vocabsize", "300"], "did you mean --vocab_size"),
         (["--vocab_size", "271"], "at least 272"),
+        (["--vocab_size", "1000000000000"], "must be at most"),  # for which the library asks for memory at once
         (["--vocab_size", "many"], "--vocab_size"),
         (["--overwrite", "maybe"], "--overwrite"),
         (["--over"], "unknown flag --over"),

@@ -186,6 +186,10 @@ def run(main: Callable[[], None]) -> None:
 
     MINIMIND_TRACEBACK=1 shows the whole traceback instead.
     """
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
+        if not os.environ.get(name, "1").removeprefix("-").isdecimal():
+            said = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
+            sys.exit(fail(f"{said}: unset it, or start with torchrun", code=2))
     share_cores()
     own = os.getpid()
 
