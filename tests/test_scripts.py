@@ -192,7 +192,7 @@ def test_the_picture_is_where_its_path_says(tmp_path, monkeypatch):
     assert Path("link.png").is_symlink()
     Path("here.png").write_bytes(b"older")
     for output in ("x.xyz", "/proc/x.png", "run.jsonl/x.png", "/dev/full/x.png", "y" * 250 + ".png"):
-        with pytest.raises((ValueError, OSError), match=output) as refused:
+        with pytest.raises((ValueError, OSError), match=output.removesuffix("/x.png")) as refused:
             draw(["run.jsonl"], output)
         assert "\n" not in str(refused.value)
     with pytest.raises(ValueError, match="61 runs are too many"):
