@@ -24,6 +24,7 @@ BYTES_PER_TASK = 1 << 20  # of the file, what a process tokenises at a time
 MIN_BYTES_PER_PROCESS = 8 << 20  # a process more costs about as much as tokenising this
 TOKENS_PER_BYTE = 0.4  # of a JSONL file, to guess the room needed; measured: 0.25 (conversations) to 0.43 (short lines)
 SECONDS_BEFORE_BAR = 1.5
+NO_SUCH_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 LOCK, INCOMPLETE, OFFSETS, DESCRIPTION = "lock", ".incomplete", ".offsets", "columns.json"
 
 
@@ -63,7 +64,7 @@ def open_or_build(folder: Path, job, num_proc: int | None = None) -> Columns:
         columns = Columns(folder)
         check_whole(columns, job)
         return columns
-    except (ValueError, LookupError, TypeError, AttributeError, FileNotFoundError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, *NO_SUCH_FILE):
         raise ValueError(f"{folder}: this token cache of {job.path} is damaged: delete it, it is made anew") from None
 
 

@@ -652,7 +652,8 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-DAMAGES = ["cut short", "other bytes", "other tokens", "other offsets", "gone", "no JSON", "another JSON", "pickle"]
+DAMAGES = ["cut short", "other bytes", "other tokens", "other offsets", "gone", "no JSON", "another JSON", "deep JSON"]
+DAMAGES += ["pickle", "a folder"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -677,8 +678,12 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
         tokens.unlink()
     elif damage == "pickle":
         tokens.write_bytes(pickle.dumps({"input_ids": [1]}))
+    elif damage == "a folder":
+        info.unlink()
+        info.mkdir()
     else:
-        info.write_text("cos\nsystem\n" if damage == "no JSON" else '{"splits": [1]}')
+        texts = {"no JSON": "cos\nsystem\n", "another JSON": '{"splits": [1]}', "deep JSON": "[" * 10**5}
+        info.write_text(texts[damage])
     with pytest.raises(ValueError) as refused:
         PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     assert str(refused.value).startswith(f"{tokens.parent}: ") and "delete it" in str(refused.value)
