@@ -28,8 +28,7 @@ def ask(
 
 
 def describe(weight: Path) -> dict:
-    """The `.json` beside a weight or an adapter; ValueError when there is none, or it says nothing of a run, as reports
-    are made of what it says."""
+    """The `.json` beside a weight or an adapter; ValueError when there is none that tells of a run."""
     beside = weight.with_suffix(".json")
     try:
         info = json.loads(beside.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import pytest
 
 from dataset.heldout import is_right
 from dataset.jsonl import DataError
+from scripts import eval_benchmark
 from scripts.benchmark_results import append_records, draw, print_comparison, read_records
 from scripts.question_files import index_csv_folders, read_questions
 
@@ -56,6 +57,27 @@ def test_a_bad_question_is_named_by_its_line(tmp_path, old, new, expected):
     with pytest.raises(DataError) as error:
         read_questions(path)
     assert f"{path}{expected}" in str(error.value)
+
+
+def test_half_a_character_in_a_file_is_named_by_its_line(tmp_path):
+    path = tmp_path / "exam.jsonl"
+    row = {"question": "?", "choices": ["a", "b"], "answer": "A"}
+    path.write_text("".join(json.dumps(row | {"question": text}) + "\n\n" for text in ("one", "two \ud83d")))
+    with pytest.raises(DataError, match=f"{path}:3: "):
+        read_questions(path)
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [("folder", "this is a folder"), ("file/x.jsonl", "a file stands"), ("loss.png", "the place of the picture")],
+)
+def test_places_that_cannot_be_written_are_said_before_the_work(tmp_path, monkeypatch, results, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    flags = ["--text", str(ROOT / "README.md"), "--weight", "nowhere.pth", "--results", str(tmp_path / results)]
+    monkeypatch.setattr(sys, "argv", ["eval_benchmark.py", *flags])
+    with pytest.raises(ValueError, match=said):
+        eval_benchmark.main()
 
 
 def test_an_unpacked_archive_is_read_by_subject_and_split(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from fontTools.ttLib.tables._g_l_y_f import Glyph
 from matplotlib import image
 from matplotlib.font_manager import fontManager
 
-from scripts.judge import command, typed
+from scripts.judge import command, describe, typed
 from scripts.plot_training import draw, fonts_for, shown
 from scripts.quickstart_report import what_next
 from scripts.tables import cells, format_table
@@ -340,6 +340,14 @@ def test_the_report_of_a_quick_start(out_dir, files):
     assert any(line.startswith("SFT ") and "→" in line for line in lines)
     for wanted in ("你是谁？", "./run.sh chat", "eval_model.py", "./run.sh eval", "--hidden_size 768", str(out_dir)):
         assert wanted in done.stdout
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{", "{}", '{"config": {}, "step": 1, "tokens": 2}'])
+def test_a_weight_that_was_not_trained_here_has_no_report(content, tmp_path):
+    """As one that convert_model.py wrote: said before any question is asked."""
+    (tmp_path / "w.json").write_text(content)
+    with pytest.raises(ValueError, match="w.json: this describes no weight that was trained here"):
+        describe(tmp_path / "w.pth")
 
 
 def test_the_report_names_the_stage_that_is_missing(tmp_path):
