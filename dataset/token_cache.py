@@ -154,5 +154,5 @@ def only_process(cache_dir: Path) -> Iterator[None]:
 
 
 def remove_litter(cache_dir: Path) -> None:
-    for folder in cache_dir.glob(f"*{INCOMPLETE}"):
+    for folder in cache_dir.glob(f"*-{'[0-9a-f]' * 16}{INCOMPLETE}"):  # names that only a cache has
         shutil.rmtree(folder, ignore_errors=True)
