@@ -168,10 +168,14 @@ def check_conversation(messages, name: str = "conversations") -> None:
         raise ValueError(f'"{name}" holds no answer (no message with role "assistant")')
     for number, message in enumerate(messages, 1):
         check_text(message["content"], f'the content of message {number} of "{name}"')
-        for key in UNREAD & message.keys():
-            if message[key]:
-                what = f'message {number} of "{name}" has "{key}" beside its content, which training does not read'
-                raise ValueError(f"{what}: write it into the content, or take it out")
+        check_read(message, f'message {number} of "{name}"')
+
+
+def check_read(part: dict, name: str) -> None:
+    for key in UNREAD & part.keys():
+        if part[key] and part[key] != "[]":
+            what = f'{name} has "{key}" beside its content, which training does not read'
+            raise ValueError(f"{what}: write it into the content, or take it out")
 
 
 # ---------------------------------------------------------------- tokenising

@@ -16,7 +16,7 @@ import torch
 
 from dataset.batching import Collate, PairCollate, shuffled
 from dataset.chat import BOS, EOS, PAD, encode_texts, render_batch, split_thought
-from dataset.jsonl import DataError, JsonlDataset, check_conversation, check_text
+from dataset.jsonl import DataError, JsonlDataset, check_conversation, check_read, check_text
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
 # documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
@@ -195,6 +195,7 @@ class SFTDataset(AnswerDataset):
         if "conversations" not in record:
             raise ValueError('the key "conversations" is missing')
         check_conversation(record["conversations"])
+        check_read(record, "the record")
 
     @staticmethod
     def encode(tokenizer, records: list[dict], markup_weight: int) -> list[dict]:
@@ -259,6 +260,7 @@ class DPODataset(AnswerDataset):
                 raise ValueError(f'"{key}" must end with an answer (role "assistant"), not with role "{answer[0]}"')
             prompts.append(prompt)
             answers.append(answer)
+        check_read(record, "the record")
         if not prompts[0]:
             raise ValueError('there is no prompt before the answers of "chosen" and "rejected"')
         if prompts[0] != prompts[1]:

@@ -771,6 +771,11 @@ BAD_LINES = {
         b'{"conversations": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}',
         'message 1 of "conversations" has "tool_calls" beside its content',
     ),
+    "tools beside the conversation": (
+        SFTDataset,
+        b'{"conversations": [{"role": "assistant", "content": "a"}], "tools": [{"name": "f"}]}',
+        'the record has "tools" beside its content',
+    ),
     "empty answer": (
         SFTDataset,
         b'{"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}',
