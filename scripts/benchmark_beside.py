@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from scripts.benchmark_network import build_engine, build_minimind, shape
-from scripts.measure import BenchmarkOptions, Figure, Turn, paired, take_turns
+from scripts.measure import ROOT, BenchmarkOptions, Figure, Turn, paired, take_turns
 from trainer.threads import share_cores
 
 MOST_BUSY = 2  # processes beside
@@ -58,8 +58,9 @@ def build_spinning(options: BenchmarkOptions, imports_done: Callable[[], None]) 
     def all_levels() -> tuple[float, ...]:
         seconds: list[float] = []
         for n_busy in range(MOST_BUSY + 1):
-            command = [sys.executable, "-c", "while True: pass"]
-            others = [subprocess.Popen(command, start_new_session=True) for _ in range(n_busy)]
+            program = "from trainer.threads import all_cores; all_cores()\nwhile True: pass"
+            command = [sys.executable, "-c", program]
+            others = [subprocess.Popen(command, start_new_session=True, cwd=ROOT) for _ in range(n_busy)]
             try:
                 work_for(SETTLE_SECONDS, turn)
                 seconds += map(statistics.fmean, zip(*work_for(SECONDS, turn), strict=True))  # stalls count

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.tables import format_table
 from trainer.options import flag
+from trainer.threads import all_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCAB_SIZE = 6400
@@ -140,6 +141,7 @@ class Side:
 
 def live(pipe, build: Build, options: BenchmarkOptions) -> None:
     """The life of a side's process: build, then answer until the other end hangs up."""
+    all_cores()
     try:
         memory = Memory(options.device)
         turn = build(options, memory.imports_done)

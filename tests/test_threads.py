@@ -34,7 +34,9 @@ PROGRAM = """
     child = os.fork()
     if not child:
         os._exit(os.sched_getaffinity(0) != cores)
-    assert os.waitpid(child, 0)[1] == 0, "a process that it starts has all cores"
+    assert os.waitpid(child, 0)[1] == 0, "a process that it forks has all cores"
+    look = "import os; from trainer.threads import all_cores; print(sorted(all_cores()) == " + str(sorted(cores)) + ")"
+    assert subprocess.check_output([sys.executable, "-c", look]) == b"True\\n", "and so has one that it starts"
     busy.kill()
     print("made room")
 """

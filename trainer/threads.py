@@ -39,10 +39,20 @@ def share_cores() -> None:
     if ranks > 1:  # torchrun has given each rank one thread, deepspeed (LOCAL_SIZE) each as many as there are cores
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // ranks))
     elif os.path.exists("/proc/stat"):  # not on macOS, whose OpenMP is LLVM's: a thread that waits gives way
-        cpus = os.sched_getaffinity(0)
+        cpus = all_cores()
         if len(cpus) > 1:
-            os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, cpus))
+            os.register_at_fork(after_in_child=all_cores)
             threading.Thread(target=Watch(cpus).run, name="share_cores", daemon=True).start()
+
+
+def all_cores() -> set[int]:
+    """The cores that this process may use. One that was started by a process which keeps to fewer gets them back."""
+    if not hasattr(os, "sched_setaffinity"):
+        return set()
+    known = os.environ.setdefault("MINIMIND_CORES", ",".join(map(str, sorted(os.sched_getaffinity(0)))))
+    with contextlib.suppress(OSError, ValueError):  # a container that allows others
+        os.sched_setaffinity(0, set(map(int, known.split(","))))
+    return os.sched_getaffinity(0)
 
 
 class Watch:
