@@ -67,7 +67,7 @@ class Watch:
         before = self.look()
         while True:
             time.sleep(SECONDS)
-            # A thread that has just ended, no room for one more, a core that was switched off: this look counts for nothing.
+            # A thread that has just ended, no room for one more, a core that was switched off: this look is lost.
             with contextlib.suppress(OSError, RuntimeError, KeyError):
                 now = self.look()
                 self.settle(now[0] - before[0], now[1] - before[1], {c: now[2][c] - before[2][c] for c in self.cpus})
