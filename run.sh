@@ -324,7 +324,7 @@ run_tests() {
     cd -- "$ROOT"
     export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
     "$PYTHON" -m ruff check
-    "$PYTHON" -m pytest -n 2 --dist loadfile -m "not compat" --ignore=tests/compat "$@" # -n 0: in this one process
+    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not compat" --ignore=tests/compat "$@" # -n 0: in this one process
 }
 
 run_compat_tests() {
@@ -336,7 +336,7 @@ run_compat_tests() {
         echo "tests/compat: nothing is there yet, so nothing can disagree"
         return
     fi
-    "$PYTHON" -m pytest -n 2 --dist loadfile tests/compat "$@"
+    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compat "$@"
 }
 
 word=${1:-}

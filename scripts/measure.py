@@ -115,7 +115,7 @@ class Side:
     """
 
     def __init__(self, build: Build, options: BenchmarkOptions):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
         self.name = build.__name__.removeprefix("build_")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=live, args=(theirs, build, options), daemon=True)

@@ -1,10 +1,8 @@
 """What several test modules share: the shipped vocabulary, another one of the same size, and small networks."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,21 @@ from transformers import AutoTokenizer
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM, RMSNorm
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+# What takes longest begins first, so that no worker is left with it while the others have nothing to do.
+LONGEST = ("test_trainer", "test_crash", "test_stages", "test_server", "test_lifecycle", "test_scripts")
+LONGEST += ("test_deepspeed", "test_server_clients", "test_two_ranks", "test_lm_eval", "test_web_browser")
+
+
+def pytest_configure():
+    for number in (signal.SIGINT, signal.SIGHUP):  # which a shell makes its background jobs ignore, and nohup
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,16 +71,3 @@ def make_model():
         return model.eval()
 
     return make
-
-
-@pytest.fixture(scope="session")
-def run_script():
-    """A function that runs a script of the repository as users do, and returns the finished process."""
-
-    def run(script, *flags, cwd=ROOT) -> subprocess.CompletedProcess:
-        command = [sys.executable, *map(str, [script, *flags])]
-        env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        nothing = subprocess.DEVNULL
-        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, stdin=nothing)
-
-    return run

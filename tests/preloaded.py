@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = multiprocessing.get_context("forkserver")
 PATIENCE_SECONDS = 300  # for a run: a hang is a failure
 LIBRARIES = ("torch", "transformers.models.auto", "transformers.models.llama.modeling_llama")
@@ -20,7 +21,8 @@ LIBRARIES += ("transformers.hf_argparser",)
 CONTEXT.set_forkserver_preload([*LIBRARIES])
 
 
-def _main(script: str, flags: list[str], streams: Path, env: dict[str, str]) -> None:
+def _main(script: str, flags: list[str], cwd: Path, streams: Path, env: dict[str, str]) -> None:
+    os.chdir(cwd)
     os.environ.update(env)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(streams / name, os.O_WRONLY | os.O_CREAT), number)
@@ -31,12 +33,12 @@ def _main(script: str, flags: list[str], streams: Path, env: dict[str, str]) -> 
 
 
 class Preloaded:
-    """`python script flags`, begun, with these variables added to the environment; standard input is empty."""
+    """`python script flags`, begun in `cwd`, with these variables added to the environment; standard input is empty."""
 
-    def __init__(self, script: Path, *flags, env: dict[str, str] | None = None):
+    def __init__(self, script: Path | str, *flags, cwd: Path | str = ROOT, env: dict[str, str] | None = None):
         self.folder = tempfile.TemporaryDirectory()
         self.args = (str(script), [str(flag) for flag in flags])
-        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(self.folder.name), env or {}))
+        self.process = CONTEXT.Process(target=_main, args=(*self.args, Path(cwd), Path(self.folder.name), env or {}))
         self.process.start()
 
     @property
@@ -62,9 +64,9 @@ class Preloaded:
         return subprocess.CompletedProcess(self.args, self.process.exitcode, self.printed("out"), self.printed("err"))
 
 
-def run_preloaded(script: Path, *flags, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def run_preloaded(script: Path | str, *flags, **kwargs) -> subprocess.CompletedProcess:
     """`python script flags`, ended; standard input is empty."""
-    return Preloaded(script, *flags, env=env).join()
+    return Preloaded(script, *flags, **kwargs).join()
 
 
 class Ranks:
@@ -73,7 +75,7 @@ class Ranks:
     A single rank is started without a launcher.
     """
 
-    def __init__(self, n: int, script: Path, *flags, env: dict[str, str] | None = None):
+    def __init__(self, n: int, script: Path, *flags, env: dict[str, str] | None = None, **kwargs):
         import torch.distributed as dist
 
         # As torchrun's own process has one. It also finds a port that nobody takes between the asking and the using.
@@ -81,7 +83,7 @@ class Ranks:
         shared = (env or {}) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "WORLD_SIZE": str(n)}
         shared |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
         own = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(n)] if n > 1 else [env]
-        self.ranks = [Preloaded(script, *flags, env=variables) for variables in own]
+        self.ranks = [Preloaded(script, *flags, env=variables, **kwargs) for variables in own]
         self.processes = [rank.process for rank in self.ranks]
 
     def finish(self) -> list[subprocess.CompletedProcess]:
@@ -96,5 +98,5 @@ class Ranks:
         return done
 
 
-def run_ranks(n: int, script: Path, *flags, env: dict[str, str] | None = None) -> list[subprocess.CompletedProcess]:
-    return Ranks(n, script, *flags, env=env).finish()
+def run_ranks(n: int, script: Path, *flags, **kwargs) -> list[subprocess.CompletedProcess]:
+    return Ranks(n, script, *flags, **kwargs).finish()

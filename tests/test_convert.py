@@ -14,7 +14,7 @@ from pathlib import Path
 import gguf
 import pytest
 import torch
-from preloaded import Preloaded
+from preloaded import Preloaded, run_preloaded
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -146,9 +146,9 @@ def test_gguf_holds_the_tokenizer(network, tokenizer, tmp_path):
     assert (types[control], types[shown]) == (gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED)
 
 
-def test_a_folder_runs_by_its_own_code_without_this_repository(weight, network, run_script, tmp_path):
+def test_a_folder_runs_by_its_own_code_without_this_repository(weight, network, tmp_path):
     path, folder = weight(**MOE), tmp_path / "out" / "MiniMind.1"  # transformers makes a module name of it
-    done = run_script("scripts/convert_model.py", "--weight", path, "--to", "minimind", "--output", folder)
+    done = run_preloaded("scripts/convert_model.py", "--weight", path, "--to", "minimind", "--output", folder)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "logits before and after differ by at most 0" in done.stdout and list(folder.parent.iterdir()) == [folder]
     program = f"""

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from preloaded import run_preloaded
 from transformers import AutoTokenizer
 
 from dataset import chat, token_cache
@@ -723,13 +724,13 @@ def test_lines_as_editors_on_other_systems_write_them(tokenizer, tmp_path):
     assert data.n_bytes == sum(len(text.encode()) for text in texts)
 
 
-def test_a_line_of_ten_megabytes_trains(run_script, tmp_path):
+def test_a_line_of_ten_megabytes_trains(tmp_path):
     path = write_jsonl(tmp_path / "long.jsonl", [{"text": "白日依山尽，黄河入海流。Every word of it. " * 200_000}])
     val = write_jsonl(tmp_path / "val.jsonl", [{"text": "欲穷千里目，更上一层楼。"}])
     assert path.stat().st_size > 10_000_000
     flags = ["--data_path", path, "--val_path", val, "--out_dir", tmp_path / "out", "--max_steps", 2]
     size = ["--hidden_size", 32, "--num_hidden_layers", 1, "--max_seq_len", 64, "--batch_size", 2]
-    done = run_script("trainer/train_pretrain.py", *flags, *size)
+    done = run_preloaded("trainer/train_pretrain.py", *flags, *size)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "pretrain_32.pth").exists()
 

@@ -205,13 +205,13 @@ MISTAKES |= {name: (*mistake, 1) for name, mistake in OTHER_MISTAKES.items()}
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory, run_script, other_vocabulary) -> dict[str, Path]:
+def places(tmp_path_factory, other_vocabulary) -> dict[str, Path]:
     """Data good and bad, and weights: the same commands without a mistake work."""
     folder, weights = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("weights")
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     for script, data in ((PRETRAIN, "good.jsonl"), (SFT, "good_sft.jsonl")):
-        done = run_script(script, *SIZE, *FAST, "--data_path", folder / data, "--out_dir", weights)
+        done = run_preloaded(script, *SIZE, *FAST, "--data_path", folder / data, "--out_dir", weights)
         assert done.returncode == 0, done.stderr
     model, info = load_weights(weights / "full_sft_32.pth")
     model.config.max_position_embeddings = 64
@@ -269,12 +269,12 @@ def test_a_mistake(name, places, tmp_path):
     assert snapshot(places["weights"]) == before
 
 
-def test_the_same_commands_work_without_a_mistake(places, run_script):
+def test_the_same_commands_work_without_a_mistake(places):
     """The weights that the mistakes were made with answer and are scored."""
     table = places["dir"] / "new" / "table.json"
     flags = ["--weight", places["dir"] / "bare.pth", *SIZE, "--tokenizer", ROOT / "model"]
     flags += ["--score_data", places["dir"] / "question.jsonl"]
-    done = run_script(EVAL, *flags, "--score", "--score_json", table)
+    done = run_preloaded(EVAL, *flags, "--score", "--score_json", table)
     assert done.returncode == 0, done.stderr
     assert json.loads(table.read_text())["n"] == 1
 

@@ -2,10 +2,13 @@
 
 import ast
 import re
+import subprocess
+import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
+from preloaded import run_preloaded
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("model", "dataset", "trainer", "scripts", "eval_model")
@@ -69,13 +72,13 @@ def test_packages_of_the_same_names_are_not_taken_for_ours(tmp_path, name):
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=relative)
-def test_every_command_answers_help_and_names_the_nearest_flag(run_script, tmp_path, path):
+def test_every_command_answers_help_and_names_the_nearest_flag(tmp_path, path):
     """Called by its path from elsewhere, and from its own folder."""
-    asked = run_script(path, "--help", cwd=tmp_path)
+    asked = subprocess.run([sys.executable, path, "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert asked.returncode == 0 and asked.stdout.startswith("usage:") and not asked.stderr
     meant = max(re.findall(r"^  (--\w+)", asked.stdout, re.MULTILINE), key=len)
     slip = meant[:-2] + meant[-1]  # a letter is left out
-    refused = run_script(f"./{path.name}", slip, "1", cwd=path.parent)
+    refused = run_preloaded(f"./{path.name}", slip, "1", cwd=path.parent)
     assert refused.returncode == 2 and not refused.stdout
     last_line = refused.stderr.strip().splitlines()[-1]
     assert f"{slip}: did you mean {meant}?" in last_line

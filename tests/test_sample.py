@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from preloaded import run_preloaded
 
 from dataset.chat import split_thought
 
@@ -78,8 +79,8 @@ def asked(question: dict) -> str:
 # ---------------------------------------------------------------- what it is
 
 
-def test_the_committed_files_can_be_rebuilt_to_the_byte(run_script, tmp_path):
-    done = run_script(SAMPLE / "make_sample.py", "--output_dir", tmp_path / "built", cwd=tmp_path)
+def test_the_committed_files_can_be_rebuilt_to_the_byte(tmp_path):
+    done = run_preloaded(SAMPLE / "make_sample.py", "--output_dir", tmp_path / "built", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "built").iterdir()) == sorted(BUILT)
     for name in BUILT:

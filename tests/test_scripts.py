@@ -1,10 +1,8 @@
 """Benchmark, loss curves and the quick start's report, as users run them: real processes on tiny networks and files."""
 
 import json
-import os
 import shlex
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.ttLib.tables._g_l_y_f import Glyph
 from matplotlib import image
 from matplotlib.font_manager import fontManager
+from preloaded import run_preloaded
 
 from scripts.judge import command, describe, typed
 from scripts.plot_training import draw, fonts_for, shown
@@ -24,8 +23,7 @@ SAMPLE = ROOT / "dataset" / "sample"
 
 
 def run(script: str, *flags, cwd=ROOT, code: int = 0) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / script), *map(str, flags)]
-    done = subprocess.run(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    done = run_preloaded(ROOT / script, *flags, cwd=cwd)
     assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     return done

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from preloaded import run_preloaded
 from serving import ASKED, CALL, LONG, TOOLS, Server, teach, user
 
 from dataset.chat import render
@@ -321,12 +322,12 @@ def test_a_second_signal_ends_the_server_at_once(server):
     assert "Traceback" not in server.said() and "Exception" not in server.said()
 
 
-def test_an_address_for_others_needs_a_key(run_script, tmp_path):
-    done = run_script("scripts/serve_openai_api.py", "--host", "0.0.0.0", "--out_dir", tmp_path)
+def test_an_address_for_others_needs_a_key(tmp_path):
+    done = run_preloaded("scripts/serve_openai_api.py", "--host", "0.0.0.0", "--out_dir", tmp_path)
     assert done.returncode == 2 and "MINIMIND_API_KEY" in done.stderr and len(done.stderr.splitlines()) == 1
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run_script("scripts/serve_openai_api.py", "--port", port, "--out_dir", tmp_path)
+        done = run_preloaded("scripts/serve_openai_api.py", "--port", port, "--out_dir", tmp_path)
     assert done.returncode == 1 and f"--port {port}" in done.stderr and "Traceback" not in done.stderr
 
 

@@ -2,15 +2,13 @@
 
 import json
 import math
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from preloaded import run_preloaded
+from preloaded import run_preloaded, run_ranks
 
 from model.model_lora import load_lora
 from model.weights import file_hash, load_weights
@@ -62,12 +60,8 @@ def run_stage(name: str, data: Path, out_dir: Path, moe: int, *flags, launch=tra
     return launch(script, *places, *STEPS, *own, "--batch_size", 8, *flags)
 
 
-def torchrun(script: str, *flags) -> subprocess.CompletedProcess:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
-    command = [str(word) for word in (*launcher, ROOT / "trainer" / script, *flags)]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+def two_ranks(script: str, *flags) -> subprocess.CompletedProcess:
+    done, _ = run_ranks(2, ROOT / "trainer" / script, *flags)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -147,7 +141,7 @@ def test_two_ranks_train_a_mixture_of_experts(trained, data, tmp_path, name):
     if not moe:
         pytest.skip("the mixture of experts is the harder case")
     shutil.copytree(out_dir, tmp_path / "out")
-    run_stage(name, data, tmp_path / "out", 1, "--batch_size", 4, launch=torchrun)
+    run_stage(name, data, tmp_path / "out", 1, "--batch_size", 4, launch=two_ranks)
     result = weight(Path(), STAGES[name][-1], 1).with_suffix("")
     one, two = (records(folder, str(result)) for folder in (out_dir, tmp_path / "out"))
     last = [next(r["val_loss"] for r in reversed(figures) if "val_loss" in r) for figures in (one, two)]
@@ -161,7 +155,7 @@ def test_two_ranks_equal_one_dpo(trained, data, tmp_path):
         pytest.skip("dense says it all")
     shutil.copy(out_dir / "full_sft_32.pth", tmp_path)
     shutil.copy(out_dir / "full_sft_32.json", tmp_path)
-    run_stage("dpo", data, tmp_path, 0, "--batch_size", 4, launch=torchrun)
+    run_stage("dpo", data, tmp_path, 0, "--batch_size", 4, launch=two_ranks)
     for one, two in zip(records(out_dir, "rlhf_32"), records(tmp_path, "rlhf_32"), strict=True):
         for key in ("loss", "reward_margin", "chosen_logp", "val_loss", "val_reward_margin", "val_rejected_logp"):
             assert (key in one) == (key in two)

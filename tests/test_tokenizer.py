@@ -5,13 +5,11 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from preloaded import Preloaded
+from preloaded import Preloaded, run_preloaded
 from transformers import AutoTokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
@@ -171,9 +169,7 @@ def test_defaults_do_not_depend_on_the_working_directory_and_spare_the_shipped_f
 
 
 def run_script(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, encoding="utf-8"
-    )
+    return run_preloaded(SCRIPT, *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from preloaded import Preloaded, run_ranks
 
 from model.weights import load_weights
 from trainer.optim import get_lr, make_optimizer
@@ -21,21 +21,11 @@ SMALL = ["--hidden_size", "32", "--num_hidden_layers", "2", "--max_seq_len", "64
 EXACT = ["--optimizer", "adamw", "--learning_rate", "1e-4", "--max_steps", "20", "--seed", "7"]
 
 
-def run(*command, cwd=ROOT, ok=True, env=None, **kwargs) -> subprocess.CompletedProcess:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (env or {})
-    done = subprocess.run([str(c) for c in command], cwd=cwd, env=environment, capture_output=True, text=True, **kwargs)
+def train(script: str, out_dir: Path, *flags, ok=True, ranks=1, **kwargs) -> subprocess.CompletedProcess:
+    """A stage, ended; of several ranks, the first."""
+    done, *_ = run_ranks(ranks, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
     assert not ok or done.returncode == 0, done.stderr[-3000:]
     return done
-
-
-def train(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedProcess:
-    return run(sys.executable, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
-
-
-def torchrun(script: str, out_dir: Path, *flags, **kwargs) -> subprocess.CompletedProcess:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
-    return run(*launcher, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
 
 
 def records(out_dir: Path, name: str) -> list[dict]:
@@ -83,7 +73,14 @@ def test_weights_and_metrics_describe_the_run(pretrained, data):
 
 
 def test_two_ranks_equal_one_pretrain(pretrained, data, tmp_path):
-    torchrun("train_pretrain.py", tmp_path, *EXACT, "--data_path", data["pretrain"], "--batch_size", 4)
+    """Started by torchrun itself."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
+    command = [*launcher, ROOT / "trainer" / "train_pretrain.py", *SMALL, *EXACT, "--out_dir", tmp_path]
+    command += ["--data_path", data["pretrain"], "--batch_size", "4"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
     assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
     assert_close(losses(tmp_path, "pretrain_32", "val_loss"), losses(pretrained, "pretrain_32", "val_loss"), 1e-4)
 
@@ -99,7 +96,7 @@ def test_two_ranks_equal_one_sft(data, tmp_path, moe):
     """Conversations of unlike length: the ranks hold unlike numbers of targets, the loss is still the global one."""
     flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--use_moe", moe]
     train("train_full_sft.py", tmp_path / "one", *flags, "--batch_size", 8)
-    torchrun("train_full_sft.py", tmp_path / "two", *flags, "--batch_size", 4)
+    train("train_full_sft.py", tmp_path / "two", *flags, "--batch_size", 4, ranks=2)
     name = "full_sft_32_moe" if moe else "full_sft_32"
     assert_close(losses(tmp_path / "two", name), losses(tmp_path / "one", name), 1e-4)
     if moe:
@@ -111,18 +108,13 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--dropout", "0.1", "--batch_size", 4]
     flags += ["--accumulation_steps", 2, "--save_interval", 5]
     train("train_full_sft.py", tmp_path / "whole", *flags)
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "trainer/train_full_sft.py"), *SMALL, "--out_dir", str(tmp_path / "cut")]
-        + [str(f) for f in flags],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = Preloaded(ROOT / "trainer/train_full_sft.py", *SMALL, "--out_dir", tmp_path / "cut", *flags)
     metrics = tmp_path / "cut" / "metrics" / "full_sft_32.jsonl"
     while not metrics.exists() or '"step": 3,' not in metrics.read_text():
-        assert process.poll() is None
-        time.sleep(0.01)
+        assert process.join(0.01) is None
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM and "--from_resume 1" in stderr
+    stopped = process.join(60)
+    assert stopped.returncode == 128 + signal.SIGTERM and "--from_resume 1" in stopped.stderr
     train("train_full_sft.py", tmp_path / "cut", *flags, "--from_resume", 1)
     assert losses(tmp_path / "cut", "full_sft_32") == losses(tmp_path / "whole", "full_sft_32")
     whole, _ = load_weights(tmp_path / "whole" / "full_sft_32.pth")
@@ -135,16 +127,16 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
 def test_variants_run(data, tmp_path):
     """bfloat16 on the CPU, Muon, checkpointing, several epochs, from inside trainer/."""
     flags = ["--data_path", data["pretrain"], "--max_steps", 3, "--dtype", "bfloat16", "--optimizer", "muon"]
-    flags += ["--gradient_checkpointing", 1, "--use_moe", 1, "--num_workers", 1]
-    command = [sys.executable, "train_pretrain.py", *SMALL, "--out_dir", tmp_path, *flags]
-    done = run(*command, cwd=ROOT / "trainer")
+    flags += ["--gradient_checkpointing", 1, "--use_moe", 1, "--num_workers", 1, "--batch_size", 4]
+    done = train("train_pretrain.py", tmp_path, *flags, cwd=ROOT / "trainer")
     assert "pretrain_32_moe.pth" in done.stderr and len(losses(tmp_path, "pretrain_32_moe")) == 3
 
 
-def test_compile_gives_the_same_losses(pretrained, data, tmp_path):
-    flags = ["--data_path", data["pretrain"], "--batch_size", 8, "--compile", 1]
-    train("train_pretrain.py", tmp_path, *EXACT, *flags)
-    assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
+def test_compile_gives_the_same_losses(data, tmp_path):
+    for how in (0, 1):
+        flags = ["--data_path", data["pretrain"], "--batch_size", 4, "--num_hidden_layers", 1, "--compile", how]
+        train("train_pretrain.py", tmp_path / str(how), *EXACT, *flags)
+    assert_close(losses(tmp_path / "0", "pretrain_32"), losses(tmp_path / "1", "pretrain_32"), 1e-4)
 
 
 def test_a_rate_too_high_is_stopped_before_it_reaches_the_weights(data, tmp_path):
