@@ -75,7 +75,7 @@ class Ranks:
     A single rank is started without a launcher.
     """
 
-    def __init__(self, n: int, script: Path, *flags, env: dict[str, str] | None = None, **kwargs):
+    def __init__(self, n: int, script: Path, *flags, env: dict[str, str] | None = None):
         import torch.distributed as dist
 
         # As torchrun's own process has one. It also finds a port that nobody takes between the asking and the using.
@@ -83,7 +83,7 @@ class Ranks:
         shared = (env or {}) | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "WORLD_SIZE": str(n)}
         shared |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
         own = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(n)] if n > 1 else [env]
-        self.ranks = [Preloaded(script, *flags, env=variables, **kwargs) for variables in own]
+        self.ranks = [Preloaded(script, *flags, env=variables) for variables in own]
         self.processes = [rank.process for rank in self.ranks]
 
     def finish(self) -> list[subprocess.CompletedProcess]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from preloaded import run_preloaded, run_ranks
+from preloaded import run_preloaded
 
 from model.model_lora import load_lora
 from model.weights import file_hash, load_weights
@@ -54,16 +54,10 @@ def train(script: str, *flags) -> subprocess.CompletedProcess:
     return done
 
 
-def run_stage(name: str, data: Path, out_dir: Path, moe: int, *flags, launch=train) -> subprocess.CompletedProcess:
+def run_stage(name: str, data: Path, out_dir: Path, moe: int, *flags) -> subprocess.CompletedProcess:
     script, kind, own, _ = STAGES[name]
     places = ["--data_path", data / f"{kind}.jsonl", "--out_dir", out_dir, "--use_moe", moe]
-    return launch(script, *places, *STEPS, *own, "--batch_size", 8, *flags)
-
-
-def two_ranks(script: str, *flags) -> subprocess.CompletedProcess:
-    done, _ = run_ranks(2, ROOT / "trainer" / script, *flags)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+    return train(script, *places, *STEPS, *own, "--batch_size", 8, *flags)
 
 
 def records(out_dir: Path, name: str) -> list[dict]:
@@ -132,34 +126,6 @@ def test_an_adapter_file_on_the_base_gives_the_trained_network(trained, tokenize
         before = model.eval()(ids).logits
         load_lora(model, path)
         assert (model.eval()(ids).logits - before).abs().max() > 0
-
-
-@pytest.mark.parametrize("name", ["lora", "distillation"])
-def test_two_ranks_train_a_mixture_of_experts(trained, data, tmp_path, name):
-    """Frozen parameters, and a teacher that DDP does not know of."""
-    moe, out_dir, _ = trained
-    if not moe:
-        pytest.skip("the mixture of experts is the harder case")
-    shutil.copytree(out_dir, tmp_path / "out")
-    run_stage(name, data, tmp_path / "out", 1, "--batch_size", 4, launch=two_ranks)
-    result = weight(Path(), STAGES[name][-1], 1).with_suffix("")
-    one, two = (records(folder, str(result)) for folder in (out_dir, tmp_path / "out"))
-    last = [next(r["val_loss"] for r in reversed(figures) if "val_loss" in r) for figures in (one, two)]
-    assert last[1] == pytest.approx(last[0], abs=1e-4 if name == "distillation" else 0.05)  # LoRA's has dropout
-
-
-def test_two_ranks_equal_one_dpo(trained, data, tmp_path):
-    """Also the reference that they compute together."""
-    moe, out_dir, _ = trained
-    if moe:
-        pytest.skip("dense says it all")
-    shutil.copy(out_dir / "full_sft_32.pth", tmp_path)
-    shutil.copy(out_dir / "full_sft_32.json", tmp_path)
-    run_stage("dpo", data, tmp_path, 0, "--batch_size", 4, launch=two_ranks)
-    for one, two in zip(records(out_dir, "rlhf_32"), records(tmp_path, "rlhf_32"), strict=True):
-        for key in ("loss", "reward_margin", "chosen_logp", "val_loss", "val_reward_margin", "val_rejected_logp"):
-            assert (key in one) == (key in two)
-            assert two.get(key, 0) == pytest.approx(one.get(key, 0), abs=1e-4)
 
 
 def test_the_reference_is_computed_once(trained, data, tmp_path):

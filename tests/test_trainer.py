@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from preloaded import Preloaded, run_ranks
+from preloaded import Preloaded, run_preloaded
 
 from model.weights import load_weights
-from trainer.optim import get_lr, make_optimizer
+from trainer.optim import Float32Muon, get_lr, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--hidden_size", "32", "--num_hidden_layers", "2", "--max_seq_len", "64", "--log_interval", "1"]
@@ -21,9 +21,8 @@ SMALL = ["--hidden_size", "32", "--num_hidden_layers", "2", "--max_seq_len", "64
 EXACT = ["--optimizer", "adamw", "--learning_rate", "1e-4", "--max_steps", "20", "--seed", "7"]
 
 
-def train(script: str, out_dir: Path, *flags, ok=True, ranks=1, **kwargs) -> subprocess.CompletedProcess:
-    """A stage, ended; of several ranks, the first."""
-    done, *_ = run_ranks(ranks, ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
+def train(script: str, out_dir: Path, *flags, ok=True, **kwargs) -> subprocess.CompletedProcess:
+    done = run_preloaded(ROOT / "trainer" / script, *SMALL, "--out_dir", out_dir, *flags, **kwargs)
     assert not ok or done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -73,7 +72,7 @@ def test_weights_and_metrics_describe_the_run(pretrained, data):
 
 
 def test_two_ranks_equal_one_pretrain(pretrained, data, tmp_path):
-    """Started by torchrun itself."""
+    """Started by torchrun itself; tests/compat/test_two_ranks.py has the other stages."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
     command = [*launcher, ROOT / "trainer" / "train_pretrain.py", *SMALL, *EXACT, "--out_dir", tmp_path]
@@ -89,18 +88,6 @@ def test_accumulation_equals_a_larger_batch(pretrained, data, tmp_path):
     flags = ["--data_path", data["pretrain"], "--batch_size", 2, "--accumulation_steps", 4]
     train("train_pretrain.py", tmp_path, *EXACT, *flags)
     assert_close(losses(tmp_path, "pretrain_32"), losses(pretrained, "pretrain_32"), 1e-4)
-
-
-@pytest.mark.parametrize("moe", [0, 1])
-def test_two_ranks_equal_one_sft(data, tmp_path, moe):
-    """Conversations of unlike length: the ranks hold unlike numbers of targets, the loss is still the global one."""
-    flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--use_moe", moe]
-    train("train_full_sft.py", tmp_path / "one", *flags, "--batch_size", 8)
-    train("train_full_sft.py", tmp_path / "two", *flags, "--batch_size", 4, ranks=2)
-    name = "full_sft_32_moe" if moe else "full_sft_32"
-    assert_close(losses(tmp_path / "two", name), losses(tmp_path / "one", name), 1e-4)
-    if moe:
-        assert_close(losses(tmp_path / "two", name, "aux_loss"), losses(tmp_path / "one", name, "aux_loss"), 1e-4)
 
 
 def test_resumed_equals_uninterrupted(data, tmp_path):
@@ -175,3 +162,22 @@ def test_decay_reaches_matrices_only():
     assert "model.embed_tokens.weight" not in names and not any("norm" in name for name in names)
     assert "model.layers.0.self_attn.q_proj.weight" in names
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])
+def test_muon_in_float32_is_torchs_to_the_rounding_of_bfloat16(shape):
+    torch.manual_seed(0)
+    start, gradients = torch.randn(shape), torch.randn(4, *shape)
+    ends = []
+    for muon in (torch.optim.Muon, Float32Muon):
+        matrix = torch.nn.Parameter(start.clone())
+        optimizer = muon([matrix], lr=0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+        for gradient in gradients:
+            matrix.grad = gradient.clone()
+            optimizer.step()
+        ends.append((matrix.detach(), optimizer.state_dict()))
+    (theirs, state), (ours, own_state) = ends
+    moved = (theirs - start).norm()
+    assert (ours - theirs).norm() < 0.02 * moved and moved > 0.1
+    assert torch.equal(state["state"][0]["momentum_buffer"], own_state["state"][0]["momentum_buffer"])
+    assert state["param_groups"] == own_state["param_groups"]

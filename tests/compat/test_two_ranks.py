@@ -1,12 +1,10 @@
-"""Every stage on two ranks of torchrun, dense and mixture of experts: the figures are those of one rank."""
+"""Every stage on two ranks, dense and mixture of experts: the figures are those of one rank."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from preloaded import run_ranks
 from runs import STAGES, Run, make_data
 
 pytestmark = pytest.mark.compat
@@ -20,15 +18,9 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def torchrun(run: Run, n_ranks: int, *flags) -> str:
-    """Run it to its end; what it printed."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", n_ranks]
-    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # a free port
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [str(word) for word in (*launcher, *run.command(), *flags)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def on_two_ranks(run: Run, *flags) -> None:
+    for done in run_ranks(2, *run.command(), "--batch_size", 2, *flags):
+        assert done.returncode == 0, done.stderr[-3000:]
 
 
 def make_run(folder: Path, stage: str, moe: int, name: str) -> Run:
@@ -50,7 +42,7 @@ def assert_agree(one: Run, two: Run) -> None:
 def test_two_ranks_equal_one(folder, stage, moe):
     one, two = (make_run(folder, stage, moe, name) for name in ("one", "two"))
     assert one.start().join().returncode == 0
-    torchrun(two, 2, "--batch_size", 2)
+    on_two_ranks(two)
     assert_agree(one, two)
 
 
@@ -58,7 +50,7 @@ def test_two_ranks_may_go_on_as_one(folder):
     """The same samples in the same order, without dropout."""
     one, fewer = (make_run(folder, "sft", 1, name) for name in ("alone", "fewer"))
     assert one.start().join().returncode == 0
-    torchrun(fewer, 2, "--batch_size", 2, "--save_interval", 4)
+    on_two_ranks(fewer, "--save_interval", 4)
     fewer.state.with_suffix(".previous.pt").replace(fewer.state)  # of step 4
     done = fewer.start().join()
     assert done.returncode == 0 and "stopped with 2 ranks, resumed with 1" in done.stdout, done.stderr
