@@ -26,8 +26,7 @@ WORK = (  # what each row changes of the flags
 
 def beside_other_work(options: BenchmarkOptions) -> Iterator[Figure]:
     """Each piece of work alone, then beside one and two processes that compute all the time."""
-    for changes in WORK:
-        own = dataclasses.replace(options, decode=False, **{"optimizer": "muon"} | changes)
+    for own in pieces_of_work(options):
         (ours, reference), _ = take_turns("beside other work", (build_sharing, own), (build_spinning, own))
         names = ("prefill of 512, {}", "decode, one stream, {}") if own.decode else ("training step, {}, {}×{}",)
         for part, name in enumerate(names):
@@ -43,6 +42,10 @@ def beside_other_work(options: BenchmarkOptions) -> Iterator[Figure]:
                     note="reference: threads as torch leaves them; floor: ours alone", floor=alone,
                     share_of_floor=alone / seconds, details=own.shown("batch_size", "max_seq_len") | {"busy": n_busy},
                 )  # fmt: skip
+
+
+def pieces_of_work(options: BenchmarkOptions) -> list[BenchmarkOptions]:
+    return [dataclasses.replace(options, **{"optimizer": "muon", "decode": False} | changes) for changes in WORK]
 
 
 def build_sharing(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:

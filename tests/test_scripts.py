@@ -13,7 +13,9 @@ from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
+from scripts.benchmark_beside import pieces_of_work
 from scripts.judge import command, describe, typed
+from scripts.measure import BenchmarkOptions
 from scripts.plot_training import draw, fonts_for, shown
 from scripts.quickstart_report import what_next
 from scripts.tables import cells, format_table
@@ -279,6 +281,13 @@ def test_data_beside_the_bare_tokenizer(files):
     assert all(figure["ours"] > 0 for figure in found.values())
     assert found["pretrain.jsonl: tokenising, one process"]["ratio"] > 0
     assert found["pretrain.jsonl: loading batches"]["unit"] == "tokens/s"
+
+
+def test_what_is_measured_beside_other_work():
+    """Its run takes ten minutes, so here only that every row of it is a piece of work that the benchmark knows."""
+    pieces = pieces_of_work(BenchmarkOptions(decode=True))
+    assert [piece.decode for piece in pieces] == [False, False, False, True]
+    assert [piece.hidden_size for piece in pieces] == [192, 192, 512, 512]
 
 
 @pytest.mark.parametrize(
