@@ -15,6 +15,7 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -123,6 +124,11 @@ class Browser(webdriver.Chrome):
         """Put text in place of what a field holds."""
         field = self.one(f".st-key-{key} input")
         field.send_keys(Keys.CONTROL, "a", Keys.NULL, text, Keys.ENTER)
+
+    def press(self, css: str, key: str) -> None:
+        """A key on what has no face of its own to be clicked, as a slider's handle."""
+        self.execute_script("arguments[0].focus()", self.one(css))
+        ActionChains(self).send_keys(key).perform()
 
     def say(self, text: str) -> None:
         box = ".st-key-message textarea"

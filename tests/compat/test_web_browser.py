@@ -53,7 +53,7 @@ def chromium():
 def browser(chromium, page):
     """The page, newly opened."""
     chromium.open(page)
-    chromium.one(".st-key-temperature input").send_keys(Keys.HOME)  # to 0: the networks know their lines
+    chromium.press(".st-key-temperature input", Keys.HOME)  # to 0: the networks know their lines
     yield chromium
     ours = [entry for entry in chromium.get_log("browser") if page.url not in entry["message"]]
     assert not ours, "the page asked for something elsewhere, or failed"
@@ -100,9 +100,8 @@ def watch_it_grow(browser) -> None:
 
 def longest(browser) -> int:
     """Set the length of answers to the end of its slider, and return what that is."""
-    slider = browser.one(".st-key-length input")
-    slider.send_keys(Keys.END)
-    return int(slider.get_attribute("value"))
+    browser.press(".st-key-length input", Keys.END)
+    return int(browser.one(".st-key-length input").get_attribute("value"))
 
 
 def length(browser, answer: int = 0) -> int:
