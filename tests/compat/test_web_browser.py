@@ -29,7 +29,10 @@ def out_dir(tmp_path_factory, tokenizer, make_model) -> Path:
     for suffix in (".pth", ".json"):
         shutil.copy(folder / f"full_sft_64{suffix}", folder / f"reason_64{suffix}")
     babble = make_model(vocab_size=len(tokenizer), hidden_size=64, max_position_embeddings=32768)
-    babble.model.embed_tokens.weight.data[tokenizer.eos_token_id] = 0
+    # Neither an end nor what would not be seen: blanks, and parts of characters.
+    said = [tokenizer.decode([token], skip_special_tokens=True) for token in range(len(tokenizer))]
+    unseen = [token for token, text in enumerate(said) if not text.strip() or "\ufffd" in text]
+    babble.model.embed_tokens.weight.data[unseen] = 0
     save_weights(babble, folder / "babble_64.pth", tokenizer, stage="full_sft")
     return folder
 
