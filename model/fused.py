@@ -6,7 +6,7 @@ rows at a time: no large temporary tensor is ever made, no time is lost. The val
 
 On a CPU with AVX-512 all matrix products of float32 go to oneDNN. torch's own choice there is MKL, which on AMD's
 processors leaves their 512-bit units unused: with oneDNN the products of a training step take half the time. On one
-without such units MKL is the faster, by a tenth to a quarter of a step.
+without such units MKL is the faster, by a tenth to a fifth of a step.
 """
 
 from collections.abc import Iterator, Sequence

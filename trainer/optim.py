@@ -59,7 +59,7 @@ class Float32Muon(torch.optim.Muon):
     """Muon (Jordan et al. 2024) in float32, its steps scaled to AdamW's size (Liu et al. 2025, eq. 4).
 
     torch's own multiplies in bfloat16, for which a processor without AVX-512 has no fast product: a step of the quick
-    start takes ten times as long there.
+    start takes seven times as long there.
     """
 
     @torch.no_grad()
