@@ -16,6 +16,9 @@ from itertools import cycle
 import torch
 
 TASKS_AHEAD = 4  # per process, handed out before the result of the first is taken
+# Ctrl-C and a closed terminal reach every process of the terminal, a scheduler's SIGTERM every process of the job. The
+# parent decides when the others end, so they ignore these, from their first moment: held back until they do.
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def usable_cpus() -> int:
@@ -43,7 +46,11 @@ def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Ite
         for _ in range(n_processes):
             ours, theirs = multiprocessing.Pipe()
             process = multiprocessing.Process(target=_work, args=(job, theirs, ours), daemon=True)
-            process.start()
+            held_before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held_before)
             theirs.close()
             workers.append((process, ours))
         for task, (_, pipe) in zip(tasks, cycle(workers), strict=False):
@@ -71,10 +78,9 @@ def _receive(pipe):
 
 
 def _work(job: Callable, pipe, parents_end) -> None:
-    # Ctrl-C and a closed terminal reach every process of the terminal, a scheduler's SIGTERM every process of the job;
-    # the parent decides when this one ends.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     parents_end.close()
     torch.set_num_threads(1)  # one process per core is enough
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

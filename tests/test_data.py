@@ -343,15 +343,20 @@ def test_worker_processes_hand_out_the_same_batches(sft_sample, tokenizer):
         assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_worker_processes_obey_their_parent_alone_and_none_dies_unnoticed(sft_sample, tokenizer):
+def test_worker_processes_obey_their_parent_alone_and_none_dies_unnoticed(sft_sample, tokenizer, monkeypatch):
     """Ctrl-C, a closed terminal and a scheduler reach them too; one that the kernel kills ends the iteration."""
     small, before = sft_sample.subset(np.arange(400)), set(multiprocessing.active_children())
+    start = multiprocessing.Process.start
+
+    def start_and_interrupt(process):  # in its first moment, before it has run a line of Python
+        start(process)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(process.pid, number)
+
+    monkeypatch.setattr(multiprocessing.Process, "start", start_and_interrupt)
     batches = make_loader(small, StepSampler(len(small), 8), Collate(tokenizer.pad_token_id), 2)
     next(batches)
     workers = set(multiprocessing.active_children()) - before
-    for worker in workers:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            os.kill(worker.pid, number)
     for _ in range(30):
         next(batches)
     os.kill(next(iter(workers)).pid, signal.SIGKILL)
