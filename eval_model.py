@@ -14,18 +14,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 sys.path[0] = str(ROOT)
 
-from trainer.options import ModelOptions, check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
-STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
-ANSWER_TOKENS, REASON_TOKENS = 48, 256  # most of a reply that is scored; with its thought
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
 CHAT_PROMPTS = (
     "你好！",
@@ -40,34 +38,7 @@ CHAT_PROMPTS = (
 
 
 @dataclass
-class LoadOptions(ModelOptions):
-    """Which weight, and where it runs."""
-
-    model_mode: int = flag(
-        1, "whose newest weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning; with --weight, what a file is whose .json does "
-        "not say it", choices=[0, 1, 2, 3],
-    )  # fmt: skip
-    weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
-    load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
-    lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
-    tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
-    out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=16)
-    device: str = flag("auto", "cuda, mps, cpu or auto")
-    dtype: str = flag(
-        "auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: one or two streams on a CPU",
-        choices=["auto", "float32", "bfloat16", "float16", "int8"],
-    )  # fmt: skip
-
-    def __post_init__(self):
-        is_folder = self.weight is not None and Path(self.weight).is_dir()
-        named = f"--weight {self.weight}: there is no such folder here: download it, or name another"
-        require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
-        self.load = int(is_folder)
-
-
-@dataclass
-class EvalOptions(LoadOptions):
+class EvalOptions(WeightOptions):
     prompt: str | None = flag(None, "answer this one prompt and exit")
     auto: bool = flag(False, "answer a few sample prompts and exit")
     system: str | None = flag(None, "a system message before the conversation")
@@ -86,68 +57,6 @@ class EvalOptions(LoadOptions):
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
 
 
-# ---------------------------------------------------------------- loading
-
-
-class Loaded(NamedTuple):
-    model: object  # in eval mode, on its device
-    tokenizer: object
-    title: str  # one line that says which it is
-    stage: str  # what it was trained to do last, which decides how it is spoken to
-
-
-def load(options: LoadOptions, untrained_seed: int | None = None) -> Loaded:
-    """The weight that the options name; with a seed, its network untrained."""
-    import torch
-
-    from model.weights import find_weight
-    from trainer.distributed import choose_device
-    from trainer.stage import load_folder, load_pth, quiet_transformers
-
-    quiet_transformers()
-    device, info = choose_device(options.device), {}
-    if options.load:
-        source = Path(options.weight).absolute()
-        model, tokenizer = load_folder(source, options.tokenizer)
-    else:
-        name = options.weight or STAGES[options.model_mode]
-        source = find_weight(name, options.out_dir, options.hidden_size, options.use_moe)
-        model, tokenizer, info = load_pth(source, options.tokenizer, options.sizes())
-    title, stage = str(source), info.get("stage", "converted")
-    if stage == "converted":
-        stage = STAGES[options.model_mode]
-    if untrained_seed is not None:
-        torch.manual_seed(untrained_seed)
-        model, title = type(model)(model.config), f"{title}, untrained"
-    if options.lora_name:
-        from model.model_lora import find_lora, load_lora
-
-        adapter = find_lora(options.lora_name, options.out_dir, model.config)
-        load_lora(model, adapter, tokenizer, None if options.load else source)
-        title = f"{title} + {adapter.name}"
-        stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
-    n_params = sum(p.numel() for p in model.parameters())
-    title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
-    return Loaded(model.eval().to(device), tokenizer, title, stage)
-
-
-def choose_context(options: LoadOptions, model) -> int:
-    """--max_seq_len, as far as the weight has positions."""
-    positions = model.config.max_position_embeddings
-    if options.max_seq_len > positions:
-        print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
-    return min(options.max_seq_len, positions)
-
-
-def choose_dtype(options: LoadOptions, model):
-    import torch
-
-    if options.dtype != "auto":
-        return getattr(torch, options.dtype)
-    half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if half else torch.float32
-
-
 # ---------------------------------------------------------------- talking
 
 
@@ -155,7 +64,7 @@ def make_engine(model, tokenizer, options: EvalOptions):
     """The engine for one conversation."""
     from model.generation import Generator
 
-    return Generator(model, tokenizer, 1, choose_context(options, model), choose_dtype(options, model))
+    return Generator(model, tokenizer, 1, options.context(model), options.compute_dtype(model))
 
 
 def newest(history: list[dict], count: int) -> list[dict]:
@@ -214,7 +123,7 @@ def typed_messages() -> Iterator[str]:
 def talk(options: EvalOptions) -> None:
     """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
-    model, tokenizer, title, stage = load(options)
+    model, tokenizer, title, stage = options.load_model()
     if options.prompt is None:
         print(title)
     engine = make_engine(model, tokenizer, options)
@@ -255,24 +164,6 @@ def converse(engine, tokenizer, stage: str, messages: Iterator[str], options: Ev
 # ---------------------------------------------------------------- scoring
 
 
-def answer_all(
-    model, tokenizer, conversations: list[list[dict]], max_new_tokens: int = ANSWER_TOKENS, batch_size: int = 128,
-    with_tags=False, dtype=None,
-) -> list[str]:  # fmt: skip
-    """The likeliest reply to each conversation, `with_tags` of a reasoning weight."""
-    from tqdm import tqdm
-
-    from dataset.chat import render_batch
-    from model.generation import answer_prompts
-    from model.sampling import Sampling
-
-    prompts = [ids for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
-    sampling = Sampling(max_tokens=max_new_tokens, skip_special_tokens=not with_tags)
-    with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
-        done = answer_prompts(model, tokenizer, prompts, sampling, batch_size, dtype, bar.update)
-    return [request.text for request in done]
-
-
 def check_score_json(path: Path) -> None:
     """ValueError unless a table can be written there, in place of none or an older one."""
     check_out_dir(path.parent, "--score_json")
@@ -287,18 +178,19 @@ def check_score_json(path: Path) -> None:
 def score(options: EvalOptions) -> None:
     from dataset.chat import render_batch, split_thought
     from dataset.heldout import check_lengths, print_table, read_questions, score_table
-    from model.weights import write_json
+    from model.files import write_json
+    from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all
 
     questions = read_questions(options.score_data)
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
-    model, tokenizer, title, stage = load(options, options.seed if options.untrained else None)
+    model, tokenizer, title, stage = options.load_model(options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
     reasons, form = stage == "reason", {}
     most = REASON_TOKENS if reasons else ANSWER_TOKENS
     lengths = [len(ids) for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
     check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
-    replies = answer_all(model, tokenizer, conversations, most, with_tags=reasons, dtype=choose_dtype(options, model))
+    replies = answer_all(model, tokenizer, conversations, most, with_tags=reasons, dtype=options.compute_dtype(model))
     if reasons:
         parts = [split_thought(reply) for reply in replies]
         form = {"well_formed": 100 * sum(part is not None for part in parts) / len(parts)}

@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model.files import file_hash
 from model.model_minimind import MiniMindForCausalLM
 from model.weights import (
     WeightError,
     check_state,
     check_vocabulary,
-    file_hash,
     read_beside,
     read_state,
     to_half,

@@ -24,11 +24,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.benchmark_beside import beside_other_work  # noqa: E402
-from scripts.benchmark_data import data_figures, text_figures  # noqa: E402
-from scripts.benchmark_network import generation, mixture, training_step  # noqa: E402
-from scripts.measure import BenchmarkOptions, table  # noqa: E402
-from trainer.options import parse_options, run  # noqa: E402
+from scripts.measuring.data import data_figures, text_figures  # noqa: E402
+from scripts.measuring.harness import BenchmarkOptions, table  # noqa: E402
+from scripts.measuring.network import generation, mixture, training_step  # noqa: E402
+from scripts.measuring.under_load import beside_other_work  # noqa: E402
+from trainer.command_line import parse_options, run  # noqa: E402
 
 SMALL, LARGE = ({"hidden_size": h, "num_hidden_layers": n} for h, n in ((512, 8), (768, 16)))
 HALF, LONG = {"dtype": "bfloat16"}, {"streams": [1], "prompt_tokens": 8192}

@@ -23,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measure import Figure, table  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from scripts.measuring.harness import Figure, table  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 
 
 @dataclass

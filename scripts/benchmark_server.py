@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measure import Figure, table  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.measuring.harness import Figure, table  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 QUESTIONS = (
     "你好，你是谁？", "Who are you?", "四加五等于几？", "What is 12 plus 7?", "请给我讲一个小故事。",
@@ -32,7 +32,7 @@ MOST_TIES = 0.05  # of the answers; noise that is not the seed's would part near
 
 
 @dataclass
-class LoadOptions:
+class ServerLoadOptions:
     base_url: str = flag("http://127.0.0.1:8998/v1", "address of the server")
     api_key: str | None = flag(None, "its key; better in the environment, as MINIMIND_API_KEY")
     model: str = flag("minimind", "name of the model there")
@@ -51,7 +51,7 @@ class Answer:
     n_tokens: int = 0  # as the server counts them
 
 
-async def ask(client, number: int, options: LoadOptions) -> Answer:
+async def ask(client, number: int, options: ServerLoadOptions) -> Answer:
     """One streamed answer to question `number`, whose seed it is."""
     answer, started = Answer(), time.perf_counter()
     stream = await client.chat.completions.create(
@@ -90,7 +90,7 @@ def is_near_tie(one: Answer, other: Answer, place: int) -> bool:
     return bool(common) and all(abs(one.tops[place][t] - other.tops[place][t]) <= AGREE for t in common)
 
 
-async def load_server(options: LoadOptions) -> list[Figure]:
+async def load_server(options: ServerLoadOptions) -> list[Figure]:
     import openai
 
     key = options.api_key or os.environ.get("MINIMIND_API_KEY") or "none"
@@ -130,7 +130,7 @@ async def load_server(options: LoadOptions) -> list[Figure]:
 
 
 def main() -> None:
-    options = parse_options(LoadOptions, "Load a server with streaming clients, and check each answer.")
+    options = parse_options(ServerLoadOptions, "Load a server with streaming clients, and check each answer.")
 
     import openai
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import newest, typed_messages  # noqa: E402
-from scripts.network import is_address  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from scripts.serving.addresses import is_address  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
 

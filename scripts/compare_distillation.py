@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.tables import format_table, percent, points  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.reports.tables import format_table, percent, points  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SAMPLE = ROOT / "dataset" / "sample"
 
@@ -49,8 +49,9 @@ def main() -> None:
     options = parse_options(ComparisonOptions, "Compare a student with a teacher to the same student alone.")
 
     from dataset.heldout import is_right, read_questions
-    from model.weights import find_weight, write_json
-    from scripts.judge import ask, describe, loss, paired
+    from model.files import write_json
+    from model.weights import find_weight
+    from scripts.reports.comparing import ask, describe, loss, paired
 
     questions = read_questions(options.score_data)
     teacher = find_weight(options.teacher_weight, options.out_dir)
@@ -104,7 +105,7 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
 
 def over_seeds(seeds: list[dict], right: dict[str, list[list[int]]]) -> dict:
     """Both figures over all seeds. The questions are the sample: one that is asked of three seeds is still one."""
-    from scripts.judge import loss, paired
+    from scripts.reports.comparing import loss, paired
 
     alone, taught = ([sum(answers) / len(seeds) for answers in zip(*right[s], strict=True)] for s in right)
     losses = [sum(seed["cross_entropy"][side] for seed in seeds) / len(seeds) for side in ("before", "after")]

@@ -20,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import ModelOptions, check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.options import ModelOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
 TARGETS = ("minimind", "llama", "gguf", "torch")
@@ -58,7 +59,7 @@ class ConvertOptions(ModelOptions):
 def load(options: ConvertOptions):
     """(the model in float32, its LoRA merged; its tokenizer; what the `.json` beside it says)."""
     from model.model_lora import load_lora, merge_lora
-    from trainer.stage import load_folder, load_pth, quiet_transformers
+    from trainer.loading import load_folder, load_pth, quiet_transformers
 
     quiet_transformers()
     path = Path(options.weight).absolute()
@@ -78,7 +79,7 @@ def write(model, tokenizer, info: dict, options: ConvertOptions, path: Path) -> 
     """Write the model to `path` in the form that was asked for."""
     import torch
 
-    from model import hf_folder
+    from model.formats import hf_folder
     from model.weights import save_weights
 
     dtype = {"f32": torch.float32, "f16": torch.float16}.get(options.outtype)
@@ -87,7 +88,7 @@ def write(model, tokenizer, info: dict, options: ConvertOptions, path: Path) -> 
     elif options.to == "llama":
         hf_folder.write_stock(model, tokenizer, path, dtype)
     elif options.to == "gguf":
-        from model.gguf_file import write_gguf
+        from model.formats.gguf_file import write_gguf
 
         coarse = write_gguf(model, tokenizer, path, options.outtype)
         if coarse:
@@ -107,11 +108,11 @@ def read_back(options: ConvertOptions, path: Path, tokenizer):
         how = {"dtype": "float32", "experts_implementation": "eager", "trust_remote_code": False}
         return AutoModelForCausalLM.from_pretrained(path, **how).eval()
     if options.to == "minimind":
-        from model.hf_folder import read_folder
+        from model.formats.hf_folder import read_folder
 
         return read_folder(path)
     if options.to == "gguf":
-        from model.gguf_file import read_gguf
+        from model.formats.gguf_file import read_gguf
 
         return read_gguf(path)
     from model.weights import load_weights
@@ -135,7 +136,8 @@ def compare(before, after) -> tuple[float, float]:
 def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
-    from model.weights import WeightError, remove_stale, temporary_name
+    from model.files import remove_stale, temporary_name
+    from model.weights import WeightError
 
     output = Path(os.path.abspath(options.output))  # without "..": its last part is a name
     beside = {"gguf": ".Modelfile", "torch": ".json"}.get(options.to)
@@ -180,8 +182,8 @@ def convert(options: ConvertOptions) -> None:
 def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
     """One clause on what the result is for."""
     from model.weights import tokenizer_hash
-    from scripts.judge import command, typed
-    from trainer.stage import load_tokenizer
+    from scripts.reports.comparing import command, typed
+    from trainer.loading import load_tokenizer
 
     if options.to == "minimind":
         return "AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)"

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 
 
 @dataclass
@@ -28,7 +28,7 @@ def main() -> None:
 
     from dataset.chat import check_messages
     from dataset.jsonl import read_records
-    from model.weights import write_atomically
+    from model.files import write_atomically
 
     def direct_line(record: dict) -> str:
         check_messages(record.get("conversations"))

@@ -26,10 +26,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.judge import command, typed  # noqa: E402
 from scripts.plot_training import split_files  # noqa: E402
-from scripts.tables import format_table  # noqa: E402
-from trainer.options import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
+from scripts.reports.comparing import command, typed  # noqa: E402
+from scripts.reports.tables import format_table  # noqa: E402
+from trainer.command_line import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
 
 REPO = {"huggingface": "jingyaogong/minimind_dataset", "modelscope": "gongjy/minimind_dataset"}
 SETS = {  # name -> (what it is for, the stage to type next and its flags beside --data_path)

@@ -26,18 +26,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import LoadOptions, load  # noqa: E402
-from scripts.benchmark_results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
-from scripts.judge import typed  # noqa: E402
+from scripts.evaluating.results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
 from scripts.plot_training import output_path  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from scripts.reports.comparing import typed  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 
 LM_EVAL = "lm_eval==0.4.13"
 OWN_TASKS = ROOT / "dataset" / "lm_eval"
 
 
 @dataclass
-class BenchmarkOptions(LoadOptions):
+class EvalBenchmarkOptions(WeightOptions):
     tasks: list[str] | None = flag(None, "tasks of lm_eval, by name or pattern: ceval-valid, cmmlu, minimind_world …")
     questions: list[str] | None = flag(None, "multiple-choice files of your own: CSV in C-Eval's form, or JSONL")
     option_form: str = flag("letter", "of --questions, what is scored: each option's letter, or its own text",
@@ -83,10 +83,10 @@ def import_lm_eval() -> None:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 
-def load_tasks(options: BenchmarkOptions) -> tuple[dict, dict[str, str]]:
+def load_tasks(options: EvalBenchmarkOptions) -> tuple[dict, dict[str, str]]:
     """(what `lm_eval.evaluator.evaluate` takes: tasks and groups by name; of each task how many solved examples it has
     in words, if not the usual number)."""
-    from scripts.question_files import question_task, text_task
+    from scripts.evaluating.question_files import question_task, text_task
 
     names = [name for word in options.tasks or () for name in word.split(",") if name]
     loaded = load_named(names, options.data_dir) if names else {"tasks": {}, "groups": {}}
@@ -112,7 +112,7 @@ def load_named(names: list[str], data_dir: str | None) -> dict:
     """Tasks by lm_eval's names and ours. Data sets come from `data_dir` where they are, else from the hub."""
     from lm_eval.tasks import TaskManager
 
-    from scripts.question_files import index_csv_folders
+    from scripts.evaluating.question_files import index_csv_folders
 
     manager = TaskManager(include_path=str(OWN_TASKS), include_defaults=False)
     if not all(name in manager.all_tasks for name in names):  # the 14,000 of lm_eval itself take seconds to list
@@ -160,11 +160,13 @@ def missing_data(message: str, folder: Path | None) -> str:
 # ---------------------------------------------------------------- figures
 
 
-def evaluate(options: BenchmarkOptions, loaded: dict, shots: dict[str, str], model, tokenizer, name: str) -> list[dict]:
+def evaluate(
+    options: EvalBenchmarkOptions, loaded: dict, shots: dict[str, str], model, tokenizer, name: str
+) -> list[dict]:  # fmt: skip
     """One record per task, or group, and metric."""
     from lm_eval.evaluator import evaluate as run_lm_eval
 
-    from scripts.lm_eval_model import MiniMindLM
+    from scripts.evaluating.lm_eval_model import MiniMindLM
 
     lm = MiniMindLM(model, tokenizer, options.max_seq_len, options.batch_size)
     found = run_lm_eval(
@@ -213,7 +215,7 @@ def leaves(name: str, subtasks: dict[str, list[str]]) -> list[str]:
     return [leaf for part in inside for leaf in leaves(part, subtasks)] if inside else [name]
 
 
-def short_name(options: BenchmarkOptions, title: str) -> str:
+def short_name(options: EvalBenchmarkOptions, title: str) -> str:
     """How tables call the weight: its file's name, with the folder before it unless that is out_dir."""
     source, adapter = title.rpartition(" (")[0], ""
     if options.lora_name:
@@ -228,11 +230,11 @@ def short_name(options: BenchmarkOptions, title: str) -> str:
 
 
 def main() -> None:
-    options = parse_options(BenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
+    options = parse_options(EvalBenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
     results, picture = Path(options.results).absolute(), output_path(options.picture)
     require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
     if options.tasks or options.questions or options.text:
-        from trainer.options import check_out_dir
+        from trainer.command_line import check_out_dir
         from trainer.stage import check_length
 
         import_lm_eval()
@@ -241,7 +243,7 @@ def main() -> None:
         check_out_dir(results.parent, "--results")
         read_records(results)
         loaded, shots = load_tasks(options)
-        model, tokenizer, title, _ = load(options, options.seed if options.untrained else None)
+        model, tokenizer, title, _ = options.load_model(options.seed if options.untrained else None)
         check_length(options, model, "the network")
         print(title, flush=True)
         records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))

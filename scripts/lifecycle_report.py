@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.tables import format_table, markdown_table, percent, points  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SAMPLE = ROOT / "dataset" / "sample"
 HEADER = (
@@ -50,7 +50,7 @@ def main() -> None:
     options = parse_options(LifecycleOptions, "Measure what each stage of the life cycle changed.")
 
     from dataset.heldout import read_questions
-    from model.weights import write_json
+    from model.files import write_json
     from scripts.plot_training import draw
     from trainer.stage import check_out_dir
 
@@ -93,7 +93,7 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_lora import find_lora
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
-    from scripts.judge import describe
+    from scripts.reports.comparing import describe
 
     sft = find_weight("full_sft", out_dir, hidden_size)
     config = MiniMindConfig.from_dict(describe(sft)["config"])
@@ -119,7 +119,7 @@ def metrics_path(out_dir: Path, weight: Path) -> Path:
 
 def read_run(out_dir: Path, weight: Path) -> dict:
     """What a weight says of itself, and `first`, its validation before any step; ValueError if it is not done."""
-    from scripts.judge import describe
+    from scripts.reports.comparing import describe
 
     info, metrics = describe(weight), metrics_path(out_dir, weight)
     if info["step"] != info.get("recipe", {}).get("steps"):
@@ -163,8 +163,8 @@ def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
 
 def ask_all(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
     """Replies by stage and set of questions; each weight is asked only what the table needs, and loaded once."""
-    from eval_model import REASON_TOKENS
-    from scripts.judge import ask
+    from scripts.reports.comparing import ask
+    from trainer.answering import REASON_TOKENS
 
     general = {"general": questions["general"]}
     own = {name: {name: questions[name]} for name in ("identity", "teahouse", "reason")}
@@ -190,7 +190,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
-    from scripts.judge import loss, paired, share
+    from scripts.reports.comparing import loss, paired, share
 
     def right(stage: str, name: str, only=lambda question: True) -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
@@ -315,7 +315,7 @@ def markdown(rows: list[dict], notes: list[str]) -> str:
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.judge import command, typed
+    from scripts.reports.comparing import command, typed
 
     chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
     student = typed(weights["student with teacher"])

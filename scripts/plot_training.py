@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.options import check_out_dir, flag, parse_options, run  # noqa: E402
+from trainer.command_line import check_out_dir, flag, parse_options, run  # noqa: E402
 
 STAGES = {
     "pretrain": "Pretraining", "full_sft": "SFT", "rlhf": "DPO", "reason": "Reasoning", "full_dist": "Distillation",
@@ -172,7 +172,7 @@ def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
 
 def save(figure, output: Path) -> Path:
     """Write the picture, whole or not at all, and return its path; OSError, in one sentence, when that fails."""
-    from model.weights import write_atomically
+    from model.files import write_atomically
 
     path = Path(os.path.realpath(output))
     check_out_dir(path.parent, "place for the picture")

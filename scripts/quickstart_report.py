@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.tables import format_table, one_line, percent, points  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.reports.tables import format_table, one_line, percent, points  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 # An untrained network never ends its turn. No accepted answer is hidden by cutting it short: it says noise.
 UNTRAINED_TOKENS = 8
@@ -33,9 +33,10 @@ def main() -> None:
 
     from dataset.heldout import read_questions, score_table
     from eval_model import CHAT_PROMPTS
-    from model.weights import find_weight, write_json
-    from scripts.judge import ask, describe
+    from model.files import write_json
+    from model.weights import find_weight
     from scripts.plot_training import draw
+    from scripts.reports.comparing import ask, describe
     from trainer.stage import check_out_dir
 
     questions = read_questions(options.score_data)
@@ -129,7 +130,7 @@ def dialogue_table(dialogues: list[tuple[str, str]]) -> str:
 
 def what_next(out_dir: Path) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.judge import command
+    from scripts.reports.comparing import command
 
     new = command("run.sh")
     commands = [

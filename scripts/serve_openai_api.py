@@ -7,7 +7,7 @@
     GET /v1/models   POST /v1/chat/completions   POST /v1/completions   GET /health   GET /openapi.json
 
 Read on: options -> service (the engine and its places) -> gate (what every request passes) -> the endpoints.
-scripts/openai_protocol.py says what a request may hold, scripts/openai_markup.py takes answers apart.
+scripts/serving/protocol.py says what a request may hold, scripts/serving/markup.py takes answers apart.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import LoadOptions, choose_context, choose_dtype, load  # noqa: E402
-from scripts.network import host_of, is_address, is_loopback, listen  # noqa: E402
-from trainer.options import flag, parse_options, require, run  # noqa: E402
+from scripts.serving.addresses import host_of, is_address, is_loopback, listen  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 
 MODEL_NAME = "minimind"  # what clients call it, whichever weight it is
 MAX_BODY_BYTES = 2**20  # a full context of 32,768 tokens is about 0.2 MB of text, and JSON may write it in \u escapes
@@ -41,7 +41,7 @@ log = logging.getLogger("minimind")
 
 
 @dataclass
-class ServeOptions(LoadOptions):
+class ServeOptions(WeightOptions):
     host: str = flag("127.0.0.1", "address to listen on; any but loopback needs a key")
     port: int = flag(8998, "port to listen on; 0: any free one", least=0, most=65535)
     api_key: str | None = flag(None, "key that clients must send; better in the environment, as MINIMIND_API_KEY")
@@ -92,7 +92,7 @@ class Service:
     def __init__(self, model, tokenizer, stage: str, options: ServeOptions):
         from model.generation import Generator
 
-        context, dtype = choose_context(options, model), choose_dtype(options, model)
+        context, dtype = options.context(model), options.compute_dtype(model)
         self.engine, self.stage = Generator(model, tokenizer, options.max_batch, context, dtype), stage
         self.tokenizer, self.n_places, self.n_busy = tokenizer, options.max_batch + options.max_queue, 0
         self.longest_token = max(len(token) for token in self.engine.token_bytes[False])
@@ -114,7 +114,7 @@ class Service:
 
     def chat_prompt(self, body) -> list[int]:
         from dataset.chat import begin_document, render
-        from scripts.openai_protocol import ApiError
+        from scripts.serving.protocol import ApiError
 
         try:
             messages = body.plain_messages()
@@ -139,7 +139,7 @@ class Service:
     def submit(self, prompts: list[list[int]], body, scope: dict, **sampling) -> "Answers":
         """Ask for body.n answers to each prompt. Those that are not at their end when the HTTP request is, the gate
         cancels, as `scope` lists them."""
-        from scripts.openai_protocol import ApiError
+        from scripts.serving.protocol import ApiError
 
         wanted = len(prompts) * body.n_choices
         if wanted > self.n_places:
@@ -169,7 +169,7 @@ class Service:
 
 
 def too_long(message: str, param: str):
-    from scripts.openai_protocol import ApiError
+    from scripts.serving.protocol import ApiError
 
     return ApiError(400, message, "context_length_exceeded", param)
 
@@ -247,7 +247,7 @@ class Gate:
             log.info("%s %s %d, %d tokens in %.2f s", scope["method"], path, status, made, seconds)
 
     async def serve(self, scope, receive, send) -> None:
-        from scripts.openai_protocol import ApiError
+        from scripts.serving.protocol import ApiError
 
         try:
             self.check(scope)
@@ -280,7 +280,7 @@ class Gate:
             await work
 
     def check(self, scope) -> None:
-        from scripts.openai_protocol import ApiError
+        from scripts.serving.protocol import ApiError
 
         headers = dict(scope["headers"])
         if self.api_key is None:
@@ -295,7 +295,7 @@ class Gate:
 
 async def read_body(receive) -> bytes | None:
     """The whole body; None if the client has gone. ApiError if it is too large."""
-    from scripts.openai_protocol import ApiError
+    from scripts.serving.protocol import ApiError
 
     body, size = bytearray(), 0
     while True:
@@ -327,7 +327,7 @@ def make_app(service: Service, options: ServeOptions):
     from fastapi.middleware.cors import CORSMiddleware
     from starlette.exceptions import HTTPException
 
-    from scripts.openai_protocol import ApiError, ChatRequest, CompletionRequest, wrong_field
+    from scripts.serving.protocol import ApiError, ChatRequest, CompletionRequest, wrong_field
 
     app = FastAPI(title="MiniMind", lifespan=service.running, docs_url=None, redoc_url=None)
     app.add_middleware(Gate, api_key=options.api_key)
@@ -376,8 +376,8 @@ def make_app(service: Service, options: ServeOptions):
 
     @app.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request):
-        from scripts.openai_markup import MarkupParser, whole_message
-        from scripts.openai_protocol import chat_logprobs
+        from scripts.serving.markup import MarkupParser, whole_message
+        from scripts.serving.protocol import chat_logprobs
 
         check_model(body.model)
         prompt = service.chat_prompt(body)
@@ -421,7 +421,7 @@ def make_app(service: Service, options: ServeOptions):
 
     @app.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request):
-        from scripts.openai_protocol import completion_logprobs
+        from scripts.serving.protocol import completion_logprobs
 
         check_model(body.model)
         prompts = [service.completion_prompt(prompt) for prompt in body.prompts()]
@@ -482,7 +482,7 @@ async def stream_chat(body, answers: Answers, head: dict, changes) -> AsyncItera
 
 async def stream_chunks(body, answers: Answers, head: dict, choices) -> AsyncIterator[str]:
     """Server-sent events: a chunk per choice, the usage if it was asked for, and [DONE]; or an error."""
-    from scripts.openai_protocol import ApiError, event
+    from scripts.serving.protocol import ApiError, event
 
     pending = {"usage": None} if body.with_usage else {}
     try:
@@ -521,7 +521,7 @@ def main() -> None:
                     signal.signal(number, self.handle_exit)
             yield
 
-    model, tokenizer, title, stage = load(options)
+    model, tokenizer, title, stage = options.load_model()
     app = make_app(Service(model, tokenizer, stage, options), options)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)

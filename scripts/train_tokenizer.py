@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages, encode_texts  # noqa: E402
 from dataset.jsonl import check_file, check_text, read_records  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 from trainer.process import handled  # noqa: E402
 
 # Words as Qwen2 cuts them (llama.cpp knows the pattern by that name): every digit alone, so that a number has one

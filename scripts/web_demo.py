@@ -9,7 +9,7 @@ else load pictures from elsewhere, which tells a stranger of the chat, or dress 
 would lose its stars. A laboratory shows what the model wrote.
 
 Streamlit runs `page` anew at every click. Read on: options -> the model -> the conversation -> page.
-scripts/web_chat.py holds what outlives a click, web_texts.py the words, web_demo.css the look, and
+scripts/web/chat.py holds what outlives a click, web_texts.py the words, web_demo.css the look, and
 .streamlit/config.toml Streamlit's settings.
 """
 
@@ -26,9 +26,8 @@ sys.path[0] = str(ROOT)
 import streamlit as st  # noqa: E402
 
 from dataset.chat import answer_room  # noqa: E402
-from eval_model import LoadOptions  # noqa: E402
-from scripts.network import is_loopback, listen  # noqa: E402
-from scripts.web_chat import (  # noqa: E402
+from scripts.serving.addresses import is_loopback, listen  # noqa: E402
+from scripts.web.chat import (  # noqa: E402
     Endpoint,
     Exchange,
     LocalModel,
@@ -38,8 +37,9 @@ from scripts.web_chat import (  # noqa: E402
     log_error,
     weights_in,
 )
-from scripts.web_texts import LANGUAGES, Texts  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.web.texts import LANGUAGES, Texts  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 
 PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two pictures of an answer in the making
@@ -112,7 +112,7 @@ def open_local(weight: str, adapter: str | None, is_folder: bool, changed_ns: tu
     """One model for all sessions; it is read anew when a file has changed."""
     max_seq_len, device, tokenizer = options
     return LocalModel(
-        LoadOptions(
+        WeightOptions(
             weight=weight, lora_name=adapter, load=int(is_folder), tokenizer=None if is_folder else tokenizer,
             max_seq_len=max_seq_len, device=device,
         )  # fmt: skip

@@ -12,8 +12,8 @@ import pytest
 from dataset.heldout import is_right
 from dataset.jsonl import DataError
 from scripts import eval_benchmark
-from scripts.benchmark_results import append_records, draw, print_comparison, read_records
-from scripts.question_files import index_csv_folders, read_questions
+from scripts.evaluating.question_files import index_csv_folders, read_questions
+from scripts.evaluating.results import append_records, draw, print_comparison, read_records
 
 ROOT = Path(__file__).resolve().parents[1]
 CEVAL = (

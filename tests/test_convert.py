@@ -20,15 +20,14 @@ from transformers import AutoModelForCausalLM
 
 from dataset.chat import render
 from eval_model import EvalOptions
-from eval_model import load as load_for_chat
-from model.gguf_file import QWEN2_PATTERN, pre_tokenizer_name, read_gguf, write_gguf
-from model.hf_folder import read_folder, write_stock
+from model.formats.gguf_file import QWEN2_PATTERN, pre_tokenizer_name, read_gguf, write_gguf
+from model.formats.hf_folder import read_folder, write_stock
 from model.model_lora import apply_lora, save_lora
 from model.model_minimind import MiniMindForCausalLM
 from model.weights import load_weights, save_weights
 from scripts.convert_model import ConvertOptions, convert
 from scripts.train_tokenizer import WORD_PATTERN
-from trainer.options import UsageError
+from trainer.command_line import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 MOE = {"use_moe": True, "n_routed_experts": 4, "num_experts_per_tok": 2}
@@ -295,10 +294,10 @@ def test_published_weights_load_unchanged(published, tmp_path, use_moe):
     state = torch.load(folder / "pytorch_model.bin", weights_only=True)
     torch.save(state, tmp_path / "full_sft_64.pth")
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "use_moe": use_moe}
-    by_folder, tokenizer, *_ = load_for_chat(EvalOptions(weight=str(folder), device="cpu"))
-    by_file, same_tokenizer, *_ = load_for_chat(
-        EvalOptions(weight=str(tmp_path / "full_sft_64.pth"), tokenizer=str(folder), device="cpu", **sizes)
-    )
+    by_folder, tokenizer, *_ = EvalOptions(weight=str(folder), device="cpu").load_model()
+    by_file, same_tokenizer, *_ = EvalOptions(
+        weight=str(tmp_path / "full_sft_64.pth"), tokenizer=str(folder), device="cpu", **sizes
+    ).load_model()
     for key, value in state.items():
         assert torch.equal(by_folder.state_dict()[key], value.float()), key
     assert torch.equal(logits(by_folder), logits(by_file))

@@ -25,7 +25,8 @@ from kills import kill_until_done, run_whole
 from preloaded import run_preloaded
 from runs import ROOT, Run, make_data, stop, wait_for
 
-from model.weights import file_hash, load_weights, save_weights
+from model.files import file_hash
+from model.weights import load_weights, save_weights
 from trainer.checkpoint import StateError, differences, load_state, previous, save_state
 from trainer.engine import stop_signals
 from trainer.reference import read_reference

@@ -11,7 +11,7 @@ import pytest
 from hub import Hub
 
 from scripts.download_data import choose
-from trainer.options import UsageError
+from trainer.command_line import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 10 << 20  # what the hub's client writes at once

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
-from eval_model import EvalOptions, load, newest
+from eval_model import EvalOptions, newest
 from model.model_lora import apply_lora, save_lora
 from model.weights import save_weights
 
@@ -107,7 +107,8 @@ def test_the_stage_that_a_weight_was_trained_in_decides_how_it_is_spoken_to(
         flags |= {"tokenizer": str(ROOT / "model")}
     apply_lora(model)
     save_lora(model, tmp_path / "lora" / "a_48.pth", tokenizer)
-    assert load(EvalOptions(weight=str(path), out_dir=str(tmp_path), device="cpu", **flags)).stage == spoken_to_as
+    options = EvalOptions(weight=str(path), out_dir=str(tmp_path), device="cpu", **flags)
+    assert options.load_model().stage == spoken_to_as
 
 
 def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):

@@ -14,8 +14,8 @@ from preloaded import run_preloaded
 from dataset.heldout import paired_difference, wilson_interval
 from scripts.compare_distillation import ComparisonOptions, over_seeds
 from scripts.direct_answers import direct
-from scripts.judge import loss, paired, share
 from scripts.lifecycle_report import HEADER, PICTURES, cells_of, ends_with_wish
+from scripts.reports.comparing import loss, paired, share
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from model.files import file_hash
 from model.model_lora import (
     DEFAULT_TARGETS,
     adapted,
@@ -17,7 +18,7 @@ from model.model_lora import (
     merge_lora,
     save_lora,
 )
-from model.weights import WeightError, file_hash, save_weights
+from model.weights import WeightError, save_weights
 
 IDS = torch.arange(24).view(2, 12)
 

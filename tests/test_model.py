@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from model.fused import CausalAttentionFunction, LinearFunction, RMSNormFunction, SwiGLUFunction
+from model.fast.training import CausalAttentionFunction, LinearFunction, RMSNormFunction, SwiGLUFunction
 from model.model_minimind import (
     FeedForward,
     MiniMindConfig,
@@ -173,7 +173,7 @@ def test_repeat_kv_gives_neighbouring_query_heads_the_same_head():
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3)], ids=str)
 def test_gradients_written_out_are_those_of_autograd(shape, at_a_time, monkeypatch):
     """Against finite differences in float64, for any number of tokens, and however many are gone through at a time."""
-    monkeypatch.setattr("model.fused.ROWS", at_a_time)
+    monkeypatch.setattr("model.fast.training.ROWS", at_a_time)
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:
@@ -317,7 +317,7 @@ def test_experts_in_one_product_are_the_experts_one_by_one(make_model, monkeypat
 @pytest.mark.parametrize(("heads", "kv_heads", "length"), [(4, 2, 7), (2, 2, 3), (3, 1, 1)])
 def test_attention_written_out_has_the_gradients_of_autograd(heads, kv_heads, length, monkeypatch):
     """Against torch's own in float64, in tiles of three queries."""
-    monkeypatch.setattr("model.fused.QUERIES", 3)
+    monkeypatch.setattr("model.fast.training.QUERIES", 3)
     generator = torch.Generator().manual_seed(0)
     q, k, v = (
         torch.randn(2, n, length, 4, generator=generator, dtype=torch.float64).requires_grad_()

@@ -14,7 +14,8 @@ import torch
 from preloaded import run_preloaded
 
 from model.memory import lack_of_memory
-from trainer.options import TrainOptions, flag, parse_options, run
+from trainer.command_line import flag, parse_options, run
+from trainer.options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 

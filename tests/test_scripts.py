@@ -13,12 +13,12 @@ from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
-from scripts.benchmark_beside import pieces_of_work
-from scripts.judge import command, describe, typed
-from scripts.measure import BenchmarkOptions
+from scripts.measuring.harness import BenchmarkOptions
+from scripts.measuring.under_load import pieces_of_work
 from scripts.plot_training import draw, fonts_for, shown
 from scripts.quickstart_report import what_next
-from scripts.tables import cells, format_table
+from scripts.reports.comparing import command, describe, typed
+from scripts.reports.tables import cells, format_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"

@@ -18,8 +18,8 @@ from preloaded import run_preloaded
 from serving import ASKED, CALL, LONG, TOOLS, Server, teach, user
 
 from dataset.chat import render
-from scripts.openai_markup import MarkupParser, whole_message
 from scripts.serve_openai_api import ServeOptions, Service
+from scripts.serving.markup import MarkupParser, whole_message
 
 KEY = "sesame"
 ROOT = Path(__file__).resolve().parents[1]
@@ -408,7 +408,7 @@ def test_the_client_script_ends_with_one_sentence_where_no_such_server_answers(s
 
 
 def test_a_pretrained_weight_goes_on_with_the_last_message(make_model, tokenizer):
-    from scripts.openai_protocol import ChatRequest
+    from scripts.serving.protocol import ChatRequest
 
     model, options = make_model(vocab_size=len(tokenizer)), ServeOptions(max_batch=1, max_seq_len=64)
     body = ChatRequest(model="minimind", messages=[user("一"), {"role": "assistant", "content": "二"}, user("法国的")])

@@ -10,8 +10,9 @@ import pytest
 import torch
 from preloaded import run_preloaded
 
+from model.files import file_hash
 from model.model_lora import load_lora
-from model.weights import file_hash, load_weights
+from model.weights import load_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ["--optimizer", "adamw", "--max_steps", 6, "--seed", 7, "--log_interval", 1, "--max_seq_len", 64]

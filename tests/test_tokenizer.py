@@ -16,8 +16,8 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, SPECIAL_TOKENS, encode_texts
 from scripts import train_tokenizer
 from scripts.train_tokenizer import TokenizerOptions, make_tokenizer
-from trainer.options import parse_options
-from trainer.stage import load_tokenizer
+from trainer.command_line import parse_options
+from trainer.loading import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_tokenizer.py"

@@ -12,10 +12,11 @@ import torch
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
+from model.files import file_hash
 from model.model_lora import apply_lora, save_lora
-from model.weights import file_hash, load_weights, save_weights
-from scripts.web_chat import Endpoint, Problem, adapters_for, weights_in
-from scripts.web_texts import CHINESE, ENGLISH, LANGUAGES, Texts
+from model.weights import load_weights, save_weights
+from scripts.web.chat import Endpoint, Problem, adapters_for, weights_in
+from scripts.web.texts import CHINESE, ENGLISH, LANGUAGES, Texts
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "scripts" / "web_demo.py"

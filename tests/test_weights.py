@@ -14,16 +14,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from model.weights import (
-    WeightError,
-    file_hash,
-    find_weight,
-    load_weights,
-    save_weights,
-    tokenizer_hash,
-    weight_name,
-    write_atomically,
-)
+from model.files import file_hash, write_atomically
+from model.weights import WeightError, find_weight, load_weights, save_weights, tokenizer_hash, weight_name
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2}
 HEADS = {"num_attention_heads": 8, "num_key_value_heads": 2}  # what the sizes alone imply

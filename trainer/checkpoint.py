@@ -17,8 +17,9 @@ from typing import IO
 import numpy as np
 import torch
 
+from model.files import write_atomically
 from model.memory import lack_of_memory
-from model.weights import n_bytes, write_atomically, write_tensors
+from model.weights import n_bytes, write_tensors
 
 FORMAT = 5  # raise it when a state means something else than before
 

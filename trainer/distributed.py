@@ -15,7 +15,7 @@ from typing import NoReturn
 import torch
 import torch.distributed as dist
 
-from trainer.options import UsageError, fail, require
+from trainer.command_line import UsageError, fail, require
 
 # A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
 STEP_TIMEOUT = timedelta(minutes=10)

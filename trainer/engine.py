@@ -22,8 +22,9 @@ from torch import nn
 
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
+from model.files import file_hash
 from model.memory import lack_of_memory
-from model.weights import WeightError, file_hash, save_weights, to_half, weight_name
+from model.weights import WeightError, save_weights, to_half, weight_name
 from trainer.checkpoint import (
     StateError,
     differences,

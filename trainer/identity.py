@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import json
 
-from model.weights import file_hash, tokenizer_hash
+from model.files import file_hash
+from model.weights import tokenizer_hash
 
 # A resumed run must agree with the stopped one in everything that shapes the weights; these do not.
 FREE_OPTIONS = {

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from model.fused import HeadLossFunction, LinearFunction, precision
+from model.fast.training import HeadLossFunction, LinearFunction, precision
 
 # Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
 HEAD_CHUNK = 512

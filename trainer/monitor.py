@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.fused import times
-from model.weights import why_not_written, write_atomically
+from model.fast.training import times
+from model.files import why_not_written, write_atomically
 
 SECONDS_BEFORE_ESTIMATE = 5  # of training, for a first guess at how long all will take
 

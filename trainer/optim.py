@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from model.fused import HAS_AVX512
+from model.fast.training import HAS_AVX512
 
 
 def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0) -> float:

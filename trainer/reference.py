@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from dataset.lm_dataset import DPODataset
-from model.weights import file_hash, load_weights, tokenizer_hash, write_atomically
+from model.files import file_hash, write_atomically
+from model.weights import load_weights, tokenizer_hash
 from trainer.losses import sequence_log_probs, token_kl
 from trainer.objectives import PreferenceObjective, decode
 

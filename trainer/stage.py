@@ -9,85 +9,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
 
-from dataset.chat import control_tokens, encode_texts
 from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights, save_weights
+from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.options import ROOT, TrainOptions, UsageError, check_out_dir, default_data, require
-from trainer.process import as_text
-
-
-def load_tokenizer(folder: str):
-    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
-
-    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
-    """
-    found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
-    require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
-    require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
-    except Exception as error:  # the file can hold anything
-        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
-        raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
-    control_tokens(tokenizer)
-    entries = tokenizer.get_vocab()
-    last = max(entries, key=entries.get)
-    if entries[last] >= len(tokenizer):
-        raise ValueError(
-            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
-            "fill the gaps in tokenizer.json with unused entries"
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
-    # Some carry how a program that they were made for cuts and pads its texts.
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    return tokenizer
-
-
-def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
-    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
-
-    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
-    """
-    tokenizer = load_tokenizer(folder or str(ROOT / "model"))
-    model, info = load_weights(weight, tokenizer, sizes)
-    if not info and not folder:
-        raise ValueError(
-            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
-        )
-    return model, tokenizer, info
-
-
-def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
-    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
-
-    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
-    """
-    from model.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
-
-    model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
-    if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
-            f"{model.config.vocab_size:,}: name its own with --tokenizer"
-        )
-    return model, tokenizer
-
-
-def quiet_transformers() -> None:
-    """No progress bars and advice from transformers between our own lines."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+from trainer.loading import load_tokenizer, quiet_transformers
+from trainer.options import TrainOptions
 
 
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:

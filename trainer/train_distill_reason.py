@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
+from trainer.options import TrainOptions  # noqa: E402
 
 
 @dataclass

@@ -13,7 +13,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.options import TrainOptions, flag, parse_options, run  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
+from trainer.options import TrainOptions  # noqa: E402
 
 
 @dataclass
@@ -32,7 +33,8 @@ def main() -> None:
     options = parse_options(DistillationOptions, "Let a small MiniMind learn from a larger one.")
 
     from dataset.lm_dataset import SFTDataset
-    from model.weights import WeightError, file_hash, find_weight, load_weights
+    from model.files import file_hash
+    from model.weights import WeightError, find_weight, load_weights
     from trainer.objectives import DistillationObjective
     from trainer.stage import check_length, run_stage
 

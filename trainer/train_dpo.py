@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.options import TrainOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.options import TrainOptions  # noqa: E402
 
 
 @dataclass
@@ -38,7 +39,8 @@ def main() -> None:
     options = parse_options(DPOOptions, "Teach MiniMind a preference from pairs of answers.")
 
     from dataset.lm_dataset import DPODataset
-    from model.weights import file_hash, weight_name
+    from model.files import file_hash
+    from model.weights import weight_name
     from trainer.objectives import PreferenceObjective
     from trainer.reference import kl_to_reference, reference_log_probs
     from trainer.stage import run_stage

@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.options import TrainOptions, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.options import TrainOptions  # noqa: E402
 
 
 @dataclass
@@ -44,8 +45,8 @@ def main() -> None:
     import torch
 
     from dataset.lm_dataset import SFTDataset
+    from model.files import file_hash
     from model.model_lora import DEFAULT_TARGETS, apply_lora, save_lora
-    from model.weights import file_hash
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import run_stage
 

@@ -19,10 +19,11 @@ import torch.distributed as dist
 from torch import nn
 
 from model.model_minimind import MiniMindForCausalLM
+from trainer.command_line import require
 from trainer.distributed import World
 from trainer.engine import Trainer
 from trainer.optim import set_lr
-from trainer.options import TrainOptions, require
+from trainer.options import TrainOptions
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
 

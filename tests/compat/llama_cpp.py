@@ -117,8 +117,9 @@ def differing_lines(llama: LlamaCpp, tokenizer, texts: list[str]) -> list[str]:
 
 
 def main() -> None:
-    from eval_model import EvalOptions, answer_all, load
-    from model.gguf_file import OUTTYPES, write_gguf
+    from model.formats.gguf_file import OUTTYPES, write_gguf
+    from trainer.answering import answer_all
+    from trainer.options import WeightOptions
 
     parser = argparse.ArgumentParser(description="Compare a weight with itself in llama.cpp.")
     parser.add_argument("weight", help="a .pth with its .json, or a Hugging Face folder")
@@ -127,7 +128,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=ROOT / "dataset/sample/heldout.jsonl", help="to answer, read")
     parser.add_argument("--n", type=int, default=20, help="how many of them")
     options = parser.parse_args()
-    model, tokenizer, title, _ = load(EvalOptions(weight=options.weight, device="cpu"))
+    model, tokenizer, title, _ = WeightOptions(weight=options.weight, device="cpu").load_model()
     print(title)
     texts = texts_of(options.text)[: options.lines]
     questions = [json.loads(line) for line in options.questions.open(encoding="utf-8")]

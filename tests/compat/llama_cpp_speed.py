@@ -16,10 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from scripts.benchmark_network import build_engine, build_generate, first_and_rest, random_rows  # noqa: E402
-from scripts.measure import VOCAB_SIZE, BenchmarkOptions, Side, Turn, paired  # noqa: E402
-from scripts.tables import format_table  # noqa: E402
-from trainer.options import flag, parse_options, run  # noqa: E402
+from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Side, Turn, paired  # noqa: E402
+from scripts.measuring.network import build_engine, build_generate, first_and_rest, random_rows  # noqa: E402
+from scripts.reports.tables import format_table  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SIDES = {  # name -> (which program, precision)
     "transformers": ("generate", "float32"), "ours, float32": ("engine", "float32"), "llama.cpp, F32": ("llama", "f32"),
@@ -58,9 +58,9 @@ def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Turn
 def write_files(options: SpeedOptions, folder: Path) -> None:
     import torch
 
-    from model.gguf_file import write_gguf
+    from model.formats.gguf_file import write_gguf
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-    from trainer.stage import load_tokenizer
+    from trainer.loading import load_tokenizer
 
     torch.manual_seed(0)
     sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}

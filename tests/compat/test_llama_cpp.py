@@ -10,7 +10,7 @@ pytest.importorskip("xllamacpp")
 from llama_cpp import LlamaCpp, differing_lines, largest_difference, log_probs, texts_of  # noqa: E402
 
 from dataset.chat import render  # noqa: E402
-from model.gguf_file import write_gguf  # noqa: E402
+from model.formats.gguf_file import write_gguf  # noqa: E402
 
 pytestmark = pytest.mark.compat
 ROOT = Path(__file__).resolve().parents[2]

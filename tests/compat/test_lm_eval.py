@@ -13,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from model.weights import save_weights
-from scripts.question_files import read_questions
+from scripts.evaluating.question_files import read_questions
 
 pytest.importorskip("lm_eval")
 pytestmark = pytest.mark.compat
@@ -81,7 +81,7 @@ def test_likelihoods_and_texts_equal_those_of_lm_evals_own_class(model, tokenize
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    from scripts.lm_eval_model import MiniMindLM
+    from scripts.evaluating.lm_eval_model import MiniMindLM
 
     theirs = HFLM(str(llama_folder), device="cpu", dtype="float32", max_length=64, batch_size=3)
     ours = MiniMindLM(model, tokenizer, max_length=64, batch_size=3)
@@ -115,7 +115,7 @@ def test_bits_per_byte_is_the_cross_entropy_of_every_byte(model, tokenizer):
     """By hand: -log2 of each token's probability, the first one's after BOS, over the bytes of UTF-8."""
     from lm_eval.api.instance import Instance
 
-    from scripts.lm_eval_model import MiniMindLM
+    from scripts.evaluating.lm_eval_model import MiniMindLM
 
     text = TEXTS[2]
     ids = tokenizer(text, split_special_tokens=True).input_ids

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.hf_folder import write_minimind, write_stock
+from model.formats.hf_folder import write_minimind, write_stock
 
 pytestmark = pytest.mark.compat
 KINDS = ("minimind", "minimind moe", "llama", "granitemoeshared")

@@ -10,7 +10,7 @@ trl = pytest.importorskip("trl")
 from datasets import Dataset  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from model.hf_folder import write_minimind, write_stock  # noqa: E402
+from model.formats.hf_folder import write_minimind, write_stock  # noqa: E402
 
 pytestmark = pytest.mark.compat
 SHARED = {

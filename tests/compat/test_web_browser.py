@@ -12,7 +12,7 @@ from serving import Server, assistant, teach, user
 from transformers import AutoTokenizer
 
 from model.weights import load_weights, save_weights
-from scripts.web_texts import CHINESE, ENGLISH
+from scripts.web.texts import CHINESE, ENGLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [

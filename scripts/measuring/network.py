@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scripts.measure import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, paired, take_turns, timed
+from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, paired, take_turns, timed
 
 # ---------------------------------------------------------------- a training step
 
@@ -146,7 +146,7 @@ def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], Non
 
 def build_products(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
     """The floor of a step. Backward multiplies twice for each product of the forward pass."""
-    from model.fused import times
+    from model.fast.training import times
 
     rows, tokens = options.batch_size, options.max_seq_len
     turn = forward_floor(options, rows, tokens, rows * tokens, lambda w: lambda x: times(x, w), imports_done)
@@ -179,7 +179,7 @@ def forward_floor(options, rows: int, tokens: int, n_logits: int, multiplier: Ca
 
 def forward_products(options, rows: int, tokens: int, n_logits: int) -> Iterator[tuple[tuple, tuple, int]]:
     """(shape of x, shape of W, how often) of every product x W^T of a forward pass over (rows, tokens)."""
-    from model.fused import QUERIES
+    from model.fast.training import QUERIES
     from model.model_minimind import MiniMindConfig
     from trainer.losses import HEAD_CHUNK
 
@@ -304,7 +304,7 @@ def build_engine(options: BenchmarkOptions, imports_done: Callable[[], None]) ->
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
     from model.sampling import Sampling
     from trainer.distributed import choose_device
-    from trainer.stage import load_tokenizer
+    from trainer.loading import load_tokenizer
 
     imports_done()
     device = choose_device(options.device)

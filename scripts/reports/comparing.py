@@ -6,20 +6,22 @@ import shlex
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def ask(
-    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False, **places
+    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False,
+    untrained: bool = False, **places,
 ) -> dict[str, list[str]]:
     """The likeliest replies of a weight to sets of questions, all in one pass.
 
-    `places`: more of eval_model.py's options, as tokenizer, device, lora_name, untrained.
+    `places`: more of WeightOptions, as tokenizer, device, lora_name.
     """
-    from eval_model import EvalOptions, answer_all, load
+    from trainer.answering import answer_all
+    from trainer.options import WeightOptions
 
-    options = EvalOptions(weight=str(weight), **places)
-    model, tokenizer, source, _ = load(options, options.seed if options.untrained else None)
+    options = WeightOptions(weight=str(weight), **places)
+    model, tokenizer, source, _ = options.load_model(42 if untrained else None)
     asked = [question for questions in sets.values() for question in questions]
     print(f"{title}: {len(asked):,} questions for {source}", flush=True)
     conversations = [question["messages"] for question in asked]

@@ -1,7 +1,7 @@
 """GGUF, the file format of llama.cpp and ollama: sizes, tokenizer, chat template and tensors in one file.
 
 A dense network is written as the architecture `llama`, a mixture of experts as `granitemoe`, for the reasons that
-model/hf_folder.py gives. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+model/formats/hf_folder.py gives. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import json
@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 import torch
 
-from model.hf_folder import (
+from model.formats.hf_folder import (
     State,
     check_gate,
     layer_prefix,

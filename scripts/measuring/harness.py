@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tables import format_table
-from trainer.options import flag
+from scripts.reports.tables import format_table
+from trainer.command_line import flag
 from trainer.threads import all_cores
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 VOCAB_SIZE = 6400
 
 

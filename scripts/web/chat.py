@@ -19,10 +19,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from eval_model import LoadOptions, choose_context, load
-from scripts.network import host_of, is_address, is_loopback
-from scripts.openai_markup import MarkupParser
-from scripts.web_texts import Texts
+from scripts.serving.addresses import host_of, is_address, is_loopback
+from scripts.serving.markup import MarkupParser
+from scripts.web.texts import Texts
+from trainer.options import WeightOptions
 from trainer.threads import share_cores
 
 MAX_ANSWERS = 8  # that one model makes at once; more wait
@@ -80,14 +80,14 @@ def adapters_for(weight: Path) -> dict[str, Path]:
 class LocalModel:
     """A weight in this process, with an engine that answers all who ask in one batch."""
 
-    def __init__(self, options: LoadOptions):
+    def __init__(self, options: WeightOptions):
         from model.generation import Generator
         from model.model_lora import is_foreign
 
         share_cores()  # this module outlives a click, and the page's script is not run by `run`
-        model, self.tokenizer, _, self.stage = load(options)
+        model, self.tokenizer, _, self.stage = options.load_model()
         self.is_foreign = bool(options.lora_name) and is_foreign(Path(options.lora_name), Path(options.weight))
-        self.context = choose_context(options, model)
+        self.context = options.context(model)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)
         self.size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M"
         self.device = model.device.type.upper()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scripts.measure import BenchmarkOptions, Figure, paired, take_turns
+from scripts.measuring.harness import BenchmarkOptions, Figure, paired, take_turns
 
 # ---------------------------------------------------------------- what a data set wastes
 
@@ -121,7 +121,7 @@ def rate_figures(path: str, options: BenchmarkOptions) -> Iterator[Figure]:
 
 def open_data(path: str, options: BenchmarkOptions, cache_dir, num_proc: int | None):
     from dataset.lm_dataset import PretrainDataset, SFTDataset
-    from trainer.stage import load_tokenizer, quiet_transformers
+    from trainer.loading import load_tokenizer, quiet_transformers
 
     quiet_transformers()
     tokenizer = load_tokenizer(options.tokenizer)
@@ -153,7 +153,7 @@ def build_tokenising(options: BenchmarkOptions, imports_done: Callable[[], None]
 def build_bare_tokenizer(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Callable[[], float]:
     """The floor of tokenising: the texts of the file, nothing read, checked or written."""
     from dataset.jsonl import parse_line, read_lines
-    from trainer.stage import load_tokenizer
+    from trainer.loading import load_tokenizer
 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     backend, path, texts = load_tokenizer(options.tokenizer).backend_tokenizer, Path(options.data[0]), []

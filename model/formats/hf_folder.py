@@ -19,20 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig, GraniteMoeSharedConfig, LlamaConfig, PreTrainedConfig
 
+from model.files import write_json
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import (
-    WeightError,
-    build,
-    check_numbers,
-    check_sizes,
-    check_stored,
-    load_state,
-    read_state,
-    write_json,
-)
+from model.weights import WeightError, build, check_numbers, check_sizes, check_stored, load_state, read_state
 
-MODEL = Path(__file__).parent
-CODE = ("model_minimind.py", "fused.py")  # what a folder of the kind minimind carries
+MODEL = Path(__file__).parents[1]
+# What a folder of the kind minimind carries: from here -> its name there.
+CODE = {"model_minimind.py": "model_minimind.py", "fast/training.py": "training.py"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 TENSOR_FILES = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
@@ -190,8 +183,8 @@ def write_minimind(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: t
         "AutoModelForCausalLM": "model_minimind.MiniMindForCausalLM",
     }
     write_folder(config, model.state_dict(), tokenizer, folder, dtype)
-    for name in CODE:
-        code = (MODEL / name).read_text(encoding="utf-8").replace("from model.fused import", "from .fused import")
+    for source, name in CODE.items():
+        code = (MODEL / source).read_text(encoding="utf-8").replace("from model.fast.training", "from .training")
         (folder / name).write_text(code, encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.tables import format_table
+from scripts.reports.tables import format_table
 
 KEYS = ("name", "task", "setting", "metric", "value", "stderr", "chance", "n", "group")
 

@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from scripts.benchmark_network import build_engine, build_minimind, shape
-from scripts.measure import ROOT, BenchmarkOptions, Figure, Turn, paired, take_turns
+from scripts.measuring.harness import ROOT, BenchmarkOptions, Figure, Turn, paired, take_turns
+from scripts.measuring.network import build_engine, build_minimind, shape
 from trainer.threads import share_cores
 
 MOST_BUSY = 2  # processes beside

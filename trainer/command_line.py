@@ -1,0 +1,175 @@
+"""The command line: dataclasses become flags, and a user's mistake ends a program with one sentence."""
+
+import argparse
+import difflib
+import math
+import operator
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import field
+from pathlib import Path
+from typing import TypeVar
+
+from model.memory import lack_of_memory
+from trainer.process import prepare_process
+from trainer.threads import share_cores
+
+ROOT = Path(__file__).resolve().parents[1]
+Options = TypeVar("Options")
+# What a flag's number can be held to: the words of a message, and the comparison. Without bounds of its own a number
+# must fit into what computes with it: 64 bits, or a float32 and its products.
+BOUNDS = {
+    "least": ("at least", operator.ge), "above": ("above", operator.gt),
+    "most": ("at most", operator.le), "below": ("below", operator.lt),
+}  # fmt: skip
+WIDEST = {int: {"least": -(2**63), "most": 2**63 - 1}, float: {"least": -1e30, "most": 1e30}}
+
+
+def flag(
+    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False, **bounds
+):  # fmt: skip
+    """A dataclass field that becomes a documented flag; a list takes one value or more.
+
+    `bounds` (least, above, most, below) are those of its number, or of each number in its list. A text that `is_name`
+    becomes a part of a file's name.
+    """
+    metadata = {"help": help, "limits": bounds | ({"is_name": True} if is_name else {})}
+    metadata |= ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class UsageError(ValueError):
+    """Flags that make no sense; ends a program with exit code 2."""
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def check_flags(options_class: type, given: dict) -> None:
+    """UsageError for a number out of bounds, an empty text, or a name that cannot be a part of a file's name."""
+    for name, value in given.items():
+        limits = {}
+        for base in reversed(options_class.__mro__):  # a flag that a stage gives another default keeps its bounds
+            of_base = getattr(base, "__dataclass_fields__", {}).get(name)
+            limits |= of_base.metadata.get("limits", {}) if of_base else {}
+        is_name, default = limits.pop("is_name", False), options_class.__dataclass_fields__[name].default
+        for one in value if isinstance(value, list) else [] if value in (None, default) else [value]:
+            said = f"--{name} {one!s:.100}"
+            said = said if said.isprintable() else ascii(said)[1:-1]
+            require(one != "", f"--{name} is empty: give it a value, or leave it out")
+            if is_name:
+                plain = one.isprintable() and one not in (".", "..") and not set(one) & set("/\\")
+                require(plain, f"{said}: it must be a plain name for a file, not a path")
+                require(len(one.encode()) <= 200, f"{said}…: a name for a file must be at most 200 bytes long")
+            require(not isinstance(one, float) or math.isfinite(one), f"{said}: it must be a finite number")
+            for kind, bound in (WIDEST.get(type(one), {}) | limits).items():
+                words, holds = BOUNDS[kind]
+                require(holds(one, bound), f"{said}: it must be {words} {bound}")
+
+
+def parse_options(options_class: type[Options], description: str, argv: list[str] | None = None) -> Options:
+    """The dataclass filled from the command line. A wrong or unknown flag prints one sentence and exits with 2."""
+    from transformers import HfArgumentParser
+
+    class Parser(HfArgumentParser):
+        def add_argument(self, *names, limits=None, **kwargs):  # check_flags looks at the limits
+            return super().add_argument(*names, **kwargs)
+
+        def error(self, message: str):
+            sys.exit(fail(f"{message} (all flags: --help)", code=2))
+
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = Parser(options_class, description=description, formatter_class=formatter, allow_abbrev=False)
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        nearest = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=1)
+        parser.error(f"unknown flag {unknown[0]}" + (f": did you mean {nearest[0]}?" if nearest else ""))
+    try:
+        check_flags(options_class, vars(known))
+        return options_class(**vars(known))
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def fail(message: str, code: int = 1) -> int:
+    """Print an error as one sentence and return the exit code. Of several ranks, the first to fail speaks."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from trainer.distributed import count_reports
+
+        message = f"rank {os.environ.get('RANK')}: {message}"
+        if (count_reports(mine=1) or 1) > 1:
+            return code
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
+    code 1, Ctrl-C with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129, both like Ctrl-C: what it began is
+    put away, and processes that it started end with it.
+
+    MINIMIND_TRACEBACK=1 shows the whole traceback instead.
+    """
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
+        if not os.environ.get(name, "1").removeprefix("-").isdecimal():
+            said = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
+            sys.exit(fail(f"{said}: unset it, or start with torchrun", code=2))
+    share_cores()
+    own = os.getpid()
+
+    def terminate(number, frame):
+        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing of its own to put away
+            os._exit(128 + number)
+        raise KeyboardInterrupt(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does it
+            signal.signal(number, terminate)
+    try:
+        try:
+            prepare_process()
+            main()
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        print("\nstopped.", file=sys.stderr)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if os.environ.get("MINIMIND_TRACEBACK") or not (lack or isinstance(error, ValueError | OSError)):
+            raise
+        message = f"too little memory ({lack}): close other programs, or take smaller sizes" if lack else str(error)
+        sys.exit(fail(message, code=2 if isinstance(error, UsageError) else 1))
+
+
+def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
+    """Make the output folder now and prove that it can be written, before any work is lost."""
+    folder = Path(out_dir).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (FileExistsError, NotADirectoryError):
+        what = "a file stands where this folder should be"
+        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
+
+
+def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
+    """`dataset/{full_set}` when it has been downloaded, else the sample, said in one line unless `quiet`."""
+    full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
+    if full.exists():
+        return full
+    if not quiet:
+        print(
+            f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} "
+            "into dataset/ (./run.sh data lists and fetches what is published)."
+        )
+    return small

@@ -1,0 +1,122 @@
+"""A weight by name, file or folder -> its network, its tokenizer, and what its `.json` says of it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from dataset.chat import control_tokens, encode_texts
+from model.model_lora import find_lora, load_lora
+from model.model_minimind import MiniMindForCausalLM
+from model.weights import find_weight, load_weights
+from trainer.command_line import ROOT, require
+from trainer.distributed import choose_device
+from trainer.process import as_text
+
+
+def load_tokenizer(folder: str):
+    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
+
+    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
+    """
+    found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
+    require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
+    except Exception as error:  # the file can hold anything
+        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
+        raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
+    control_tokens(tokenizer)
+    entries = tokenizer.get_vocab()
+    last = max(entries, key=entries.get)
+    if entries[last] >= len(tokenizer):
+        raise ValueError(
+            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
+            "fill the gaps in tokenizer.json with unused entries"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
+    # Some carry how a program that they were made for cuts and pads its texts.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
+    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
+
+    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
+    """
+    tokenizer = load_tokenizer(folder or str(ROOT / "model"))
+    model, info = load_weights(weight, tokenizer, sizes)
+    if not info and not folder:
+        raise ValueError(
+            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
+        )
+    return model, tokenizer, info
+
+
+def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
+    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
+
+    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
+    """
+    from model.formats.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
+
+    model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
+            f"{model.config.vocab_size:,}: name its own with --tokenizer"
+        )
+    return model, tokenizer
+
+
+def quiet_transformers() -> None:
+    """No progress bars and advice from transformers between our own lines."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+class Loaded(NamedTuple):
+    model: MiniMindForCausalLM  # in eval mode, on its device
+    tokenizer: PreTrainedTokenizerFast
+    title: str  # one line that says which it is
+    stage: str  # what it was trained to do last, which decides how it is spoken to
+
+
+def load_model(
+    weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
+    lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
+) -> Loaded:  # fmt: skip
+    """A weight, perhaps with an adapter on top, ready to be spoken to; with a seed, its network untrained.
+
+    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder; `usual_stage` is what one is taken for
+    whose `.json` does not say what it was trained to do.
+    """
+    quiet_transformers()
+    device, info = choose_device(device), {}
+    if Path(weight).is_dir():
+        source = Path(weight).absolute()
+        model, tokenizer = load_folder(source, tokenizer_folder)
+    else:
+        source = find_weight(weight, out_dir, sizes["hidden_size"], sizes["use_moe"])
+        model, tokenizer, info = load_pth(source, tokenizer_folder, sizes)
+    title, stage = str(source), info.get("stage", "converted")
+    if stage == "converted":
+        stage = usual_stage
+    if untrained_seed is not None:
+        torch.manual_seed(untrained_seed)
+        model, title = type(model)(model.config), f"{title}, untrained"
+    if lora_name:
+        adapter = find_lora(lora_name, out_dir, model.config)
+        load_lora(model, adapter, tokenizer, None if source.is_dir() else source)
+        title = f"{title} + {adapter.name}"
+        stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
+    n_params = sum(p.numel() for p in model.parameters())
+    title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
+    return Loaded(model.eval().to(device), tokenizer, title, stage)
