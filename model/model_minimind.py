@@ -5,6 +5,7 @@
 Shapes in comments: B batch, T tokens, H query heads, K key/value heads, D head_dim, C hidden_size, E experts.
 The class is a Hugging Face `PreTrainedModel`, so `generate`, `save_pretrained` and every `Cache` work as usual;
 the keys of its state dict are those of Llama, plus `mlp.gate`, `mlp.experts.{i}` and `mlp.shared_experts.{i}`.
+model/fast/ holds faster forms of some of these modules, proven equal to the ones here.
 """
 
 import math
@@ -19,17 +20,8 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOutputWithPast
-
-from model.fast.training import (
-    Linear,
-    RMSNormFunction,
-    can_group,
-    causal_attention,
-    precision,
-    project,
-    swiglu,
-    swiglu_grouped,
-)
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
 
 
 class MiniMindConfig(PreTrainedConfig):
@@ -39,7 +31,7 @@ class MiniMindConfig(PreTrainedConfig):
     """
 
     model_type = "minimind"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = ["past_key_values", "aux_loss"]
 
     vocab_size: int = 6400
     hidden_size: int = 512
@@ -52,7 +44,7 @@ class MiniMindConfig(PreTrainedConfig):
     rope_theta: float = 1e6
     rms_norm_eps: float = 1e-5
     dropout: float = 0.0
-    flash_attn: bool = True  # False: the written-out attention, slower, for reading and for tests
+    flash_attn: bool = True  # False: the written-out attention, as attn_implementation="eager"
     initializer_range: float = 0.02
     tie_word_embeddings: bool = True
     use_cache: bool = True
@@ -70,34 +62,29 @@ class MiniMindConfig(PreTrainedConfig):
     norm_topk_prob: bool = True
 
     def __post_init__(self, **kwargs):
-        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if self.hidden_size % (2 * self.num_attention_heads):
-            raise ValueError(
-                f"hidden_size {self.hidden_size} does not divide into {self.num_attention_heads} heads of even size: "
-                f"choose a multiple of {2 * self.num_attention_heads}"
-            )
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"num_attention_heads {self.num_attention_heads} is not a multiple of "
-                f"num_key_value_heads {self.num_key_value_heads}"
-            )
-        if self.hidden_act != "silu" or self.scoring_func != "softmax":
-            raise ValueError(
-                f"hidden_act {self.hidden_act!r} with scoring_func {self.scoring_func!r}: "
-                "this network knows 'silu' with 'softmax' only"
-            )
-        if self.use_moe and not 1 <= self.num_experts_per_tok <= self.n_routed_experts:
-            raise ValueError(
-                f"num_experts_per_tok {self.num_experts_per_tok} must lie between 1 and "
-                f"n_routed_experts {self.n_routed_experts}"
-            )
         if self.intermediate_size is None:
             self.intermediate_size = 64 * math.ceil(self.hidden_size * 8 / 3 / 64)
-        for name in ("intermediate_size", "max_position_embeddings"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        heads, kv_heads, experts = self.num_attention_heads, self.num_key_value_heads, self.n_routed_experts
+        sizes = (
+            "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+            "intermediate_size", "max_position_embeddings",
+        )  # fmt: skip
+        problem = None
+        if small := [name for name in sizes if getattr(self, name) < 1]:
+            problem = f"{small[0]} is {getattr(self, small[0])}: it must be at least 1"
+        elif self.hidden_size % (2 * heads):
+            problem = f"hidden_size {self.hidden_size} does not divide into {heads} heads of even size: "
+            problem += f"choose a multiple of {2 * heads}"
+        elif heads % kv_heads:
+            problem = f"num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"
+        elif (self.hidden_act, self.scoring_func) != ("silu", "softmax"):
+            problem = f"hidden_act {self.hidden_act!r} with scoring_func {self.scoring_func!r}: "
+            problem += "this network knows 'silu' with 'softmax' only"
+        elif self.use_moe and not 1 <= self.num_experts_per_tok <= experts:
+            k = self.num_experts_per_tok
+            problem = f"num_experts_per_tok {k} must lie between 1 and n_routed_experts {experts}"
+        if problem:
+            raise ValueError(problem)
         super().__post_init__(**kwargs)
 
 
@@ -110,7 +97,10 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(hidden_size))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return RMSNormFunction.apply(x, self.weight, self.eps, precision(x))
+        # At least float32 inside: squares of half-precision numbers overflow (float16) or lose the small (bfloat16).
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        return normed.type_as(x) * self.weight
 
 
 def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,21 +127,17 @@ def apply_rotary_pos_emb(
     if cos.dim() == 3:
         unsqueeze_dim += 1
     cos, sin = cos.unsqueeze(unsqueeze_dim).type_as(q), sin.unsqueeze(unsqueeze_dim).type_as(q)
-    sin_a, sin_b = sin.chunk(2, dim=-1)
-    sin = torch.cat((-sin_a, sin_b), dim=-1)
 
-    def rotate(x: torch.Tensor) -> torch.Tensor:  # rolled by half, (a, b) is (b, a); added in place to save memory
-        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin)
+    def rotate(x: torch.Tensor) -> torch.Tensor:
+        a, b = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-b, a), dim=-1) * sin
 
     return rotate(q), rotate(k)
 
 
 def repeat_kv(x: torch.Tensor, n_rep: int) -> torch.Tensor:
     """(B, T, K, D) -> (B, T, K * n_rep, D): give each query head a copy of the key/value head it shares."""
-    if n_rep == 1:
-        return x
-    batch, tokens, heads, dim = x.shape
-    return x[:, :, :, None, :].expand(batch, tokens, heads, n_rep, dim).reshape(batch, tokens, heads * n_rep, dim)
+    return x.repeat_interleave(n_rep, dim=2)
 
 
 class Attention(nn.Module):
@@ -162,47 +148,61 @@ class Attention(nn.Module):
 
     def __init__(self, config: MiniMindConfig, layer_idx: int):
         super().__init__()
-        self.layer_idx = layer_idx
+        self.config, self.layer_idx, self.dropout = config, layer_idx, config.dropout
         self.n_heads, self.n_kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim = config.hidden_size // config.num_attention_heads
-        self.dropout, self.flash_attn = config.dropout, config.flash_attn
-        self.q_proj = Linear(config.hidden_size, self.n_heads * self.head_dim)
-        self.k_proj = Linear(config.hidden_size, self.n_kv_heads * self.head_dim)
-        self.v_proj = Linear(config.hidden_size, self.n_kv_heads * self.head_dim)
-        self.o_proj = Linear(self.n_heads * self.head_dim, config.hidden_size)
+        self.q_proj = nn.Linear(config.hidden_size, self.n_heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
+        self.o_proj = nn.Linear(self.n_heads * self.head_dim, config.hidden_size, bias=False)
         self.o_proj.writes_to_residual = True  # _init_weights starts it smaller
 
-    def forward(self, x, rotary, attention_mask=None, past_key_values: Cache | None = None) -> torch.Tensor:
-        """x (B, T, C) -> (B, T, C). `attention_mask` is None for plain causal attention."""
+    def forward(
+        self, x, rotary, attention_mask=None, past_key_values: Cache | None = None, output_attentions: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """x (B, T, C) -> (B, T, C), and the attention weights (B, H, T, S) of the written-out form, else None.
+
+        `attention_mask` is None for plain causal attention.
+        """
         batch, tokens, _ = x.shape
-        q, k, v = (
-            out.view(batch, tokens, -1, self.head_dim) for out in project(x, self.q_proj, self.k_proj, self.v_proj)
-        )
-        q, k = apply_rotary_pos_emb(q, k, *rotary)
+        q, k, v = (out.view(batch, tokens, -1, self.head_dim) for out in self.project(x))
+        q, k = self.rotate(q, k, *rotary)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
         if past_key_values is not None:
-            k, v = past_key_values.update(k, v, self.layer_idx)  # now all tokens so far
-        dropout = self.dropout if self.training else 0.0
-        if self.flash_attn:
-            # One new token may look at everything before it, so it needs no causal mask.
-            causal = attention_mask is None and tokens > 1
-            if causal and not dropout:
-                out = causal_attention(q, k, v)
-            else:
-                out = F.scaled_dot_product_attention(
-                    q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True
-                )
+            k, v = past_key_values.update(k, v, self.layer_idx)  # now of all S tokens so far
+        dropout, weights = self.dropout if self.training else 0.0, None
+        if self.config._attn_implementation == "eager" or output_attentions:
+            out, weights = self.attend_written_out(q, k, v, attention_mask, dropout)
         else:
-            out = self.attend_written_out(q, k, v, attention_mask, dropout)
-        return self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1))
+            out = self.attend(q, k, v, attention_mask, dropout)
+        return self.o_proj(out.transpose(1, 2).reshape(batch, tokens, -1)), weights
 
-    def attend_written_out(self, q, k, v, attention_mask, dropout: float) -> torch.Tensor:
-        """softmax(q k^T / sqrt(D) + mask) v, the formula itself; `attention_mask` holds 0 and very negative numbers."""
-        n_rep = self.n_heads // self.n_kv_heads
+    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.q_proj(x), self.k_proj(x), self.v_proj(x)
+
+    rotate = staticmethod(apply_rotary_pos_emb)
+
+    def attend(self, q, k, v, attention_mask, dropout: float) -> torch.Tensor:
+        # One new token may look at everything before it, so it needs no causal mask.
+        causal = attention_mask is None and q.shape[2] > 1
+        return F.scaled_dot_product_attention(q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True)
+
+    def attend_written_out(self, q, k, v, attention_mask, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """softmax(q k^T / sqrt(D) + mask) v, the formula itself, with its weights (B, H, T, S).
+
+        `attention_mask` holds 0 and very negative numbers, or True for what may be seen.
+        """
+        n_rep, n_new, n_seen = self.n_heads // self.n_kv_heads, q.shape[2], k.shape[2]
         k, v = (repeat_kv(t.transpose(1, 2), n_rep).transpose(1, 2) for t in (k, v))  # (B, H, S, D)
         scores = q @ k.transpose(-2, -1) / math.sqrt(self.head_dim)  # (B, H, T, S)
-        weights = F.softmax((scores + attention_mask).float(), dim=-1).type_as(q)
-        return F.dropout(weights, dropout) @ v
+        if attention_mask is None:
+            attention_mask = torch.ones(n_new, n_seen, dtype=torch.bool, device=q.device).tril(n_seen - n_new)
+        if attention_mask.dtype == torch.bool:
+            scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+        else:
+            scores = scores + attention_mask
+        weights = F.dropout(F.softmax(scores.float(), dim=-1).type_as(q), dropout)
+        return weights @ v, weights
 
 
 class FeedForward(nn.Module):
@@ -210,13 +210,13 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: MiniMindConfig):
         super().__init__()
-        self.gate_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = Linear(config.hidden_size, config.intermediate_size)
-        self.down_proj = Linear(config.intermediate_size, config.hidden_size)
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.down_proj.writes_to_residual = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return swiglu(x, self.gate_proj, self.up_proj, self.down_proj)
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class MoEGate(nn.Module):
@@ -270,33 +270,24 @@ class MOEFeedForward(nn.Module):
     def forward(self, x: torch.Tensor, token_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """x (B, T, C) -> (B, T, C) and the balance loss. To padding (token_mask False) routed experts add nothing."""
         experts, weights, balance_loss = self.gate(x, token_mask)
-        if token_mask is None:
-            out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
-        elif x.is_cuda:  # it would have to wait until it is known how many tokens are text
+        if token_mask is not None:
             weights = weights * token_mask.unsqueeze(-1)
-            out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
-        else:
-            out = self.dispatch(x[token_mask], experts[token_mask], weights[token_mask])
-            out = torch.zeros_like(x).masked_scatter(token_mask.unsqueeze(-1), out)
+        out = self.dispatch(x.flatten(0, 1), experts.flatten(0, 1), weights.flatten(0, 1)).view_as(x)
         for shared in self.shared_experts:
             out = out + shared(x)
         return out, balance_loss
 
     def dispatch(self, x: torch.Tensor, experts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """x (N, C), experts and weights (N, k) -> (N, C): one matrix product per expert over its tokens, side by side.
+        """sum_e g_e E_e(x) (Shazeer et al. 2017, eq. 1): x (N, C), experts and weights (N, k) -> (N, C).
 
-        Every expert runs even on zero tokens, so that each parameter has a gradient on every rank.
+        An expert that a token did not choose has g_e = 0 there. Here it is computed all the same, which keeps the
+        formula, and every shape fixed; model/fast computes only what was chosen.
         """
-        n_experts, k = len(self.experts), experts.shape[1]
-        order = experts.flatten().argsort(stable=True)  # (N*k,) choices, grouped by expert
-        counts = (experts.view(-1, 1) == torch.arange(n_experts, device=x.device)).sum(0)
-        token = order // k  # which token each choice belongs to
-        if can_group(x, self.experts):
-            done = swiglu_grouped(x[token], counts, self.experts)
-        else:
-            grouped = x[token].split(counts.tolist())
-            done = torch.cat([expert(rows) for expert, rows in zip(self.experts, grouped, strict=True)])
-        return torch.zeros_like(x).index_add(0, token, (done * weights.flatten()[order, None]).type_as(x))
+        out = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            g = (weights * (experts == number)).sum(-1, keepdim=True)  # (N, 1)
+            out = out + (g * expert(x)).type_as(x)
+        return out
 
 
 class MiniMindBlock(GradientCheckpointingLayer):
@@ -310,9 +301,13 @@ class MiniMindBlock(GradientCheckpointingLayer):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x, rotary, attention_mask=None, token_mask=None, past_key_values=None):
+    def forward(
+        self, x, rotary, attention_mask=None, token_mask=None, past_key_values=None, output_attentions: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """x (B, T, C) -> (B, T, C) and this layer's balance loss (None when dense)."""
-        x = x + self.dropout(self.self_attn(self.input_layernorm(x), rotary, attention_mask, past_key_values))
+        normed = self.input_layernorm(x)
+        attended, _ = self.self_attn(normed, rotary, attention_mask, past_key_values, output_attentions)
+        x = x + self.dropout(attended)
         normed, balance_loss = self.post_attention_layernorm(x), None
         if isinstance(self.mlp, MOEFeedForward):
             out, balance_loss = self.mlp(normed, token_mask)
@@ -334,6 +329,7 @@ class MiniMindPreTrainedModel(PreTrainedModel):
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _can_compile_fullgraph = True
+    _can_record_outputs = {"hidden_states": MiniMindBlock, "attentions": Attention}
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -347,7 +343,8 @@ class MiniMindPreTrainedModel(PreTrainedModel):
         elif isinstance(module, RMSNorm):
             init.ones_(module.weight)
         elif isinstance(module, MiniMindModel):
-            module.fill_rotary_tables()
+            for table, values in zip((module.freqs_cos, module.freqs_sin), module.rotary_tables(), strict=True):
+                init.copy_(table, values)
 
 
 class MiniMindModel(MiniMindPreTrainedModel):
@@ -355,48 +352,41 @@ class MiniMindModel(MiniMindPreTrainedModel):
 
     def __init__(self, config: MiniMindConfig):
         super().__init__(config)
-        # The attention that is used decides what kind of mask create_causal_mask has to make.
-        self.config._attn_implementation = "sdpa" if config.flash_attn else "eager"
+        if not config.flash_attn:
+            self.config._attn_implementation = "eager"
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(MiniMindBlock(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        shape = (config.max_position_embeddings, config.hidden_size // config.num_attention_heads)
-        self.register_buffer("freqs_cos", torch.empty(shape), persistent=False)
-        self.register_buffer("freqs_sin", torch.empty(shape), persistent=False)
+        cos, sin = self.rotary_tables()
+        self.register_buffer("freqs_cos", cos, persistent=False)
+        self.register_buffer("freqs_sin", sin, persistent=False)
         self.gradient_checkpointing = False
         self.post_init()
 
-    def fill_rotary_tables(self) -> None:
-        end, dim = self.freqs_cos.shape
-        cos, sin = precompute_freqs_cis(dim, end, self.config.rope_theta)
-        init.copy_(self.freqs_cos, cos)
-        init.copy_(self.freqs_sin, sin)
+    def rotary_tables(self) -> tuple[torch.Tensor, torch.Tensor]:
+        head_dim = self.config.hidden_size // self.config.num_attention_heads
+        return precompute_freqs_cis(head_dim, self.config.max_position_embeddings, self.config.rope_theta)
 
+    @capture_outputs
     def forward(
-        self,
-        input_ids: torch.LongTensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
-        inputs_embeds: torch.Tensor | None = None,
-        use_cache: bool | None = None,
-        right_padded: bool = False,
-        **kwargs,
-    ) -> MiniMindModelOutput:
+        self, input_ids: torch.LongTensor | None = None, attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None, past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None, use_cache: bool | None = None, right_padded: bool = False, **kwargs,
+    ) -> MiniMindModelOutput:  # fmt: skip
         """input_ids (B, T) -> last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
 
         attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids
         that start again inside a row mean several documents in that row, and none sees another. `right_padded`
         promises that padding only follows text: none can see it, so attention needs no mask, and is faster.
-        Raises ValueError for neither or both of input_ids and inputs_embeds.
+        A cache is made and returned if `use_cache` says so; by default as the config does, except in training and for
+        rows that may hold several documents. Raises ValueError for neither or both of input_ids and inputs_embeds, and
+        for positions that the network does not have.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         tokens = x.shape[1]
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
         # None when plain causal attention is all that is needed, which is the fast path.
         causal_mask = create_causal_mask(
             config=self.config,
@@ -405,18 +395,32 @@ class MiniMindModel(MiniMindPreTrainedModel):
             past_key_values=past_key_values,
             position_ids=position_ids,
         )
+        if use_cache is None:
+            may_be_packed = position_ids is not None and attention_mask is None
+            use_cache = self.config.use_cache and not self.training and not may_be_packed
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
         if position_ids is None:
             seen = 0 if past_key_values is None else past_key_values.get_seq_length()
             position_ids = (torch.arange(tokens, device=x.device) + seen).unsqueeze(0)
         token_mask = None
         if self.config.use_moe and attention_mask is not None and attention_mask.dim() == 2:
             token_mask = attention_mask[:, -tokens:].bool()
-        rotary = self.freqs_cos[position_ids], self.freqs_sin[position_ids]  # (B or 1, T, D)
+        try:
+            rotary = self.freqs_cos[position_ids], self.freqs_sin[position_ids]  # (B or 1, T, D)
+        except IndexError:
+            raise ValueError(
+                f"a token at position {int(position_ids.max())}, but this network has max_position_embeddings = "
+                f"{self.config.max_position_embeddings}: shorten the input"
+            ) from None
+        output_attentions = kwargs.get("output_attentions", self.config.output_attentions)
 
         x = self.dropout(x)
         balance_losses = []
         for layer in self.layers:
-            x, balance_loss = layer(x, rotary, causal_mask, token_mask, past_key_values=past_key_values)
+            x, balance_loss = layer(
+                x, rotary, causal_mask, token_mask, past_key_values=past_key_values, output_attentions=output_attentions
+            )
             balance_losses.append(balance_loss)
         return MiniMindModelOutput(
             last_hidden_state=self.norm(x),
@@ -433,41 +437,33 @@ class MiniMindForCausalLM(MiniMindPreTrainedModel, GenerationMixin):
     def __init__(self, config: MiniMindConfig | None = None):
         super().__init__(config or MiniMindConfig())
         self.model = MiniMindModel(self.config)
-        self.lm_head = Linear(self.config.hidden_size, self.config.vocab_size)
+        self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)
         self.post_init()
 
+    def generate_batch(self, *args, **kwargs):
+        raise NotImplementedError("MiniMind has no paged attention: use model.generation.Generator, or generate()")
+
+    @can_return_tuple
     def forward(
-        self,
-        input_ids: torch.LongTensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
-        inputs_embeds: torch.Tensor | None = None,
-        labels: torch.LongTensor | None = None,
-        use_cache: bool | None = None,
-        logits_to_keep: int | torch.Tensor = 0,
-        **kwargs,
-    ) -> MoeCausalLMOutputWithPast:
+        self, input_ids: torch.LongTensor | None = None, attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None, past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None, labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None, logits_to_keep: int | torch.Tensor = 0, **kwargs,
+    ) -> MoeCausalLMOutputWithPast:  # fmt: skip
         """input_ids (B, T) -> logits (B, T or logits_to_keep, vocab_size), and past_key_values if asked for.
 
         With labels (B, T; -100 is not learned; shifted here), `loss` is the mean cross-entropy in nats, plus, for a
         mixture of experts, `aux_loss`: the balance loss of all layers, already times aux_loss_alpha.
         """
-        hidden = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            use_cache=use_cache,
-        )
+        out = self.model(input_ids, attention_mask, position_ids, past_key_values, inputs_embeds, use_cache, **kwargs)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(hidden.last_hidden_state[:, keep])
+        logits = self.lm_head(out.last_hidden_state[:, keep])
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
-            if hidden.aux_loss is not None:
-                loss = loss + hidden.aux_loss
+            if out.aux_loss is not None:
+                loss = loss + out.aux_loss
         return MoeCausalLMOutputWithPast(
-            loss=loss, aux_loss=hidden.aux_loss, logits=logits, past_key_values=hidden.past_key_values
-        )
+            loss=loss, aux_loss=out.aux_loss, logits=logits, past_key_values=out.past_key_values,
+            hidden_states=out.hidden_states, attentions=out.attentions,
+        )  # fmt: skip

@@ -80,10 +80,10 @@ def teach(tokenizer, out_dir: Path, more: tuple = ()) -> Path:
 class Server:
     """`python scripts/serve_openai_api.py flags` on a free port."""
 
-    def __init__(self, out_dir: Path, *flags, key: str | None = None):
+    def __init__(self, out_dir: Path, *flags, key: str | None = None, root: Path = ROOT):
         env = {k: v for k, v in os.environ.items() if k != "MINIMIND_API_KEY"}
         env |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | ({"MINIMIND_API_KEY": key} if key else {})
-        script = ROOT / "scripts" / "serve_openai_api.py"
+        script = root / "scripts" / "serve_openai_api.py"
         command = [sys.executable, script, "--port", "0", "--out_dir", out_dir, *flags]
         self.log = (out_dir / f"server_{time.monotonic_ns()}.log").open("w+")
         self.process = subprocess.Popen(

@@ -41,6 +41,7 @@ from trainer.checkpoint import (
 from trainer.distributed import OtherRankError, World
 from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, who_is_not_finite
 from trainer.identity import identity, recipe
+from trainer.loading import speed_up
 from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
@@ -64,7 +65,7 @@ class Trainer:
         self.options, self.stage, self.world, self.tokenizer = options, stage, world, tokenizer
         self.train_data, self.val_data, self.save_result = train_data, val_data, save_result
         self.objective = objective.to(world.device)
-        self.model = objective.model
+        self.model = speed_up(objective.model, options.compile)
         self.name = weight_name(options.save_weight, self.model.config.hidden_size, self.model.config.use_moe)
         self.out_dir = Path(options.out_dir).absolute()
 

@@ -82,6 +82,15 @@ def quiet_transformers() -> None:
     transformers_logging.disable_progress_bar()
 
 
+def speed_up(model: MiniMindForCausalLM, compiled: bool = False) -> MiniMindForCausalLM:
+    """Put in model/fast's forms for training; without that folder the network trains as it is, slower."""
+    try:
+        from model.fast.training import speed_up
+    except ModuleNotFoundError:
+        return model
+    return speed_up(model, compiled)
+
+
 class Loaded(NamedTuple):
     model: MiniMindForCausalLM  # in eval mode, on its device
     tokenizer: PreTrainedTokenizerFast

@@ -6,13 +6,14 @@ HEAD_CHUNK tokens at a time, in the backward pass too, so the (B, T, V) logits o
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from model.fast.training import HeadLossFunction, LinearFunction, precision
+try:
+    from model.fast.training import HeadLossFunction, compute_dtype, linear
+except ModuleNotFoundError:  # model/fast may be deleted: then the plain forms below do the same
+    HeadLossFunction, linear = None, F.linear
 
-# Tokens whose logits exist at a time. torch's own choice is 16 for a small network, which takes twice the time.
-HEAD_CHUNK = 512
+HEAD_CHUNK = 512  # tokens whose logits exist at a time
 GPU_CHUNK = 4096  # of the plain loss, on a GPU: 100 MB of logits
 
 
@@ -34,8 +35,26 @@ def token_cross_entropy(
     """
     learned = learned_tokens(loss_mask)
     rows, wanted, weights = (x[learned] for x in (hidden.flatten(0, 1), targets.flatten(), loss_mask.flatten()))
+    if HeadLossFunction is None:
+        return (token_losses(rows, head, wanted) * weights).sum()
     chunk = HEAD_CHUNK if hidden.is_cpu else GPU_CHUNK
-    return HeadLossFunction.apply(rows, head, wanted, weights, chunk, precision(hidden))
+    return HeadLossFunction.apply(rows, head, wanted, weights, chunk, compute_dtype(hidden))
+
+
+def token_losses(rows: torch.Tensor, head: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """-log softmax(rows @ head^T)[wanted] of each token, at least float32: rows (N, C), head (V, C) -> (N,)."""
+
+    def of_chunk(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        logits = linear(rows, head)
+        return F.cross_entropy(logits.to(at_least_float32(logits)), wanted, reduction="none")
+
+    chunks = zip(rows.split(HEAD_CHUNK), wanted.split(HEAD_CHUNK), strict=True)
+    return torch.cat([recomputed(of_chunk, *chunk) for chunk in chunks])
+
+
+def recomputed(function, *tensors):
+    """function(*tensors), computed once more in the backward pass: else every chunk's logits would wait for it."""
+    return checkpoint(function, *tensors, use_reentrant=False, preserve_rng_state=False)
 
 
 def sequence_log_probs(
@@ -43,10 +62,7 @@ def sequence_log_probs(
 ) -> torch.Tensor:
     """log p(answer | prompt) of each row (B,): the sum of its tokens' log-probabilities where loss_mask is not 0."""
     learned = learned_tokens(loss_mask)
-    rows, wanted = hidden.flatten(0, 1)[learned].to(head.dtype), targets.flatten()[learned]
-    options = nn.LinearCrossEntropyOptions(batch_chunk_size=HEAD_CHUNK)
-    losses = F.linear_cross_entropy(rows, head, wanted, reduction="none", options=options)
-    losses = losses.to(at_least_float32(losses))
+    losses = token_losses(hidden.flatten(0, 1)[learned], head, targets.flatten()[learned])
     return losses.new_zeros(len(targets)).index_add(0, learned // targets.shape[1], -losses)
 
 
@@ -91,25 +107,16 @@ def token_kl(
     learned = learned_tokens(loss_mask)
     rows = hidden.flatten(0, 1)[learned]
     teacher_rows = teacher_hidden.detach().flatten(0, 1)[learned]
-    sums = [
-        # Not kept but made again in the backward pass: else every chunk's logits would wait for it.
-        checkpoint(
-            _kl_of_chunk, chunk, head, teacher_chunk, teacher_head.detach(), temperature, reverse,
-            use_reentrant=False, preserve_rng_state=False,
-        )
-        for chunk, teacher_chunk in zip(rows.split(HEAD_CHUNK), teacher_rows.split(HEAD_CHUNK), strict=True)
-    ]  # fmt: skip
-    return temperature**2 * torch.stack(sums).sum()
 
-
-def _kl_of_chunk(rows, head, teacher_rows, teacher_head, temperature: float, reverse: bool) -> torch.Tensor:
-    """rows (N, C), teacher_rows (N, C') -> the sum of their KL, without T^2."""
+    def of_chunk(rows: torch.Tensor, teacher_rows: torch.Tensor) -> torch.Tensor:
+        log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head.detach())
+        if reverse:
+            log_p, log_q = log_q, log_p
+        return (log_p.exp() * (log_p - log_q)).sum()
 
     def log_probs(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:  # (N, V)
-        (logits,) = LinearFunction.apply(rows, precision(rows), head)
+        logits = linear(rows, head)
         return F.log_softmax(logits.to(at_least_float32(logits)) / temperature, dim=-1)
 
-    log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head)
-    if reverse:
-        log_p, log_q = log_q, log_p
-    return (log_p.exp() * (log_p - log_q)).sum()
+    chunks = zip(rows.split(HEAD_CHUNK), teacher_rows.split(HEAD_CHUNK), strict=True)
+    return temperature**2 * torch.stack([recomputed(of_chunk, *chunk) for chunk in chunks]).sum()

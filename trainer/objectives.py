@@ -8,6 +8,7 @@ whole optimizer step, trains on the sum of all that have a gradient, and reports
 import torch
 from torch import nn
 
+from trainer.loading import speed_up
 from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
 
 # Log-probabilities in nats that differ by less are one number, computed in batches of another shape.
@@ -138,7 +139,7 @@ class DistillationObjective(Objective):
     def __init__(self, model, teacher, alpha: float, temperature: float, reverse: bool = False, origin=None):
         super().__init__(model, origin)
         # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
-        self.frozen = (teacher.eval().requires_grad_(False),)
+        self.frozen = (speed_up(teacher.eval().requires_grad_(False)),)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
 
     def prepare(self, trainer) -> None:

@@ -5,8 +5,7 @@ import math
 import torch
 from torch import nn
 
-from model.fast.training import HAS_AVX512
-
+HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0) -> float:
     """Linear warm-up to `lr` over `warmup_steps`, then a cosine down to lr / 10 at the last step.

@@ -13,6 +13,7 @@ import torch
 from dataset.lm_dataset import DPODataset
 from model.files import file_hash, write_atomically
 from model.weights import load_weights, tokenizer_hash
+from trainer.loading import speed_up
 from trainer.losses import sequence_log_probs, token_kl
 from trainer.objectives import PreferenceObjective, decode
 
@@ -91,7 +92,7 @@ def kl_to_reference(trainer, weight: Path, weight_hash: str) -> float:
             raise ValueError(f"{weight}: it changed since this run began, and is its reference: put it back")
         cuda = [world.device] if world.device.type == "cuda" else []
         with trainer.autocast, torch.random.fork_rng(cuda):  # training's own noise goes on as if nothing had happened
-            reference = load_weights(weight)[0].eval().to(world.device)  # a new network draws weights first
+            reference = speed_up(load_weights(weight)[0]).eval().to(world.device)  # a new network draws weights first
             torch.manual_seed(trainer.options.seed + world.rank)
             batch = sample_answers(policy, trainer.tokenizer, prompts, world.device)
             hidden, reference_hidden = (

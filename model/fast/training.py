@@ -1,12 +1,13 @@
-"""Formulas of the network with their gradients written out, because autograd would take more memory or time.
+"""Faster forms of the network's modules for training, with their gradients written out; `speed_up` puts them in.
 
 Autograd stores every intermediate of x / sqrt(mean(x^2) + eps) * weight and of down(silu(gate(x)) * up(x)). The
-backward pass can make most of them anew from what is stored anyway, and both passes can go through the tokens a few
-rows at a time: no large temporary tensor is ever made, no time is lost. The values are those of the plain formulas.
+backward pass can recompute most of them from what is stored anyway, and both passes can go through the tokens in
+chunks, so that no large temporary tensor is ever made. The values are those of the plain formulas in
+model/model_minimind.py.
 
 On a CPU with AVX-512 all matrix products of float32 go to oneDNN. torch's own choice there is MKL, which on AMD's
-processors leaves their 512-bit units unused: with oneDNN the products of a training step take half the time. On one
-without such units MKL is the faster, by a tenth to a fifth of a step.
+processors leaves their 512-bit units unused: with oneDNN the products of a training step take half the time. Without
+such units MKL is the faster, by a tenth to a fifth of a step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,77 +16,116 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model.model_minimind import Attention, FeedForward, MOEFeedForward, RMSNorm
+
 HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 HAS_ONEDNN = HAS_AVX512 and torch.backends.mkldnn.is_available()
-FEW_ROWS = 64
-QUERIES = 256  # at a time, of one row of a batch
-ROWS = 1024  # at a time: few enough for a CPU's cache, and for holes in its heap, enough for fast matrix products
+SMALL_ROWS = 64
+CHUNK_ROWS = 1024  # few enough for a CPU's cache and for holes in its heap, enough for fast matrix products
+QUERY_TILE = 256  # queries of one row of a batch that meet their keys at a time
+
+# ---------------------------------------------------------------- what is used where
 
 
-def rows(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """(…, C) -> matrices (up to ROWS, C), or one of all rows on a GPU, where every call costs more than its memory."""
+def speed_up(model: nn.Module, compiled: bool = False) -> nn.Module:
+    """Give every module of the network that has a faster form that form, in place, and return the network.
+
+    Parameters, keys and hooks stay as they are. torch.compile makes fast code of the plain formulas by itself, except
+    of a mixture of experts: with `compiled` nothing else is replaced.
+    """
+    for module in model.modules():
+        faster = FASTER.get(type(module))
+        if faster and getattr(module, "bias", None) is None and (faster is FastMOEFeedForward or not compiled):
+            module.__class__ = faster
+    return model
+
+
+def compute_dtype(x: torch.Tensor) -> torch.dtype:
+    """What products with x are computed in: autocast's type where it is on, else x's own."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a module is x W^T, W being trained, and nothing else: no adapter, hook or frozen weight relies on its
+    being called."""
+    hooks = (
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )  # fmt: skip
+    return type(module) is FastLinear and module.weight.requires_grad and not hooks
+
+
+def use_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
+    return HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32
+
+
+def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
+    """Whether one kernel may compute all experts: bfloat16 on an NVIDIA GPU since Ampere."""
+    able = x.is_cuda and compute_dtype(x) == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
+    return able and all(is_plain(part) or type(part) is nn.Linear for expert in experts for part in expert.children())
+
+
+# ---------------------------------------------------------------- matrix products
+
+
+def row_chunks(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """(…, C) -> matrices (up to CHUNK_ROWS, C); one of all rows on a GPU, where a call costs more than its memory."""
     matrix = tensor.reshape(-1, tensor.shape[-1])
-    return matrix.split(ROWS) if matrix.is_cpu else (matrix,)
+    return matrix.split(CHUNK_ROWS) if matrix.is_cpu else (matrix,)
 
 
-def for_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
-    """Float32 on a CPU; but torch.compile chooses for itself."""
-    return HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32 and not torch.compiler.is_compiling()
-
-
-def times(x: torch.Tensor, weight: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
-    """x W^T + plus without a gradient: x (…, K), W (N, K), which may be a transposed view; plus and result (…, N)."""
-    if not for_onednn(x, weight):
+def matmul(x: torch.Tensor, weight: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+    """x W^T + residual without a gradient: x (…, K), W (N, K), which may be a transposed view -> (…, N)."""
+    if not use_onednn(x, weight):
         out = F.linear(x, weight)
-        return out if plus is None else out + plus
+        return out if residual is None else out + residual
     matrix = x.reshape(-1, x.shape[-1])
-    plus = None if plus is None else plus.reshape(-1, len(weight))
+    residual = None if residual is None else residual.reshape(-1, len(weight))
     parts = [
-        product(matrix[block], weight, few, None if plus is None else plus[block]) for block, few in blocks(len(matrix))
+        onednn_matmul(matrix[block], weight, is_small, None if residual is None else residual[block])
+        for block, is_small in row_blocks(len(matrix))
     ]
     return (torch.cat(parts) if len(parts) > 1 else parts[0]).view(*x.shape[:-1], len(weight))
 
 
-def times_over_rows(
-    x: torch.Tensor, ys: Sequence[torch.Tensor], plus: Sequence[torch.Tensor | None] | None = None
+def weight_gradients(
+    x: torch.Tensor, grads: Sequence[torch.Tensor], totals: Sequence[torch.Tensor | None] | None = None
 ) -> list[torch.Tensor]:
-    """x^T y + plus for each y, gradients of weights: x (…, K), y (…, N) -> (K, N), summed up in float32 or wider."""
-    x, *ys = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, *ys))
-    sums = plus or [None] * len(ys)
-    if not for_onednn(x, ys[0]):
+    """x^T dy + total for each dy: x (…, K), dy (…, N) -> (K, N), summed up in float32 or wider."""
+    x, *grads = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, *grads))
+    totals = totals or [None] * len(grads)
+    if not use_onednn(x, grads[0]):
         wide = torch.promote_types(x.dtype, torch.float32)
-        outs = [(x.T @ y).to(wide) for y in ys]
-        return [out if total is None else total.add_(out) for out, total in zip(outs, sums, strict=True)]
-    for block, few in blocks(len(x)):
+        outs = [(x.T @ dy).to(wide) for dy in grads]
+        return [out if total is None else total.add_(out) for out, total in zip(outs, totals, strict=True)]
+    for block, is_small in row_blocks(len(x)):
         columns = x[block].T.contiguous()  # once for all of them
-        sums = [product(columns, y[block].T, few, total) for y, total in zip(ys, sums, strict=True)]
-    return sums
+        totals = [
+            onednn_matmul(columns, dy[block].T, is_small, total) for dy, total in zip(grads, totals, strict=True)
+        ]
+    return totals
 
 
-def blocks(n_rows: int) -> list[tuple[slice, bool]]:
-    """Rows in parts of few different sizes: a multiple of ROWS, one of FEW_ROWS, and the rest, which are too `few`.
+def row_blocks(n_rows: int) -> list[tuple[slice, bool]]:
+    """Rows in blocks of few different sizes: a multiple of CHUNK_ROWS, one of SMALL_ROWS, and a small rest.
 
     For every new size oneDNN compiles a product, which takes a millisecond and a megabyte, and batches of
     conversations come in hundreds of sizes.
     """
-    ends = [0, n_rows - n_rows % ROWS, n_rows - n_rows % FEW_ROWS]
+    ends = [0, n_rows - n_rows % CHUNK_ROWS, n_rows - n_rows % SMALL_ROWS]
     regular = [(slice(start, end), False) for start, end in zip(ends, ends[1:], strict=False) if start < end]
     return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
 
 
-def product(x: torch.Tensor, weight: torch.Tensor, few: bool, plus: torch.Tensor | None = None) -> torch.Tensor:
-    """x (M, K) W^T (K, N) + plus (M, N), by oneDNN in one pass unless there are too few rows for it."""
-    if few:
-        return x @ weight.T if plus is None else torch.addmm(plus, x, weight.T)
-    if plus is None:
+def onednn_matmul(
+    x: torch.Tensor, weight: torch.Tensor, is_small: bool, residual: torch.Tensor | None = None
+) -> torch.Tensor:
+    """x (M, K) W^T (K, N) + residual (M, N) in one pass; by torch's own product where the sizes are small."""
+    if is_small:
+        return x @ weight.T if residual is None else torch.addmm(residual, x, weight.T)
+    if residual is None:
         return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-    return torch.ops.mkldnn._linear_pointwise.binary(x, plus, weight, None, "add")
-
-
-def precision(x: torch.Tensor) -> torch.dtype:
-    """What products with x are computed in: autocast's type where it is on, else x's own."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    return torch.ops.mkldnn._linear_pointwise.binary(x, residual, weight, None, "add")
 
 
 class LinearFunction(torch.autograd.Function):
@@ -95,7 +135,7 @@ class LinearFunction(torch.autograd.Function):
     def forward(ctx, x: torch.Tensor, dtype: torch.dtype, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
         x = x.to(dtype)
         ctx.save_for_backward(x, *weights)
-        return tuple(times(x, weight.to(dtype)) for weight in weights)
+        return tuple(matmul(x, weight.to(dtype)) for weight in weights)
 
     @staticmethod
     def backward(ctx, *grads: torch.Tensor):
@@ -103,30 +143,24 @@ class LinearFunction(torch.autograd.Function):
         needs_dx, _, *needs_dw = ctx.needs_input_grad
         dx = None
         for dy, weight in zip(grads, weights, strict=True):
-            dx = times(dy, weight.to(dy.dtype).T, dx) if needs_dx else None
+            dx = matmul(dy, weight.to(dy.dtype).T, dx) if needs_dx else None
         if not any(needs_dw):
             return dx, None, *(None for _ in weights)
         # (x^T dy)^T: the order of the two that oneDNN is faster in
-        return dx, None, *(dw.T for dw in times_over_rows(x, grads))
+        return dx, None, *(dw.T for dw in weight_gradients(x, grads))
 
 
-class Linear(nn.Linear):
-    """`nn.Linear` without a bias whose products are `times`."""
+def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """x W^T: x (…, K), W (N, K)."""
+    return LinearFunction.apply(x, compute_dtype(x), weight)[0] if x.is_cpu else F.linear(x, weight)
 
-    def __init__(self, in_features: int, out_features: int):
-        super().__init__(in_features, out_features, bias=False)
 
+class FastLinear(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not x.is_cpu:
-            return F.linear(x, self.weight)
-        return LinearFunction.apply(x, precision(x), self.weight)[0]
+        return linear(x, self.weight)
 
 
-def project(x: torch.Tensor, *layers: nn.Module) -> tuple[torch.Tensor, ...]:
-    """What each layer makes of x. On a CPU their gradients of x are summed up within the products."""
-    if x.is_cpu and all(map(is_plain, layers)):
-        return LinearFunction.apply(x, precision(x), *(layer.weight for layer in layers))
-    return tuple(layer(x) for layer in layers)
+# ---------------------------------------------------------------- RMSNorm
 
 
 class RMSNormFunction(torch.autograd.Function):
@@ -134,7 +168,7 @@ class RMSNormFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, eps: float, dtype: torch.dtype) -> torch.Tensor:
-        # At least float32 inside: squares of half-precision numbers overflow (float16) or lose the small (bfloat16).
+        # At least float32 inside: squares of half-precision numbers overflow or lose the small.
         wide = torch.promote_types(x.dtype, torch.float32)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         r = torch.rsqrt(length.square() / x.shape[-1] + eps)
@@ -145,7 +179,7 @@ class RMSNormFunction(torch.autograd.Function):
     def backward(ctx, grad: torch.Tensor):
         all_x, weight, all_r = ctx.saved_tensors
         grad_x, grad_weight = torch.empty_like(all_x), torch.zeros_like(weight, dtype=all_r.dtype)
-        for x, r, dy, dx in zip(*map(rows, (all_x, all_r, grad, grad_x)), strict=True):
+        for x, r, dy, dx in zip(*map(row_chunks, (all_x, all_r, grad, grad_x)), strict=True):
             normed, dy = x * r, dy.to(r.dtype)
             grad_weight += (dy * normed).sum(0)
             dy = dy * weight
@@ -155,17 +189,25 @@ class RMSNormFunction(torch.autograd.Function):
         return grad_x, grad_weight.type_as(weight), None, None
 
 
+class FastRMSNorm(RMSNorm):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return RMSNormFunction.apply(x, self.weight, self.eps, compute_dtype(x))
+
+
+# ---------------------------------------------------------------- feed-forward and experts
+
+
 class SwiGLUFunction(torch.autograd.Function):
     """y = (silu(g) * u) D^T with g = x G^T and u = x U^T, in `dtype`; keeps x (…, C), g and u (…, I)."""
 
     @staticmethod
     def forward(ctx, x, gate, up, down, dtype: torch.dtype) -> torch.Tensor:
         x, down_now = x.to(dtype), down.to(dtype)
-        all_g, all_u = times(x, gate.to(dtype)), times(x, up.to(dtype))
+        all_g, all_u = matmul(x, gate.to(dtype)), matmul(x, up.to(dtype))
         ctx.save_for_backward(x, all_g, all_u, gate, up, down)
         out = x.new_empty(*x.shape[:-1], len(down))
-        for g, u, y in zip(*map(rows, (all_g, all_u, out)), strict=True):
-            y.copy_(times(F.silu(g).mul_(u), down_now))
+        for g, u, y in zip(*map(row_chunks, (all_g, all_u, out)), strict=True):
+            y.copy_(matmul(F.silu(g).mul_(u), down_now))
         return out
 
     @staticmethod
@@ -174,42 +216,55 @@ class SwiGLUFunction(torch.autograd.Function):
         gate_now, up_now, down_now = (weight.to(grad.dtype) for weight in (gate, up, down))
         grad_x = torch.empty_like(tensors[0])
         grads_in, grads_down = None, None
-        for x, g, u, dy, dx in zip(*map(rows, (*tensors, grad, grad_x)), strict=True):
+        for x, g, u, dy, dx in zip(*map(row_chunks, (*tensors, grad, grad_x)), strict=True):
             silu = F.silu(g)
-            grads_down = times_over_rows(dy, [silu * u], grads_down)
-            d_product = times(dy, down_now.T)
+            grads_down = weight_gradients(dy, [silu * u], grads_down)
+            d_product = matmul(dy, down_now.T)
             du = silu.mul_(d_product)
             dg = torch.ops.aten.silu_backward(d_product.mul_(u), g)
-            grads_in = times_over_rows(x, [dg, du], grads_in)
-            dx.copy_(times(du, up_now.T, times(dg, gate_now.T)))
+            grads_in = weight_gradients(x, [dg, du], grads_in)
+            dx.copy_(matmul(du, up_now.T, matmul(dg, gate_now.T)))
         return grad_x, *(grad.T for grad in grads_in), *grads_down, None
 
 
-def swiglu(x: torch.Tensor, gate: nn.Module, up: nn.Module, down: nn.Module) -> torch.Tensor:
-    """down(silu(gate(x)) * up(x)), x (…, C).
-
-    Calls the three as modules wherever somebody relies on that: an adapter, a hook, a frozen weight, inference, or
-    autocast on a GPU.
-    """
-    plain = all(is_plain(module) for module in (gate, up, down))
-    autocast_on_gpu = not x.is_cpu and torch.is_autocast_enabled(x.device.type)
-    if not plain or autocast_on_gpu or not torch.is_grad_enabled():
-        return down(F.silu(gate(x)) * up(x))
-    return SwiGLUFunction.apply(x, gate.weight, up.weight, down.weight, precision(x))
+class FastFeedForward(FeedForward):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        layers = (self.gate_proj, self.up_proj, self.down_proj)
+        autocast_on_gpu = not x.is_cpu and torch.is_autocast_enabled(x.device.type)
+        if autocast_on_gpu or not torch.is_grad_enabled() or not all(map(is_plain, layers)):
+            return super().forward(x)
+        return SwiGLUFunction.apply(x, *(layer.weight for layer in layers), compute_dtype(x))
 
 
-def is_plain(module: nn.Module) -> bool:
-    """Whether a module is x W^T, W being trained, and nothing else."""
-    hooks = (
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )  # fmt: skip
-    return type(module) is Linear and module.bias is None and module.weight.requires_grad and not hooks
+class FastMOEFeedForward(MOEFeedForward):
+    """Computes only the experts that a token chose, and none for padding."""
 
+    def forward(self, x: torch.Tensor, token_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        if token_mask is None or x.is_cuda:  # a GPU would have to wait until it is known how many tokens are text
+            return super().forward(x, token_mask)
+        experts, weights, balance_loss = self.gate(x, token_mask)
+        out = self.dispatch(x[token_mask], experts[token_mask], weights[token_mask])
+        out = torch.zeros_like(x).masked_scatter(token_mask.unsqueeze(-1), out)
+        for shared in self.shared_experts:
+            out = out + shared(x)
+        return out, balance_loss
 
-def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
-    """Whether `swiglu_grouped` may stand for the experts: bfloat16 on an NVIDIA GPU since Ampere, no adapters."""
-    able = x.is_cuda and precision(x) == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
-    return able and all(is_plain(part) for expert in experts for part in expert.children())
+    def dispatch(self, x: torch.Tensor, experts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """One matrix product per expert over its tokens, side by side. Every expert runs even on zero tokens, so that
+        each parameter has a gradient on every rank."""
+        group = can_group(x, self.experts)
+        if torch.compiler.is_compiling() and not group:
+            return super().dispatch(x, experts, weights)
+        n_experts, k = len(self.experts), experts.shape[1]
+        order = experts.flatten().argsort(stable=True)  # (N*k,) choices, grouped by expert
+        counts = (experts.view(-1, 1) == torch.arange(n_experts, device=x.device)).sum(0)
+        token = order // k  # which token each choice belongs to
+        if group:
+            done = swiglu_grouped(x[token], counts, self.experts)
+        else:
+            chunks = x[token].split(counts.tolist())
+            done = torch.cat([expert(chunk) for expert, chunk in zip(self.experts, chunks, strict=True)])
+        return torch.zeros_like(x).index_add(0, token, (done * weights.flatten()[order, None]).type_as(x))
 
 
 def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList) -> torch.Tensor:
@@ -219,80 +274,107 @@ def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList
     """
     ends, dtype = counts.cumsum(0).to(torch.int32), torch.bfloat16 if x.is_cuda else x.dtype
 
-    def times_all(x: torch.Tensor, name: str) -> torch.Tensor:
+    def matmul_all(x: torch.Tensor, name: str) -> torch.Tensor:
         weights = torch.stack([getattr(expert, name).weight for expert in experts]).to(dtype)  # (E, out, in)
         return F.grouped_mm(x, weights.transpose(1, 2), offs=ends)
 
     x = x.to(dtype)
-    return times_all(F.silu(times_all(x, "gate_proj")) * times_all(x, "up_proj"), "down_proj")
+    return matmul_all(F.silu(matmul_all(x, "gate_proj")) * matmul_all(x, "up_proj"), "down_proj")
+
+
+# ---------------------------------------------------------------- attention
 
 
 class CausalAttentionFunction(torch.autograd.Function):
     """P v with P = softmax(q k^T / sqrt(D)) under a causal mask: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
 
-    QUERIES tokens meet what lies before them at a time, with all H/K query heads that share a key head in one product.
-    P is made anew in the backward pass, and is never there for more than such a tile (Dao et al. 2022, FlashAttention,
+    A tile of QUERY_TILE tokens meets all keys before it, with the H/K query heads that share a key head in one product.
+    P is recomputed in the backward pass, and never exists for more than a tile (Dao et al. 2022, FlashAttention,
     appendix B).
     """
 
     @staticmethod
     def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        few, scaled, mask = not for_onednn(q, k), q * q.shape[-1] ** -0.5, causal_mask(q)
+        is_small, scaled, mask = not use_onednn(q, k), q * q.shape[-1] ** -0.5, causal_mask(q)
         out = torch.empty_like(q)
         for own, seen in tiles(q, k):
-            p = attention_weights(scaled[own], k[seen].contiguous(), mask, few)
-            out[own] = product(p, v[seen].T.contiguous(), few).view_as(out[own])
+            p = attention_weights(scaled[own], k[seen].contiguous(), mask, is_small)
+            out[own] = onednn_matmul(p, v[seen].T.contiguous(), is_small).view_as(out[own])
         ctx.save_for_backward(q, k, v)
         return out
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
         q, k, v = ctx.saved_tensors
-        scale, few, mask = q.shape[-1] ** -0.5, not for_onednn(q, k), causal_mask(q)
+        scale, is_small, mask = q.shape[-1] ** -0.5, not use_onednn(q, k), causal_mask(q)
         grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         scaled = q * scale
         for own, seen in tiles(q, k):
             keys, queries, dy = k[seen].contiguous(), scaled[own], grad[own].flatten(0, 1)
-            p = attention_weights(queries, keys, mask, few)
-            grad_v[seen] += product(dy.T, p.T, few).T
+            p = attention_weights(queries, keys, mask, is_small)
+            grad_v[seen] += onednn_matmul(dy.T, p.T, is_small).T
             # ds = p (dp - sum_j p_j dp_j)
-            ds = torch._softmax_backward_data(product(dy, v[seen].contiguous(), few), p, -1, p.dtype)
-            grad_q[own] = product(ds, keys.T, few).view_as(queries).mul_(scale)
-            grad_k[seen] += product(queries.flatten(0, 1).T, ds.T, few).T
+            ds = torch._softmax_backward_data(onednn_matmul(dy, v[seen].contiguous(), is_small), p, -1, p.dtype)
+            grad_q[own] = onednn_matmul(ds, keys.T, is_small).view_as(queries).mul_(scale)
+            grad_k[seen] += onednn_matmul(queries.flatten(0, 1).T, ds.T, is_small).T
         return grad_q, grad_k, grad_v
 
 
 def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
-    """Places of the queries (H/K, up to QUERIES, D) in q and of all that they may look at, (S, D), in k and v."""
+    """Places of the queries (H/K, up to QUERY_TILE, D) in q and of all that they may look at, (S, D), in k and v."""
     group = q.shape[1] // k.shape[1]
-    for start in range(0, q.shape[2], QUERIES):
-        end = min(start + QUERIES, q.shape[2])
+    for start in range(0, q.shape[2], QUERY_TILE):
+        end = min(start + QUERY_TILE, q.shape[2])
         for row in range(len(q)):
             for head in range(k.shape[1]):
                 yield (row, slice(head * group, (head + 1) * group), slice(start, end)), (row, head, slice(end))
 
 
 def causal_mask(q: torch.Tensor) -> torch.Tensor:
-    """Of a tile's queries against the keys of the same tokens, (QUERIES, QUERIES): -inf above the diagonal."""
-    return torch.full((QUERIES, QUERIES), -torch.inf, dtype=q.dtype, device=q.device).triu_(1)
+    """Of a tile's queries against the keys of the same tokens, (QUERY_TILE, QUERY_TILE): -inf above the diagonal."""
+    return torch.full((QUERY_TILE, QUERY_TILE), -torch.inf, dtype=q.dtype, device=q.device).triu_(1)
 
 
-def attention_weights(queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, few: bool) -> torch.Tensor:
+def attention_weights(queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, is_small: bool) -> torch.Tensor:
     """P (G * T, S) of the last T of S tokens: queries (G, T, D), already scaled, and keys (S, D)."""
     group, tokens, _ = queries.shape
-    scores = product(queries.flatten(0, 1), keys, few).view(group, tokens, -1)
+    scores = onednn_matmul(queries.flatten(0, 1), keys, is_small).view(group, tokens, -1)
     scores[:, :, -tokens:] += mask[:tokens, :tokens]
     return scores.softmax(-1).flatten(0, 1)
 
 
-def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """`F.scaled_dot_product_attention` with `is_causal`: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D)."""
-    regular = q.shape[2] == k.shape[2] and q.shape[2] % FEW_ROWS == 0  # else oneDNN has too many sizes to compile
-    if regular and q.is_cpu and torch.is_grad_enabled():
-        wide = [x.float() if x.dtype == torch.bfloat16 else x for x in (q, k, v)]  # faster than torch's in bfloat16
-        if for_onednn(*wide[:2]):
-            return CausalAttentionFunction.apply(*wide).to(q.dtype)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+class FastAttention(Attention):
+    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """On a CPU the three gradients of x are summed up within the products."""
+        layers = (self.q_proj, self.k_proj, self.v_proj)
+        if not x.is_cpu or not all(map(is_plain, layers)):
+            return super().project(x)
+        return LinearFunction.apply(x, compute_dtype(x), *(layer.weight for layer in layers))
+
+    @staticmethod
+    def rotate(q, k, cos, sin) -> tuple[torch.Tensor, torch.Tensor]:
+        """`apply_rotary_pos_emb`, added in place to save memory: rolled by half, (a, b) is (b, a)."""
+        cos, sin = cos.unsqueeze(2).type_as(q), sin.unsqueeze(2).type_as(q)
+        sin_a, sin_b = sin.chunk(2, dim=-1)
+        sin = torch.cat((-sin_a, sin_b), dim=-1)
+        return tuple((x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin) for x in (q, k))
+
+    def attend(self, q, k, v, attention_mask, dropout: float) -> torch.Tensor:
+        # Of irregular lengths oneDNN would have too many sizes to compile.
+        regular = q.shape[2] == k.shape[2] and q.shape[2] % SMALL_ROWS == 0
+        if attention_mask is None and not dropout and regular and q.is_cpu and torch.is_grad_enabled():
+            wide = [x.float() if x.dtype == torch.bfloat16 else x for x in (q, k, v)]  # faster than torch's bfloat16
+            if use_onednn(*wide[:2]):
+                return CausalAttentionFunction.apply(*wide).to(q.dtype)
+        return super().attend(q, k, v, attention_mask, dropout)
+
+
+FASTER = {
+    nn.Linear: FastLinear, RMSNorm: FastRMSNorm, Attention: FastAttention, FeedForward: FastFeedForward,
+    MOEFeedForward: FastMOEFeedForward,
+}  # fmt: skip
+
+# ---------------------------------------------------------------- head and loss
 
 
 class HeadLossFunction(torch.autograd.Function):
@@ -313,7 +395,7 @@ class HeadLossFunction(torch.autograd.Function):
             for start in range(0, len(rows), chunk):
                 part = slice(start, start + chunk)
                 x, w, target = rows[part].to(dtype), weights[part, None].to(wide), wanted[part, None]
-                logits = times(x, h).to(wide)
+                logits = matmul(x, h).to(wide)
                 largest, right = logits.amax(-1, keepdim=True), logits.gather(1, target)
                 d = logits.sub_(largest).exp_()
                 sums = d.sum(-1, keepdim=True)
@@ -324,8 +406,8 @@ class HeadLossFunction(torch.autograd.Function):
                     d, factor = d.scatter_add_(1, target, -sums), w / sums
                     if dtype != wide:
                         d, factor = d.mul_(factor).to(dtype), torch.ones_like(factor, dtype=dtype)
-                    grad_rows[part] = times(d, h.T).mul_(factor)
-                    (grad_head,) = times_over_rows(x * factor, [d], [grad_head])
+                    grad_rows[part] = matmul(d, h.T).mul_(factor)
+                    (grad_head,) = weight_gradients(x * factor, [d], [grad_head])
         ctx.gradients = grad_rows, grad_head.T.type_as(head)
         return total
 

@@ -23,9 +23,7 @@ from model.files import write_json
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import WeightError, build, check_numbers, check_sizes, check_stored, load_state, read_state
 
-MODEL = Path(__file__).parents[1]
-# What a folder of the kind minimind carries: from here -> its name there.
-CODE = {"model_minimind.py": "model_minimind.py", "fast/training.py": "training.py"}
+CODE = Path(__file__).parents[1] / "model_minimind.py"  # which a folder of the kind minimind carries
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 TENSOR_FILES = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
@@ -183,9 +181,7 @@ def write_minimind(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: t
         "AutoModelForCausalLM": "model_minimind.MiniMindForCausalLM",
     }
     write_folder(config, model.state_dict(), tokenizer, folder, dtype)
-    for source, name in CODE.items():
-        code = (MODEL / source).read_text(encoding="utf-8").replace("from model.fast.training", "from .training")
-        (folder / name).write_text(code, encoding="utf-8")
+    (folder / CODE.name).write_bytes(CODE.read_bytes())
 
 
 def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torch.dtype) -> None:

@@ -146,10 +146,10 @@ def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], Non
 
 def build_products(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
     """The floor of a step. Backward multiplies twice for each product of the forward pass."""
-    from model.fast.training import times
+    from model.fast.training import matmul
 
     rows, tokens = options.batch_size, options.max_seq_len
-    turn = forward_floor(options, rows, tokens, rows * tokens, lambda w: lambda x: times(x, w), imports_done)
+    turn = forward_floor(options, rows, tokens, rows * tokens, lambda w: lambda x: matmul(x, w), imports_done)
     return lambda: 3 * turn()
 
 
@@ -179,7 +179,7 @@ def forward_floor(options, rows: int, tokens: int, n_logits: int, multiplier: Ca
 
 def forward_products(options, rows: int, tokens: int, n_logits: int) -> Iterator[tuple[tuple, tuple, int]]:
     """(shape of x, shape of W, how often) of every product x W^T of a forward pass over (rows, tokens)."""
-    from model.fast.training import QUERIES
+    from model.fast.training import QUERY_TILE as QUERIES
     from model.model_minimind import MiniMindConfig
     from trainer.losses import HEAD_CHUNK
 
@@ -361,7 +361,7 @@ def build_generation_floor(options: BenchmarkOptions, imports_done: Callable[[],
     """The products of reading the prompts, and as many bytes as the steps after it need, on all threads."""
     import torch
 
-    from model.generation import Projection
+    from model.fast.decoding import Projection
     from trainer.distributed import choose_device
 
     streams = options.batch_size
