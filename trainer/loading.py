@@ -113,7 +113,7 @@ def load_model(
         source = Path(weight).absolute()
         model, tokenizer = load_folder(source, tokenizer_folder)
     else:
-        source = find_weight(weight, out_dir, sizes["hidden_size"], sizes["use_moe"])
+        source = find_weight(weight, out_dir, sizes.get("hidden_size"), sizes.get("use_moe"))
         model, tokenizer, info = load_pth(source, tokenizer_folder, sizes)
     title, stage = str(source), info.get("stage", "converted")
     if stage == "converted":
