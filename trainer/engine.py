@@ -72,7 +72,9 @@ class Trainer:
         self.dtype, self.autocast = self.choose_precision()
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype == torch.float16)
         if options.gradient_checkpointing:
-            self.model.activation_checkpointing_enable({"use_reentrant": False})
+            model = self.model  # transformers below 5.20 knows it by the second name
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self.optimizer = make_optimizer(
             objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale
         )
