@@ -40,7 +40,8 @@ TINY = {  # script: flags behind those of the README, which the last one of a na
     "scripts/serve_openai_api.py": "--port 0",
     "scripts/chat_openai_api.py": "--base_url {url}/v1",
     "scripts/benchmark_server.py": "--base_url {url}/v1 --clients 2 --seconds 1 --max_tokens 4",
-}  # fmt: skip
+}
+AS_THEY_ARE = {"eval_model.py", "scripts/plot_training.py", "scripts/convert_model.py", "scripts/download_data.py"}
 NOT_RUN = {  # start of a command: why it is not run here; that its flags exist is checked all the same
     r"\./run\.sh( all)?$": "takes minutes; tests/test_run_sh.py runs its phases",
     r"\./run\.sh test": "is this suite",
@@ -49,16 +50,13 @@ NOT_RUN = {  # start of a command: why it is not run here; that its flags exist 
     r"python scripts/eval_benchmark\.py": "needs lm_eval; tests/compat/test_lm_eval.py",
     r"deepspeed |\S+=\S+ .*torchrun .*--nnodes": "needs DeepSpeed or two machines; tests/compat",
     r".* --compile 1": "compiles for a minute",
-    r"python scripts/benchmark(_recipe)?\.py": "measures for minutes; tests/test_scripts.py runs its parts",
+    r"python scripts/benchmark(_recipe)?\.py": "measures for minutes; tests/test_scripts.py runs benchmark.py",
     r".* --use_wandb 1": "starts another program; tests/test_monitor.py",
     r"python tests/compat/": "needs llama.cpp; tests/compat/test_llama_cpp.py",
     r"python dataset/sample/make_sample\.py": "writes the whole sample; tests/test_sample.py",
     r"python scripts/compare_distillation\.py": "trains six networks; tests/test_lifecycle.py",
 }
-
-
-TEXTS = {"my": "sft", "my_validation": "sft", "a": "pretrain", "c": "pretrain"}
-AS_THEY_ARE = {"eval_model.py", "scripts/plot_training.py", "scripts/convert_model.py", "scripts/download_data.py"}
+TEXTS = {"my": "sft", "my_validation": "sft", "a": "pretrain", "c": "pretrain"}  # file: the sample's that it copies
 
 
 # ---------------------------------------------------------------- reading the pages
@@ -167,9 +165,11 @@ def serving(house: Path, flags: list[str], env: dict[str, str]) -> Iterator[str]
     while not (found := re.search(r"http://\S+?:(\d+)", server.printed("out"))):
         assert server.process.is_alive() and time.monotonic() < end, server.printed("err")
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{found[1]}"
-    server.send_signal(signal.SIGINT)
-    assert server.join(PATIENCE_SECONDS).returncode in (0, 130)
+    try:
+        yield f"http://127.0.0.1:{found[1]}"
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.join(PATIENCE_SECONDS).returncode in (0, 130)
 
 
 def download(house: Path, flags: list[str]) -> subprocess.CompletedProcess:
@@ -190,8 +190,8 @@ def type_in(house: Path, block: str) -> None:
             env, ranks, words = parse(line)
             if reason_not_to_run(line):
                 continue
+            assert words and words[0] in {*TINY, *AS_THEY_ARE}, f"{line}: neither run here nor in NOT_RUN"
             script, flags = words[0], words[1:] + shlex.split(TINY.get(words[0], "").format(url=url))
-            assert words and script in {*TINY, *AS_THEY_ARE}, f"{line}: neither run here nor in NOT_RUN"
             if script == "scripts/serve_openai_api.py":
                 address = servers.enter_context(serving(house, flags, env))
                 url = url or address
