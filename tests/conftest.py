@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 # What takes longest begins first, so that no worker is left with it while the others have nothing to do.
-LONGEST = ("test_trainer", "test_crash", "test_stages", "test_server", "test_lifecycle", "test_scripts")
+LONGEST = ("test_trainer", "test_crash", "test_stages", "test_server", "test_lifecycle", "test_scripts", "test_readme")
 LONGEST += ("test_deepspeed", "test_server_clients", "test_two_ranks", "test_lm_eval", "test_web_browser")
 
 
