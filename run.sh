@@ -63,6 +63,7 @@ usage: ./run.sh [word [flags]]
   convert      scripts/convert_model.py: to and from Hugging Face folders; to GGUF, for llama.cpp and ollama
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
+  test-gpu     tests/gpu: proof on an NVIDIA GPU, about 6 minutes, and the table of scripts/benchmark.py
   help         this list
 
 Words and flags after a stage, data, eval, chat, serve, web and convert go to the script behind the word:
@@ -96,7 +97,7 @@ trap 'interrupted 129' HUP
 # stamp NAME: what .venv must hold, as text; the same text in .venv means that nothing is left to do.
 stamp() {
     "$PYTHON" -V 2>&1 || return 1
-    cat -- "$ROOT/requirements.txt"
+    cat -- "$ROOT/requirements.txt" "$ROOT/requirements.lock"
     if [[ $1 == dev ]]; then cat -- "$ROOT/requirements-dev.txt"; fi
 }
 
@@ -181,7 +182,7 @@ except ImportError:
 
 install_packages() {
     local torch index=() file=requirements.txt
-    torch=$(sed -n 's/^\(torch==[^ #]*\).*/\1/p' "$ROOT/requirements.txt")
+    torch=$(sed -n 's/^\(torch==[^ #]*\).*/\1/p' "$ROOT/requirements.lock")
     if [[ $1 == dev ]]; then file=requirements-dev.txt; fi
     # pip must end by itself whatever the network does, ask nothing, and install into .venv whatever the user's settings say.
     export PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-20} PIP_RETRIES=${PIP_RETRIES:-2}
@@ -205,7 +206,7 @@ install_packages() {
     else
         say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
     fi
-    logged "installing $file" "$PYTHON" -m pip install --prefer-binary -r "$ROOT/$file"
+    logged "installing $file" "$PYTHON" -m pip install --prefer-binary -c "$ROOT/requirements.lock" -r "$ROOT/$file"
     say "[setup 4/4] do they load? (10 s)"
     logged "loading the packages" "$PYTHON" -c 'import torch, transformers, tokenizers, matplotlib'
 }
@@ -324,7 +325,8 @@ run_tests() {
     cd -- "$ROOT"
     export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
     "$PYTHON" -m ruff check
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not compat" --ignore=tests/compat "$@" # -n 0: in this one process
+    # -n 0: in this one process
+    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/compat --ignore=tests/gpu "$@"
 }
 
 run_compat_tests() {
@@ -362,6 +364,7 @@ case $word in
     convert) door scripts/convert_model.py "$@" ;;
     test) run_tests "$@" ;;
     test-compat) run_compat_tests "$@" ;;
+    test-gpu) set_up dev && exec "$PYTHON" -m pytest -rs "$ROOT/tests/gpu" "$@" ;;
     help | -h | --help) usage ;;
     *)
         say "run.sh: no such word: $word"

@@ -50,7 +50,8 @@ def clone(folder: Path) -> Path:
     """A repository with the real run.sh, toy requirements and scripts that print how they were called."""
     folder.mkdir(parents=True)
     shutil.copy(REPO / "run.sh", folder)
-    (folder / "requirements.txt").write_text("".join(f"{n}=={v}  # toy\n" for n, v in PACKAGES.items()))
+    (folder / "requirements.txt").write_text("".join(f"{n}>=0.1  # toy\n" for n in PACKAGES))
+    (folder / "requirements.lock").write_text("".join(f"{n}=={v}\n" for n, v in PACKAGES.items()))
     (folder / "requirements-dev.txt").write_text("-r requirements.txt\n")
     for script in SCRIPTS:
         (folder / script).parent.mkdir(exist_ok=True)
