@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import newest, typed_messages  # noqa: E402
-from scripts.serving.addresses import is_address  # noqa: E402
+from scripts.serving.addresses import is_http_url  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
@@ -32,7 +32,7 @@ class ChatOptions:
     stream: bool = flag(True, "show the answer as it is made")
 
     def __post_init__(self):
-        require(is_address(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
+        require(is_http_url(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
         self.model, self.system = as_text(self.model), as_text(self.system)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client wants one
         plain = self.api_key.isascii() and self.api_key.isprintable()

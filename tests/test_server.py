@@ -18,8 +18,10 @@ from preloaded import run_preloaded
 from serving import ASKED, CALL, LONG, TOOLS, Server, teach, user
 
 from dataset.chat import render
-from scripts.serve_openai_api import ServeOptions, Service
+from model.generation import Generator
+from scripts.serving.app import Service
 from scripts.serving.markup import MarkupParser, whole_message
+from scripts.serving.protocol import ChatRequest
 
 KEY = "sesame"
 ROOT = Path(__file__).resolve().parents[1]
@@ -408,10 +410,8 @@ def test_the_client_script_ends_with_one_sentence_where_no_such_server_answers(s
 
 
 def test_a_pretrained_weight_goes_on_with_the_last_message(make_model, tokenizer):
-    from scripts.serving.protocol import ChatRequest
-
-    model, options = make_model(vocab_size=len(tokenizer)), ServeOptions(max_batch=1, max_seq_len=64)
+    engine = Generator(make_model(vocab_size=len(tokenizer)), tokenizer, max_batch=1, max_length=64)
     body = ChatRequest(model="minimind", messages=[user("一"), {"role": "assistant", "content": "二"}, user("法国的")])
-    prompts = {stage: Service(model, tokenizer, stage, options).chat_prompt(body) for stage in ("pretrain", "full_sft")}
+    prompts = {stage: Service(engine, tokenizer, stage, 1).chat_prompt(body) for stage in ("pretrain", "full_sft")}
     assert prompts["pretrain"] == [tokenizer.bos_token_id, *tokenizer("法国的").input_ids]
     assert prompts["full_sft"] == render(tokenizer, body.plain_messages(), add_generation_prompt=True)[0]
