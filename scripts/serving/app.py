@@ -353,7 +353,8 @@ async def stream(
     body: GenerationRequest, answers: Answers, choices: AsyncIterator[dict], head: dict
 ) -> AsyncIterator[str]:
     """Server-sent events: a chunk per choice, the usage if requested, and [DONE]; or an error."""
-    no_usage = {"usage": None} if body.with_usage else {}
+    with_usage = body.stream_options and body.stream_options.include_usage
+    no_usage = {"usage": None} if with_usage else {}
     try:
         async for choice in choices:
             yield event(head | {"choices": [choice]} | no_usage)
@@ -361,6 +362,6 @@ async def stream(
         log.exception("an answer failed")
         yield event(as_api_error(error).body)
         return
-    if body.with_usage:
+    if with_usage:
         yield event(head | {"choices": [], "usage": answers.usage()})
     yield "data: [DONE]\n\n"

@@ -7,12 +7,13 @@ it but are not supported, which are refused by name, so that nobody gets somethi
 import json
 import math
 import re
+from functools import partial
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 
@@ -71,18 +72,21 @@ def invalid_field(errors: list[dict]) -> ApiError:
 # ---------------------------------------------------------------- requests
 
 
-def only(*harmless) -> Any:
-    """The type of an unsupported field: only values that request nothing are accepted."""
+def with_unused(base: type[BaseModel], ignored: str = "", **unsupported: tuple) -> type[BaseModel]:
+    """A base class that also accepts the ignored fields, and the unsupported ones with these values that request
+    nothing."""
 
-    def check(value):
+    def refuse(harmless: tuple, value):
         if value is not None and value not in harmless:
             raise PydanticCustomError("unsupported", "this server does not support it; leave it out")
         return value
 
-    return Annotated[Any, AfterValidator(check)]
+    fields = dict.fromkeys(ignored.split(), (Any, None))
+    for name, harmless in unsupported.items():
+        fields[name] = Annotated[Any, AfterValidator(partial(refuse, harmless))], None
+    return create_model(base.__name__, __base__=base, **fields)
 
 
-Ignored = Any
 Text = Annotated[str, Field(max_length=2**20)]  # no body is longer; with a bound, pydantic refuses lone surrogates
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
@@ -104,24 +108,18 @@ class Called(Part):
     arguments: Text
 
 
-class ToolCall(Part):
+class ToolCall(with_unused(Part, "index")):
     id: str
     type: Literal["function"] = "function"
     function: Called
-    index: Ignored = None
 
 
-class Message(Part):
+# `reasoning_content`: the model does not see earlier thoughts.
+class Message(with_unused(Part, "name annotations reasoning_content", refusal=(), audio=(), function_call=())):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | list[TextPart] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
-    name: Ignored = None
-    reasoning_content: Ignored = None  # the model does not see earlier thoughts
-    refusal: only() = None
-    audio: only() = None
-    function_call: only() = None
-    annotations: Ignored = None
 
     @model_validator(mode="after")
     def check(self):
@@ -140,11 +138,10 @@ class Message(Part):
         return {"role": self.role.replace("developer", "system"), "content": content, "tool_calls": calls}
 
 
-class Function(Part):
+class Function(with_unused(Part, strict=(False,))):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: Text | None = None
     parameters: dict[str, Any] | None = None
-    strict: only(False) = None
 
 
 class Tool(Part):
@@ -152,12 +149,11 @@ class Tool(Part):
     function: Function
 
 
-class StreamOptions(Part):
+class StreamOptions(with_unused(Part, "include_obfuscation")):
     include_usage: bool | None = None
-    include_obfuscation: Ignored = None
 
 
-class GenerationRequest(Part):
+class GenerationRequest(with_unused(Part, "user", logit_bias=({},))):
     """The fields of both endpoints."""
 
     model: str
@@ -175,8 +171,6 @@ class GenerationRequest(Part):
     top_k: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     min_p: Probability | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] | None = None
-    logit_bias: only({}) = None
-    user: Ignored = None
 
     @model_validator(mode="after")
     def check_stream(self):
@@ -187,10 +181,6 @@ class GenerationRequest(Part):
     @property
     def n_choices(self) -> int:
         return self.n or 1
-
-    @property
-    def with_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
 
     def sampling(self, choice: int, **fields) -> Sampling:
         """For one of the n choices. Each has its own noise; the first one's is that of the seed itself."""
@@ -206,31 +196,22 @@ class GenerationRequest(Part):
         )
 
 
-class ChatRequest(GenerationRequest):
+class ChatRequest(
+    with_unused(
+        GenerationRequest,
+        "metadata prediction prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier "
+        "service_tier store",
+        response_format=({"type": "text"},), modalities=(["text"],), parallel_tool_calls=(True,), functions=([],),
+        function_call=("none", "auto"), audio=(), reasoning_effort=(), verbosity=(), web_search_options=(),
+        moderation=(),
+    )
+):  # fmt: skip
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
     tool_choice: Literal["auto", "none"] | None = None
-    response_format: only({"type": "text"}) = None
-    modalities: only(["text"]) = None
-    parallel_tool_calls: only(True) = None
-    functions: only([]) = None
-    function_call: only("none", "auto") = None
-    audio: only() = None
-    reasoning_effort: only() = None
-    verbosity: only() = None
-    web_search_options: only() = None
-    moderation: only() = None
-    metadata: Ignored = None
-    prediction: Ignored = None  # changes the speed, not the answer
-    prompt_cache_key: Ignored = None
-    prompt_cache_options: Ignored = None
-    prompt_cache_retention: Ignored = None
-    safety_identifier: Ignored = None
-    service_tier: Ignored = None
-    store: Ignored = None
 
     @model_validator(mode="after")
     def check_pairs(self):
@@ -252,11 +233,9 @@ class ChatRequest(GenerationRequest):
         return with_tools([message.plain() for message in self.messages], tools)
 
 
-class CompletionRequest(GenerationRequest):
+class CompletionRequest(with_unused(GenerationRequest, echo=(False,), suffix=("",))):
     prompt: Text | list[Text] | list[int] | list[list[int]]
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
-    echo: only(False) = None
-    suffix: only("") = None
     best_of: Count | None = None
 
     @model_validator(mode="after")

@@ -74,7 +74,7 @@ def adapters_for(weight: Path) -> dict[str, Path]:
 
 
 class Pieces(SimpleQueue):
-    """The pieces of an answer, and when the latest was put in."""
+    """The pieces of an answer. `latest` is when one was put in; it may be taken out later."""
 
     latest = 0.0
 
@@ -120,8 +120,6 @@ class LocalModel:
 
 
 class LocalAnswer:
-    is_exact = True  # n_tokens
-
     def __init__(self, model: LocalModel, request):
         self.model, self.request, self.pieces, self.cancel = model, request, request.pieces, request.cancel
 
@@ -160,7 +158,7 @@ class EndpointAnswer:
 
     def __init__(self, endpoint: Endpoint, request: dict):
         self.endpoint, self.request = endpoint, request
-        self.pieces, self.cancelled, self.n_tokens, self.is_exact = Pieces(), False, 0, False
+        self.pieces, self.cancelled, self.n_tokens = Pieces(), False, 0
         threading.Thread(target=self.run, daemon=True).start()
 
     def cancel(self) -> None:
@@ -202,10 +200,10 @@ class EndpointAnswer:
                     text += "</think>" * bool(content and (thinking or thought)) + content
                     thinking = bool(thought or thinking) and not content
                     finish_reason = choice.finish_reason or finish_reason
-                    self.n_tokens += bool(text)
+                    self.n_tokens += bool(text)  # an estimate until the server reports its usage
                     self.pieces.put(Piece(text.encode(errors="replace").decode()))  # without lone surrogates
                 if chunk.usage:
-                    self.n_tokens, self.is_exact = chunk.usage.completion_tokens, True
+                    self.n_tokens = chunk.usage.completion_tokens
         if finish_reason is None:
             raise ValueError("the stream ended before the answer did")
         self.pieces.put(Piece("", finish_reason))
@@ -225,7 +223,6 @@ class Exchange:
     problem: Problem | None = None
     seconds: float = 0.0
     n_tokens: int = 0
-    is_exact: bool = True
     n_asked: int = 0
     making: LocalAnswer | EndpointAnswer | None = None
     parser: MarkupParser = field(default_factory=MarkupParser)
@@ -248,6 +245,7 @@ class Exchange:
         """Take the pieces that have arrived since the last call."""
         while not self.finish_reason and not self.making.pieces.empty():
             piece = self.making.pieces.get()
+            self.n_tokens, self.seconds = self.making.n_tokens, self.making.pieces.latest - self.started
             if isinstance(piece, Problem):
                 self.fail(piece)
             elif isinstance(piece, BaseException):
@@ -257,17 +255,11 @@ class Exchange:
                 self.add(piece.text)
                 if piece.finish_reason:
                     self.end(piece.finish_reason)
-        self.count()
 
     def add(self, text: str, last: bool = False) -> None:
         for delta in self.parser.add(text, last):
             self.thought += delta.get("reasoning_content", "")
             self.answer += delta.get("content", "")
-
-    def count(self) -> None:
-        if self.making:
-            self.n_tokens, self.is_exact = self.making.n_tokens, self.making.is_exact
-            self.seconds = max(0.0, self.making.pieces.latest - self.started)
 
     def end(self, finish_reason: str) -> None:
         """Keep what has arrived and take no more. Does nothing once the exchange has ended."""
@@ -276,7 +268,6 @@ class Exchange:
         if self.making:
             self.making.cancel()
         self.add("", last=True)
-        self.count()
         self.finish_reason, self.making = finish_reason, None
 
     def fail(self, problem: Problem) -> None:
