@@ -103,14 +103,16 @@ def load_local(path: Path, adapter: Path | None, options: WebOptions, t: Texts) 
 
 def choose_model(options: WebOptions, t: Texts) -> LocalModel | Endpoint | None:
     """What the sidebar names, loaded; None when nothing is trained yet. Raises Problem."""
-    sources = {"weight": t.source_weight}
+    sources = {"weight": (t.source_weight, choose_weight)}
     # Other machines must neither see this disk's folders nor send requests from here.
     if is_loopback(st.get_option("server.address") or ""):
-        sources |= {"folder": t.source_folder, "endpoint": t.source_endpoint}
+        sources |= {"folder": (t.source_folder, choose_folder), "endpoint": (t.source_endpoint, choose_endpoint)}
     source = st.sidebar.segmented_control(
-        t.source, list(sources), default="weight", required=True, format_func=sources.get, key="source", width="stretch"
-    )
-    return {"folder": choose_folder, "endpoint": choose_endpoint}.get(source, choose_weight)(options, t)
+        t.source, list(sources), default="weight", required=True, format_func=lambda name: sources[name][0],
+        key="source", width="stretch",
+    )  # fmt: skip
+    _, choose = sources.get(source, sources["weight"])  # a browser can send any text as its choice
+    return choose(options, t)
 
 
 def choose_weight(options: WebOptions, t: Texts) -> LocalModel | None:
@@ -118,12 +120,12 @@ def choose_weight(options: WebOptions, t: Texts) -> LocalModel | None:
     if not weights:
         return None
     name = st.sidebar.selectbox(t.weight, list(weights), key="weight")
-    weight = weights.get(name) or next(iter(weights.values()))  # a browser can send any text as its choice
-    adapters = adapters_for(weight)
-    chosen = adapters and st.sidebar.selectbox(
-        t.adapter, ["", *adapters], key="adapter", format_func=lambda name: name or t.no_adapter
-    )
-    return load_local(weight, adapters.get(chosen) if chosen else None, options, t)
+    weight, adapter = weights.get(name) or next(iter(weights.values())), None
+    if adapters := adapters_for(weight):
+        names = ["", *adapters]
+        name = st.sidebar.selectbox(t.adapter, names, key="adapter", format_func=lambda name: name or t.no_adapter)
+        adapter = adapters.get(name)
+    return load_local(weight, adapter, options, t)
 
 
 def typed(label: str, default: str = "", **widget) -> str:

@@ -271,7 +271,7 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--vocabsize", "300"], "did you mean --vocab_size"),
         (["--vocab_size", "271"], "at least 272"),
@@ -282,15 +282,15 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
         (["more.jsonl"], "unknown flag more.jsonl"),
     ],
 )
-def test_usage_errors_exit_with_2(arguments, said, capsys):
+def test_usage_errors_exit_with_2(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         parse_options(TokenizerOptions, "", arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "the file is empty"),
         (b"\n \n", "there is no text in it"),
@@ -305,12 +305,12 @@ def test_usage_errors_exit_with_2(arguments, said, capsys):
         (b"[" * 100_000, ":1: this JSON is nested too deeply"),
     ],
 )
-def test_bad_files_are_named_with_their_line(content, said, tmp_path):
+def test_bad_files_are_named_with_their_line(content, message, tmp_path):
     (tmp_path / "data.jsonl").write_bytes(content)
     options = TokenizerOptions(data_path=[str(tmp_path / "data.jsonl")], output_dir=str(tmp_path / "out"))
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'data.jsonl'}")) as error:
         make_tokenizer(options)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert not (tmp_path / "out" / "tokenizer.json").exists()
 
 

@@ -1,9 +1,10 @@
-"""The web page without a browser: what is said when nothing is trained or something is broken, in both languages, and
-that whatever people and models write stays text. tests/compat/test_web_browser.py drives it in a real browser."""
+"""The web page without a browser: its messages when nothing is trained or something is broken, in both languages, and
+that whatever users and models write stays text. tests/compat/test_web_browser.py drives it in a real browser."""
 
 import shutil
 import string
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 from model.files import file_hash
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
-from scripts.web.chat import Endpoint, Problem, adapters_for, weights_in
+from scripts.web.chat import Endpoint, Exchange, LocalModel, Problem, Settings, adapters_for, weights_in
 from scripts.web.texts import CHINESE, ENGLISH, LANGUAGES, TEXTS
+from trainer.options import WeightOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "scripts" / "web_demo.py"
@@ -149,6 +151,23 @@ def test_a_folder_that_is_no_model_is_one_sentence_and_its_code_is_never_run(ope
         page.text_input(key="folder").set_value(name).run()
         assert getattr(ENGLISH, problem).format(name=name) in texts(page) and not page.exception
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_engine_stops_when_neither_the_page_nor_an_answer_needs_it(weights):
+    def engines() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "engine"}
+
+    before = engines()
+    model = LocalModel(WeightOptions(weight=str(weights / "full_sft_32.pth"), device="cpu", max_seq_len=64))
+    exchange = Exchange("one")
+    exchange.ask(model, [], Settings(temperature=0.0, max_tokens=32, history=0, repetition_penalty=1.0, seed=0))
+    (engine,) = engines() - before
+    del model  # as the page's cache drops the least recently used one
+    while not exchange.finish_reason:
+        exchange.receive()
+    assert exchange.finish_reason in ("stop", "length") and exchange.n_tokens
+    engine.join(10)
+    assert not engine.is_alive()
 
 
 def test_only_weights_in_the_folder_are_offered_and_adapters_that_fit(weights, tmp_path):
