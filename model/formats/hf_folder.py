@@ -34,6 +34,10 @@ SHARED_FIELDS = (  # of all three configs, with the same meaning
     "num_key_value_heads", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
     "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
 )  # fmt: skip
+GRANITE_FIELDS = {  # of GraniteMoeSharedConfig -> of MiniMindConfig
+    "num_local_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
+    "router_aux_loss_coef": "aux_loss_alpha",
+}  # fmt: skip
 REQUIRED = {  # of a stock network that computes what this one does
     "attention_bias": False, "mlp_bias": False, "rope_scaling": None, "quantization_config": None,
     "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1,
@@ -105,13 +109,8 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
                     raise ValueError("the width of its shared expert is not a multiple of the other experts'")
                 if stock.num_experts_per_tok == 1:
                     raise ValueError("with one expert per token its weight is 1 there, and its score here")
-                fields |= {
-                    "use_moe": True,
-                    "n_routed_experts": stock.num_local_experts,
-                    "num_experts_per_tok": stock.num_experts_per_tok,
-                    "n_shared_experts": stock.shared_intermediate_size // stock.intermediate_size,
-                    "aux_loss_alpha": stock.router_aux_loss_coef,
-                }
+                fields |= {ours: getattr(stock, theirs) for theirs, ours in GRANITE_FIELDS.items()} | {"use_moe": True}
+                fields["n_shared_experts"] = stock.shared_intermediate_size // stock.intermediate_size
             config = MiniMindConfig(**fields, rope_theta=stock.rope_parameters["rope_theta"])
             actual |= {name: getattr(stock, name, None) for name in ("head_dim", "attention_multiplier")}
             actual["rope_type"] = stock.rope_parameters["rope_type"]
@@ -193,12 +192,10 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
         check_gate(config)
         stock = GraniteMoeSharedConfig(
             **shared,
-            num_local_experts=config.n_routed_experts,
+            **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
             num_experts=config.n_routed_experts,  # trl's name for it
-            num_experts_per_tok=config.num_experts_per_tok,
             shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
             attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
-            router_aux_loss_coef=config.aux_loss_alpha,
             architectures=["GraniteMoeSharedForCausalLM"],
         )
         state = to_granite(state, config)
