@@ -103,7 +103,7 @@ class TextPart(Part):
     text: Text
 
 
-class Called(Part):
+class FunctionCall(Part):
     name: Text
     arguments: Text
 
@@ -111,7 +111,7 @@ class Called(Part):
 class ToolCall(with_unused(Part, "index")):
     id: str
     type: Literal["function"] = "function"
-    function: Called
+    function: FunctionCall
 
 
 # `reasoning_content`: the model does not see earlier thoughts.
@@ -291,8 +291,11 @@ def whole_choice(chunks: list[dict]) -> dict:
         content = {"message": whole_message([chunk["delta"] for chunk in chunks])}
     else:
         content = {"text": "".join(chunk["text"] for chunk in chunks)}
-    parts = [chunk["logprobs"] for chunk in chunks if chunk["logprobs"]]
-    logprobs = {key: [entry for part in parts for entry in part[key] or ()] for key in parts[0]} if parts else None
+    logprobs, *later = [chunk["logprobs"] for chunk in chunks if chunk["logprobs"]] or [None]
+    for part in later:
+        for name, entries in part.items():
+            if entries:  # `refusal` is None
+                logprobs[name].extend(entries)
     return {"index": chunks[0]["index"], **content, "logprobs": logprobs, "finish_reason": chunks[-1]["finish_reason"]}
 
 
