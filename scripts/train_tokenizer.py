@@ -227,8 +227,6 @@ def make_tokenizer(options: TokenizerOptions) -> None:
     print(f"{n_entries:,} entries after {time.perf_counter() - start:.1f} s")
     try:
         write_verified(trained, folder, options)
-    except BrokenPipeError:  # of the terminal
-        raise
     except OSError as error:
         raise OSError(f"{folder}: {error.strerror or error}: make room, or give another --output_dir") from None
     print(f"written: {folder / 'tokenizer.json'} and tokenizer_config.json")
