@@ -1,14 +1,15 @@
 """LoRA: low-rank adapters (Hu et al. 2021), written out.
 
-A frozen matrix W (out, in) gets a trainable companion B A with A (rank, in) and B (out, rank), so that the layer
-computes W x + (alpha / rank) B A x (eq. 3). B starts at zero: an adapter that has learned nothing changes nothing.
+A frozen matrix W (out, in) gets a trainable update B A with A (rank, in) and B (out, rank), so that the layer computes
+W x + (alpha / rank) B A x (eq. 3). B starts at zero: an untrained adapter changes nothing.
 
 On disk an adapter is `out/lora/{name}_{hidden_size}[_moe].pth`, half precision, with keys like
-`model.layers.0.self_attn.q_proj.lora.A.weight`, and a `.json` beside it that holds rank, alpha and targets.
+`model.layers.0.self_attn.q_proj.lora.A.weight`, and a `.json` with rank, alpha and targets.
 """
 
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -50,7 +51,7 @@ class LoRA(nn.Module):
 
 
 def adapted(model: nn.Module) -> dict[str, nn.Linear]:
-    """The layers that carry an adapter, by name."""
+    """The layers with an adapter, by name."""
     return {name: module for name, module in model.named_modules() if hasattr(module, "lora")}
 
 
@@ -59,99 +60,103 @@ def apply_lora(
 ) -> None:
     """Freeze the model and give every linear layer whose last name is in `targets` an adapter; alpha None: = rank.
 
-    Raises ValueError when there are adapters already, the rank is below 1 or a target names no layer.
+    Raises ValueError when the model has adapters already, the rank is below 1 or a target names no layer.
     """
     if adapted(model):
         raise ValueError("this model has LoRA adapters already: merge them (merge_lora) or start from its base weight")
     if rank < 1:
         raise ValueError(f"LoRA rank {rank}: it must be at least 1")
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    linear.pop("lm_head", None)  # the losses read its matrix, which is the embedding's, without calling it
-    chosen = {name: layer for name, layer in linear.items() if name.rpartition(".")[2] in targets}
+    linear.pop("lm_head", None)  # the losses use its matrix, which is the embedding's, without calling it
     for target in targets:
-        if not any(name.rpartition(".")[2] == target for name in chosen):
+        if target not in targets_of(linear):
             raise ValueError(f"LoRA target {target!r} names no linear layer: use some of {', '.join(DEFAULT_TARGETS)}")
     model.requires_grad_(False)
-    for layer in chosen.values():
+    for layer in (layer for name, layer in linear.items() if name.rpartition(".")[2] in targets):
         lora = LoRA(layer.in_features, layer.out_features, rank, alpha, dropout)
         layer.lora = lora.to(layer.weight.device, layer.weight.dtype)
-        # A forward hook leaves the layer itself, and so the keys of its base weight, as they are.
+        # A forward hook leaves the layer, and so the keys of its base weight, unchanged.
         layer.lora_hook = layer.register_forward_hook(lambda layer, args, out: out + layer.lora(args[0]))
 
 
+def targets_of(names: Iterable[str]) -> list[str]:
+    """The last names of layers, as in --lora_targets."""
+    return sorted({name.rpartition(".")[2] for name in names})
+
+
 def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The adapter's tensors alone."""
+    """The adapter's tensors."""
     return {key: value for key, value in model.state_dict().items() if ".lora." in key}
 
 
 def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **info) -> None:
-    """Write the adapter in half precision, and its settings with `info` into the `.json` beside it.
+    """Write the adapter in half precision, and its settings and `info` to its `.json`.
 
-    Raises WeightError for an adapter that half precision cannot hold; what was at `path` stays then.
+    Raises WeightError for an adapter that half precision cannot hold; an earlier file at `path` is then unchanged.
     """
     path, layers = Path(path), adapted(model)
     if not layers:
         raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
     state = to_half(lora_state(model), path)
     lora = next(iter(layers.values())).lora
-    settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": sorted({n.rpartition(".")[2] for n in layers})}
+    settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": targets_of(layers)}
     if tokenizer is not None:
         info["tokenizer_hash"] = tokenizer_hash(tokenizer)
     write_pair(path, state, {"format": 1, **info, "lora": settings})
 
 
 def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weight: Path | None = None) -> None:
-    """Put the adapter of `path` on the model, strictly; `weight` is the file that the model comes from.
+    """Put the adapter at `path` on the model, strictly; `weight` is the file that the model was loaded from.
 
-    Without a `.json` the rank is read off the tensors, alpha = rank, and the targets are the layers that are named.
-    Raises WeightError when a tensor fits no layer, or `tokenizer` has another vocabulary than the adapter was trained
-    with. An adapter of another weight is put on, and a note on standard error says so.
+    Rank and targets follow from the tensors; without a `.json`, alpha = rank. Raises WeightError when a tensor fits no
+    layer, or the adapter was trained with another vocabulary than `tokenizer`. An adapter trained on another weight is
+    accepted with a note on standard error.
     """
     path = Path(path)
-    beside = path.with_suffix(".json")
     state = {key.removeprefix("module."): value for key, value in read_state(path).items()}  # DDP's prefix
-    layers, targets = dict(model.named_modules()), set()
+    layers, covered = dict(model.named_modules()), set()
     for key in state:
-        name, found, tensor = key.partition(".lora.")
-        if not found or tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
-            raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: is it an adapter for it?")
-        targets.add(name)
+        name, _, tensor = key.partition(".lora.")
+        if tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
+            raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: name another adapter")
+        covered.add(name)
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight") and state[key].ndim == 2}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
-    alpha, info = None, read_beside(path)
-    if info is not None:
+    alpha, metadata = None, read_beside(path)
+    if metadata is not None:
         try:
-            alpha = float(info["lora"]["alpha"])
+            alpha = float(metadata["lora"]["alpha"])
             if not math.isfinite(alpha):
                 raise ValueError(f"alpha {alpha}")
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise WeightError(f"{beside}: this does not describe an adapter: copy it again") from error
-        check_vocabulary(path, info, tokenizer, "put it on a weight of its own vocabulary")
+            message = "this does not describe an adapter: copy it again"
+            raise WeightError(f"{path.with_suffix('.json')}: {message}") from error
+        check_vocabulary(path, metadata, tokenizer, "put it on a weight with its vocabulary")
         if weight is not None and is_foreign(path, weight):
-            print(f"note: {path} was trained on another weight than {weight}, and may not suit it", file=sys.stderr)
-    apply_lora(model, ranks.pop(), alpha, targets=sorted({name.rpartition(".")[2] for name in targets}))
+            print(f"note: {path} was trained on another weight than {weight} and may not suit it", file=sys.stderr)
+    apply_lora(model, ranks.pop(), alpha, targets=targets_of(covered))
     for name, layer in adapted(model).items():
-        if name not in targets:  # an adapter may cover only some layers of a name
+        if name not in covered:  # an adapter may cover only some layers of a name
             remove_lora(layer)
     check_state(lora_state(model), state, path, "train the adapter again")
-    model.load_state_dict(state, strict=False)  # checked above; the base weights are not in it
+    model.load_state_dict(state, strict=False)  # checked above; the base weights are not in `state`
 
 
 def is_foreign(adapter: Path, weight: Path) -> bool:
-    """Whether the `.json` beside an adapter says that it was trained on another weight than this file."""
+    """Whether an adapter was, by its `.json`, trained on another weight than this file."""
     origin = (read_beside(adapter) or {}).get("origin")
     return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 
 def merged_weight(layer: nn.Linear) -> torch.Tensor:
-    """The matrix that a layer amounts to, W + (alpha / rank) B A; W itself without an adapter."""
+    """W + (alpha / rank) B A; W itself for a layer without an adapter."""
     lora = getattr(layer, "lora", None)
     return layer.weight if lora is None else layer.weight + (lora.alpha / lora.rank) * lora.B.weight @ lora.A.weight
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Add every adapter to its matrix and remove it: a plain model, all of it trainable."""
+    """Add every adapter to its matrix and remove it: a plain model, fully trainable."""
     for layer in adapted(model).values():
         with torch.no_grad():
             layer.weight.copy_(merged_weight(layer))
@@ -160,13 +165,12 @@ def merge_lora(model: nn.Module) -> None:
 
 
 def remove_lora(layer: nn.Linear) -> None:
-    """Take the adapter off a layer."""
     layer.lora_hook.remove()
     del layer.lora, layer.lora_hook
 
 
 def find_lora(name: str, out_dir: str | Path, config) -> Path:
-    """The file that `--lora_name` means: a path to a `.pth`, or a name in out_dir/lora for a network of this size."""
+    """The file of `--lora_name`: a path to a `.pth`, or a name in out_dir/lora for a network of this size."""
     if name.endswith(".pth") or "/" in name:
         return Path(name).absolute()
     path = Path(out_dir).absolute() / "lora" / f"{weight_name(name, config.hidden_size, config.use_moe)}.pth"

@@ -1,4 +1,4 @@
-"""How the next token is chosen from the network's logits: penalties, temperature, top_k, top_p, min_p, and chance.
+"""Choosing the next token from the network's logits: penalties, temperature, top_k, top_p, min_p and noise.
 
 Shapes in comments: B requests (rows), V vocabulary.
 """
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import torch
 
-CANDIDATES = 256  # so many of the likeliest tokens nearly always hold what top_p keeps; else all V are sorted
+CANDIDATES = 256  # this many of the likeliest tokens nearly always contain what top_p keeps; else all V are sorted
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a request's tokens are chosen and when it ends. Raises ValueError for values that mean nothing.
+    """How a request's tokens are chosen and when it ends. Raises ValueError for meaningless values.
 
-    Order: penalties, temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are those of the
-    network itself, before all of it.
+    Order: penalties, temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are those of the network,
+    before all of these.
     """
 
     max_tokens: int | None = None  # None: as many as the context holds
@@ -25,14 +25,14 @@ class Sampling:
     top_k: int = 0  # only the k likeliest tokens; 0: all
     top_p: float = 1.0  # only the likeliest tokens that together reach this probability (Holtzman et al. 2020)
     min_p: float = 0.0  # only tokens with at least this share of the likeliest one's probability
-    # Penalties change right answers too: in a sum a digit may well have to come twice. Hence off.
+    # Off, as penalties change correct answers too: a sum may contain a digit twice.
     repetition_penalty: float = 1.0  # divides the logits of tokens in prompt and answer (Keskar et al. 2019, CTRL)
-    presence_penalty: float = 0.0  # subtracted once from the logit of a token that the answer has
-    frequency_penalty: float = 0.0  # subtracted as many times as the answer has it
-    stop: Sequence[str] = ()  # texts that end the answer and do not belong to it
-    stop_ids: Sequence[int] | None = None  # tokens that do; None: the tokenizer's end of turn
-    seed: int | None = None  # of this request's own noise; None: another every time
-    logprobs: int | None = None  # log-probability of the token chosen, and of so many likeliest ones
+    presence_penalty: float = 0.0  # subtracted once from the logit of every token in the answer
+    frequency_penalty: float = 0.0  # subtracted once per occurrence in the answer
+    stop: Sequence[str] = ()  # texts that end the answer and are not part of it
+    stop_ids: Sequence[int] | None = None  # likewise tokens; None: the tokenizer's end of turn
+    seed: int | None = None  # of this request's noise; None: a new one every time
+    logprobs: int | None = None  # log-probability of the chosen token and of this many likeliest ones
     skip_special_tokens: bool = True  # False: <think> and the like are part of the text
 
     def __post_init__(self):
@@ -57,7 +57,7 @@ class Sampling:
 
 
 def penalise(logits: torch.Tensor, sampling: Sampling, prompt: list[int], answer: list[int]) -> torch.Tensor:
-    """logits (V,) of one request, lowered where its tokens have been."""
+    """logits (V,) of one request, lowered for the tokens it contains."""
     count = torch.bincount(torch.tensor(answer, dtype=torch.long), minlength=len(logits)).to(logits.device)
     seen = count.bool()
     seen[prompt] = True
@@ -67,7 +67,7 @@ def penalise(logits: torch.Tensor, sampling: Sampling, prompt: list[int], answer
 
 
 def keep_likeliest(probs: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
-    """probs (B, V) with 0 for each row's tokens outside its top_k, top_p and min_p; the rest as it was."""
+    """probs (B, V) with 0 for each row's tokens outside its top_k, top_p and min_p."""
 
     def column(values) -> torch.Tensor:
         return torch.tensor(list(values), device=probs.device)[:, None]
@@ -78,12 +78,12 @@ def keep_likeliest(probs: torch.Tensor, samplings: Sequence[Sampling]) -> torch.
         top_k = column(s.top_k or vocabulary for s in samplings)
         top_p = column(s.top_p for s in samplings)
         for n in dict.fromkeys((min(CANDIDATES, vocabulary), vocabulary)):
-            best = probs.topk(n).values  # (B, n), falling
+            best = probs.topk(n).values  # (B, n), descending
             best = best.masked_fill(torch.arange(n, device=probs.device) >= top_k, 0)
             total = torch.where(top_k < n, best.sum(-1, keepdim=True), 1.0)  # of what top_k leaves
             before = best.cumsum(-1) - best
             kept = (best > 0) & ((before < top_p * total) | (top_p == 1))
-            beyond = (n <= top_k) & (top_k < vocabulary)  # how much top_k leaves is not known from so few
+            beyond = (n <= top_k) & (top_k < vocabulary)  # n tokens do not show how much top_k leaves
             if n == vocabulary or not (kept[:, -1:] | beyond).any():
                 break
         last = kept.sum(-1, keepdim=True).clamp(min=1) - 1
@@ -93,9 +93,9 @@ def keep_likeliest(probs: torch.Tensor, samplings: Sequence[Sampling]) -> torch.
 
 
 def draw(logits: torch.Tensor, samplings: Sequence[Sampling], noise: Sequence[float]) -> torch.Tensor:
-    """One token per row of logits (B, V): the first at which the summed probability reaches the noise in (0, 1].
+    """One token per row of logits (B, V): the first at which the cumulative probability reaches the noise in (0, 1].
 
-    A number per row and token is all the chance there is, so a seed gives the same answer in any company.
+    One number per row and token is the only source of randomness, so a seed gives the same answer in any batch.
     """
     temperature = torch.tensor([max(s.temperature, 1e-4) for s in samplings], device=logits.device)[:, None]
     probs = ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
@@ -104,7 +104,7 @@ def draw(logits: torch.Tensor, samplings: Sequence[Sampling], noise: Sequence[fl
 
 
 def choose(logits: torch.Tensor, requests: Sequence) -> list[int]:
-    """The next token of each request, from logits (B, V), which stay as they are."""
+    """The next token of each request, from logits (B, V), which are not modified."""
     penalised = [row for row, request in enumerate(requests) if request.sampling.penalises]
     if penalised:
         logits = logits.clone()
@@ -120,7 +120,7 @@ def choose(logits: torch.Tensor, requests: Sequence) -> list[int]:
 
 @dataclass
 class Logprob:
-    """Natural logarithms of probabilities: the chosen token's, and (token, logprob) of the likeliest ones, falling."""
+    """Natural logarithms of probabilities: of the chosen token, and (token, logprob) of the likeliest, descending."""
 
     token_id: int
     logprob: float
@@ -128,9 +128,9 @@ class Logprob:
 
 
 def logprobs_of(logits: torch.Tensor, tokens: list[int], n_top: list[int]) -> list[Logprob]:
-    """Of one token per row of logits (B, V), with a number of likeliest ones beside each."""
+    """Of one token per row of logits (B, V), each with that row's number of likeliest tokens."""
     logprobs = logits.log_softmax(-1)
-    own = logprobs.gather(-1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0].tolist()
+    chosen = logprobs.gather(-1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0].tolist()
     values, ids = (x.tolist() for x in logprobs.topk(min(max(n_top), logits.shape[-1])))
-    rows = zip(tokens, own, ids, values, n_top, strict=True)
+    rows = zip(tokens, chosen, ids, values, n_top, strict=True)
     return [Logprob(token, value, list(zip(i[:n], v[:n], strict=True))) for token, value, i, v, n in rows]

@@ -1,4 +1,4 @@
-"""A real server process, and a tiny network that knows a few conversations by heart: what tests of the server share."""
+"""A real server process, and a tiny network that has memorised a few conversations: shared by tests of the server."""
 
 import contextlib
 import json
@@ -92,11 +92,11 @@ class Server:
         self.title = self.process.stdout.readline()
         line = self.process.stdout.readline()
         found = re.search(r"http://\S+?:(\d+)", line)
-        assert found, self.said()
+        assert found, self.output()
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def said(self) -> str:
+    def output(self) -> str:
         return Path(self.log.name).read_text()
 
     def memory_mib(self) -> float:

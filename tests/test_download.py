@@ -70,7 +70,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path, data):
             assert time.monotonic() < end and process.poll() is None, process.communicate()
             time.sleep(0.02)
         other = data(hub.url, "pretrain_hq")
-        assert other.returncode == 1 and "another process is fetching it" in other.stderr
+        assert other.returncode == 1 and "another process is downloading it" in other.stderr
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert not (folder / "pretrain_hq.jsonl").exists()
@@ -90,7 +90,7 @@ def test_what_arrives_damaged_gets_no_name(data, tmp_path):
         hub.sibling = lambda name: described
         hub.files["dpo.jsonl"] = MEDIUM.replace(b"chosen", b"CHOSEN", 1)
         done = data(hub.url, "dpo")
-    assert done.returncode == 1 and "has not the published checksum" in done.stderr
+    assert done.returncode == 1 and "does not have the published checksum" in done.stderr
     assert not list((tmp_path / "data").iterdir())
 
 
@@ -98,7 +98,7 @@ def test_what_arrives_damaged_gets_no_name(data, tmp_path):
     ("words", "claimed", "expected"),
     [
         (["dpo", "--revision", "v9"], {}, "--revision v9: "),
-        (["dpo"], {"dpo.jsonl": 10**15}, "1,000,000.0 GB are still to come and "),
+        (["dpo"], {"dpo.jsonl": 10**15}, "the download needs 1,000,000.0 GB and "),
     ],
     ids=["revision", "disk"],
 )

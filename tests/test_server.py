@@ -18,8 +18,10 @@ from preloaded import run_preloaded
 from serving import ASKED, CALL, LONG, TOOLS, Server, teach, user
 
 from dataset.chat import render
-from scripts.serve_openai_api import ServeOptions, Service
+from model.generation import Generator
+from scripts.serving.app import Service
 from scripts.serving.markup import MarkupParser, whole_message
+from scripts.serving.protocol import ChatRequest
 
 KEY = "sesame"
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,9 +37,9 @@ def server(tmp_path_factory, tokenizer):
     )  # fmt: skip
     yield server
     assert server.stop() == 143
-    said = server.said()
-    assert "Traceback" not in said and "POST /v1/chat/completions 200" in said
-    assert "你好" not in said and "数数" not in said  # a prompt is nobody's business
+    log = server.output()
+    assert "Traceback" not in log and "POST /v1/chat/completions 200" in log
+    assert "你好" not in log and "数数" not in log  # prompts are private
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +321,7 @@ def test_a_second_signal_ends_the_server_at_once(server):
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(1)
         assert server.stop() == 143
-    assert "Traceback" not in server.said() and "Exception" not in server.said()
+    assert "Traceback" not in server.output() and "Exception" not in server.output()
 
 
 def test_an_address_for_others_needs_a_key(tmp_path):
@@ -384,7 +386,7 @@ def test_the_client_script_forgets_the_oldest_turns_and_says_when_an_answer_was_
     """Three turns take most of the context of 420, and the last message alone half of it."""
     command = [sys.executable, "scripts/chat_openai_api.py", "--base_url", f"{server.url}/v1", "--api_key", KEY]
     talk = "数数\n" * 3 + "数" * 200 + "\n"
-    done = subprocess.run([*command, "--stream", "0"], cwd=ROOT, input=talk, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, input=talk, capture_output=True, text=True)
     assert done.returncode == 0 and "error:" not in done.stderr and len(done.stdout.splitlines()) >= 4, done.stderr
     done = subprocess.run([*command, "--max_tokens", "3"], cwd=ROOT, input="数数\n", capture_output=True, text=True)
     assert done.returncode == 0 and "the answer was cut" in done.stderr
@@ -408,10 +410,8 @@ def test_the_client_script_ends_with_one_sentence_where_no_such_server_answers(s
 
 
 def test_a_pretrained_weight_goes_on_with_the_last_message(make_model, tokenizer):
-    from scripts.serving.protocol import ChatRequest
-
-    model, options = make_model(vocab_size=len(tokenizer)), ServeOptions(max_batch=1, max_seq_len=64)
+    engine = Generator(make_model(vocab_size=len(tokenizer)), tokenizer, max_batch=1, max_length=64)
     body = ChatRequest(model="minimind", messages=[user("一"), {"role": "assistant", "content": "二"}, user("法国的")])
-    prompts = {stage: Service(model, tokenizer, stage, options).chat_prompt(body) for stage in ("pretrain", "full_sft")}
+    prompts = {stage: Service(engine, tokenizer, stage, 1).chat_prompt(body) for stage in ("pretrain", "full_sft")}
     assert prompts["pretrain"] == [tokenizer.bos_token_id, *tokenizer("法国的").input_ids]
     assert prompts["full_sft"] == render(tokenizer, body.plain_messages(), add_generation_prompt=True)[0]

@@ -210,9 +210,7 @@ def test_script_trains_a_vocabulary_that_loads(texts, trained):
     assert trained.returncode == 0, trained.stderr
     assert "320 entries" in trained.stdout
     assert re.search(r"bytes per token: \d\.\d+ on plain.txt", trained.stdout)
-    assert "tokens per Chinese character" in trained.stdout
-    assert "tokens per English word" in trained.stdout
-    assert "come back as they were" in trained.stdout
+    assert "come back unchanged" in trained.stdout
     assert sorted(path.name for path in (texts / "new").iterdir()) == ["tokenizer.json", "tokenizer_config.json"]
     tokenizer = AutoTokenizer.from_pretrained(texts / "new")
     assert len(tokenizer) == 320
@@ -273,7 +271,7 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--vocabsize", "300"], "did you mean --vocab_size"),
         (["--vocab_size", "271"], "at least 272"),
@@ -284,15 +282,15 @@ def test_script_reports_a_bad_line_in_one_sentence(texts):
         (["more.jsonl"], "unknown flag more.jsonl"),
     ],
 )
-def test_usage_errors_exit_with_2(arguments, said, capsys):
+def test_usage_errors_exit_with_2(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         parse_options(TokenizerOptions, "", arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "the file is empty"),
         (b"\n \n", "there is no text in it"),
@@ -307,18 +305,18 @@ def test_usage_errors_exit_with_2(arguments, said, capsys):
         (b"[" * 100_000, ":1: this JSON is nested too deeply"),
     ],
 )
-def test_bad_files_are_named_with_their_line(content, said, tmp_path):
+def test_bad_files_are_named_with_their_line(content, message, tmp_path):
     (tmp_path / "data.jsonl").write_bytes(content)
     options = TokenizerOptions(data_path=[str(tmp_path / "data.jsonl")], output_dir=str(tmp_path / "out"))
     with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'data.jsonl'}")) as error:
         make_tokenizer(options)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert not (tmp_path / "out" / "tokenizer.json").exists()
 
 
 def test_plain_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
     (tmp_path / "a.txt").write_bytes("第一行\n第二行\n".encode() + b"\xc4\xe3\n")
-    with pytest.raises(train_tokenizer.InputError, match=r"a\.txt:3: this is not UTF-8"):
+    with pytest.raises(ValueError, match=r"a\.txt:3: this is not UTF-8"):
         list(train_tokenizer.read_texts(str(tmp_path / "a.txt")))
 
 
@@ -333,12 +331,12 @@ def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
         run(data_path=[str(tmp_path)], output_dir=str(tmp_path / "out"))
     with pytest.raises(ValueError, match="no such file"):
         run(eval_path=[str(tmp_path / "none.jsonl")], output_dir=str(tmp_path / "out"))
-    with pytest.raises(train_tokenizer.InputError, match="12 characters leave no room"):
+    with pytest.raises(ValueError, match="12 characters leave no room"):
         run(character_path=[str(texts / "text.jsonl")], vocab_size=291, output_dir=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="file/out: .* pass another --output_dir"):
         run(output_dir=str(tmp_path / "file" / "out"))
-    with pytest.raises(train_tokenizer.InputError, match=r"give more text, or --vocab_size \d+"):
+    with pytest.raises(ValueError, match=r"give more text, or --vocab_size \d+"):
         run(output_dir=str(tmp_path / "out"))
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -346,7 +344,7 @@ def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):
 def test_a_vocabulary_that_changes_text_is_not_written(texts, tmp_path, monkeypatch):
     monkeypatch.setattr(train_tokenizer, "round_trip", lambda tokenizer: (1, "é"))
     options = TokenizerOptions([str(texts / "text.jsonl")], output_dir=str(tmp_path), vocab_size=300)
-    with pytest.raises(train_tokenizer.InputError, match="round trip: 'é' does not come back"):
+    with pytest.raises(ValueError, match="round trip: 'é' does not come back"):
         make_tokenizer(options)
     assert list(tmp_path.iterdir()) == []
 

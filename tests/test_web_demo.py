@@ -1,10 +1,10 @@
-"""The web page without a browser: what is said when nothing is trained or something is broken, in both languages, and
-that whatever people and models write stays text. tests/compat/test_web_browser.py drives it in a real browser."""
+"""The web page without a browser: its messages when nothing is trained or something is broken, in both languages, and
+that whatever users and models write stays text. tests/compat/test_web_browser.py drives it in a real browser."""
 
-import dataclasses
 import shutil
 import string
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 from model.files import file_hash
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
-from scripts.web.chat import Endpoint, Problem, adapters_for, weights_in
-from scripts.web.texts import CHINESE, ENGLISH, LANGUAGES, Texts
+from scripts.web.chat import Endpoint, Exchange, LocalModel, Problem, Settings, adapters_for, weights_in
+from scripts.web.texts import CHINESE, ENGLISH, LANGUAGES, TEXTS
+from trainer.options import WeightOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "scripts" / "web_demo.py"
@@ -60,13 +61,12 @@ def fields(text: str) -> set[str]:
 
 
 def test_both_languages_say_the_same_things():
-    for field in dataclasses.fields(Texts):
-        chinese, english = getattr(CHINESE, field.name), getattr(ENGLISH, field.name)
-        assert chinese and english and chinese != english, field.name
+    for name, (chinese, english) in TEXTS.items():
+        assert chinese and english and chinese != english, name
         if isinstance(chinese, tuple):
-            assert len(chinese) == len(english) and all(chinese + english), field.name
+            assert len(chinese) == len(english) and all(chinese + english), name
         else:
-            assert fields(chinese) == fields(english), field.name
+            assert fields(chinese) == fields(english), name
 
 
 @pytest.mark.parametrize(("locale", "t"), [("zh-CN", CHINESE), ("de", ENGLISH)])
@@ -103,7 +103,7 @@ def test_html_and_markdown_stay_text_in_question_and_answer(open_page, weights):
 def test_turns_are_asked_again_deleted_and_cleared(open_page, weights):
     page = ask(ask(open_page(weights), "one"), "two")
     first, second = page.session_state.exchanges
-    assert first.finish and second.finish and first.n_tokens and f"{first.n_tokens} tokens" in texts(page)
+    assert first.finish_reason and second.finish_reason and first.n_tokens and f"{first.n_tokens} tokens" in texts(page)
     assert not [button for button in page.button if button.key == f"again_{first.number}"]  # others stand on it
     before = second.answer
     page.button(key=f"again_{second.number}").click().run()
@@ -126,8 +126,8 @@ def test_an_adapter_of_another_weight_and_a_cut_answer_are_said(open_page, weigh
     page.selectbox(key="adapter").set_value("strange").run()
     assert ENGLISH.adapter_foreign in texts(page) and not page.exception
     page = ask(page, "one")
-    assert (page.session_state.exchanges[0].finish == "length") == (ENGLISH.cut in texts(page))
-    assert page.session_state.exchanges[0].finish == "length"
+    assert (page.session_state.exchanges[0].finish_reason == "length") == (ENGLISH.cut in texts(page))
+    assert page.session_state.exchanges[0].finish_reason == "length"
 
 
 def test_too_long_a_message_is_one_sentence_in_the_language_of_the_moment(open_page, weights):
@@ -151,6 +151,23 @@ def test_a_folder_that_is_no_model_is_one_sentence_and_its_code_is_never_run(ope
         page.text_input(key="folder").set_value(name).run()
         assert getattr(ENGLISH, problem).format(name=name) in texts(page) and not page.exception
     assert not (tmp_path / "ran").exists()
+
+
+def test_an_engine_stops_when_neither_the_page_nor_an_answer_needs_it(weights):
+    def engines() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "engine"}
+
+    before = engines()
+    model = LocalModel(WeightOptions(weight=str(weights / "full_sft_32.pth"), device="cpu", max_seq_len=64))
+    exchange = Exchange("one")
+    exchange.ask(model, [], Settings(temperature=0.0, max_tokens=32, history=0, repetition_penalty=1.0, seed=0))
+    (engine,) = engines() - before
+    del model  # as the page's cache drops the least recently used one
+    while not exchange.finish_reason:
+        exchange.receive()
+    assert exchange.finish_reason in ("stop", "length") and exchange.n_tokens
+    engine.join(10)
+    assert not engine.is_alive()
 
 
 def test_only_weights_in_the_folder_are_offered_and_adapters_that_fit(weights, tmp_path):

@@ -2,15 +2,16 @@
 
 Three kinds hold the same network:
 
-    minimind          this project's own classes, whose code lies in the folder (trust_remote_code=True)
+    minimind          this project's own classes, whose code is in the folder (trust_remote_code=True)
     llama             a dense network is a Llama: other programs run it as it is
-    granitemoeshared  a mixture of experts is IBM's GraniteMoeShared with every multiplier 1 and the attention scaled
-                      by head_dim^-0.5: both take the softmax over the k best experts and add shared ones
+    granitemoeshared  a mixture of experts is IBM's GraniteMoeShared with all multipliers 1 and the attention scaled by
+                      head_dim^-0.5: both take the softmax over the k best experts and add shared ones
 
-A folder is data: config.json is parsed, tensors are read as tensors (of `.bin` files too), no code in it is ever run.
+A folder is data: config.json is parsed, tensors are read as tensors (also from `.bin` files), code in it is never run.
 """
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -28,15 +29,21 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 TENSOR_FILES = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
 )  # fmt: skip
-SHARED_FIELDS = (  # of all three configs, by the same names and with the same meaning
+SHARED_FIELDS = (  # of all three configs, with the same meaning
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
     "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
 )  # fmt: skip
-STOCK = {  # what a stock network must be to compute what this one does
+GRANITE_FIELDS = {  # of GraniteMoeSharedConfig -> of MiniMindConfig
+    "num_local_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
+    "router_aux_loss_coef": "aux_loss_alpha",
+}  # fmt: skip
+REQUIRED = {  # of a stock network that computes what this one does
     "attention_bias": False, "mlp_bias": False, "rope_scaling": None, "quantization_config": None,
     "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1,
 }  # fmt: skip
+
+EXPERT_GROUPS = {"experts": "block_sparse_moe", "shared_experts": "shared_mlp"}  # here -> in GraniteMoeShared
 
 State = dict[str, torch.Tensor]
 
@@ -45,9 +52,9 @@ State = dict[str, torch.Tensor]
 
 
 def read_folder(folder: str | Path) -> MiniMindForCausalLM:
-    """The network of a folder of any of the three kinds, in float32; whole or in shards, safetensors or `.bin`.
+    """The network of a folder of any kind, in float32; whole or in shards, safetensors or `.bin`.
 
-    Raises WeightError, naming the file, for what is missing, damaged, or another network.
+    Raises WeightError, naming the file, for what is missing, damaged, or of another network.
     """
     folder = Path(folder).absolute()
     content = read_config(folder)
@@ -57,7 +64,7 @@ def read_folder(folder: str | Path) -> MiniMindForCausalLM:
         state = from_granite(state, config, folder)
     embedding, head = (state.get(key) for key in ("model.embed_tokens.weight", "lm_head.weight"))
     if embedding is not None and head is not None:
-        # Some programs store a tied matrix twice and do not say that it is tied.
+        # Some programs store a tied matrix twice and do not declare it tied.
         equal = torch.equal(embedding, head)
         if config.tie_word_embeddings and not equal:
             raise WeightError(
@@ -72,7 +79,7 @@ def read_folder(folder: str | Path) -> MiniMindForCausalLM:
 
 
 def read_config(folder: Path) -> dict:
-    """config.json as it is; WeightError unless it describes one of the three kinds."""
+    """config.json; WeightError unless it describes a network of one of the three kinds."""
     path = folder / "config.json"
     if not path.is_file():
         raise WeightError(f"{folder}: there is no config.json in it: name the folder of a model, or a .pth file")
@@ -82,70 +89,57 @@ def read_config(folder: Path) -> dict:
     except (ValueError, AttributeError, RecursionError) as error:
         raise WeightError(f"{path}: this describes no network: copy the folder again") from error
     if kind not in ("minimind", "llama", "granitemoeshared"):
-        raise WeightError(
-            f"{path}: its network is of the kind {kind}: name a folder of minimind, llama or granitemoeshared"
-        )
+        raise WeightError(f"{path}: its network is of kind {kind}: name one of minimind, llama or granitemoeshared")
     return content
 
 
 def config_of(content: dict, folder: Path) -> MiniMindConfig:
-    """A MiniMindConfig for what a config.json of any kind says; WeightError when no such network is possible."""
-    kind = content["model_type"]
+    """The MiniMindConfig of a config.json of any kind; WeightError when this network cannot be configured so."""
+    kind, actual = content["model_type"], {name: content[name] for name in REQUIRED if name in content}
     try:
         if kind == "minimind":
-            own = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
-            config = MiniMindConfig.from_dict(own | {"architectures": None})
-            rope, head_dim = {"rope_type": "default"}, content.get("head_dim")
+            fields = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
+            config = MiniMindConfig.from_dict(fields | {"architectures": None})
+            actual["head_dim"] = content.get("head_dim")
         else:
             stock = {"llama": LlamaConfig, "granitemoeshared": GraniteMoeSharedConfig}[kind].from_dict(content)
-            rope, head_dim = stock.rope_parameters, getattr(stock, "head_dim", None)
-            shared = {name: getattr(stock, name) for name in SHARED_FIELDS} | {"rope_theta": rope["rope_theta"]}
+            fields = {name: getattr(stock, name) for name in SHARED_FIELDS}
             if kind == "granitemoeshared":
                 if stock.shared_intermediate_size % stock.intermediate_size:
-                    raise ValueError("its shared expert is no whole number of experts wide")
+                    raise ValueError("the width of its shared expert is not a multiple of the other experts'")
                 if stock.num_experts_per_tok == 1:
-                    raise ValueError("one expert per token has the weight 1 there, and its score here")
-                shared |= {
-                    "use_moe": True,
-                    "n_routed_experts": stock.num_local_experts,
-                    "num_experts_per_tok": stock.num_experts_per_tok,
-                    "n_shared_experts": stock.shared_intermediate_size // stock.intermediate_size,
-                    "aux_loss_alpha": stock.router_aux_loss_coef,
-                }
-            config = MiniMindConfig(**shared)
+                    raise ValueError("with one expert per token its weight is 1 there, and its score here")
+                fields |= {ours: getattr(stock, theirs) for theirs, ours in GRANITE_FIELDS.items()} | {"use_moe": True}
+                fields["n_shared_experts"] = stock.shared_intermediate_size // stock.intermediate_size
+            config = MiniMindConfig(**fields, rope_theta=stock.rope_parameters["rope_theta"])
+            actual |= {name: getattr(stock, name, None) for name in ("head_dim", "attention_multiplier")}
+            actual["rope_type"] = stock.rope_parameters["rope_type"]
         check_numbers(config)
-    except Exception as error:  # its numbers and types can be anything
+    except Exception as error:  # a file's numbers and types can be anything
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
-        raise WeightError(f"{folder / 'config.json'}: no network can be built as it says ({reason})") from error
-    wanted = {name: value for name, value in STOCK.items() if name in content}
-    if kind == "granitemoeshared":
-        wanted |= {"attention_multiplier": (config.hidden_size // config.num_attention_heads) ** -0.5}
-    found = {name: content.get(name, 1) for name in wanted}
-    wanted |= {"rope_type": "default", "head_dim": config.hidden_size // config.num_attention_heads}
-    found |= {"rope_type": rope["rope_type"], "head_dim": head_dim or wanted["head_dim"]}
-    for name, value in wanted.items():
-        if found[name] != value and not is_close(found[name], value):
+        raise WeightError(f"{folder / 'config.json'}: no network can be built from it ({reason})") from error
+    head_dim = config.hidden_size // config.num_attention_heads
+    required = REQUIRED | {"rope_type": "default", "head_dim": head_dim, "attention_multiplier": head_dim**-0.5}
+    for name, value in actual.items():
+        floats = isinstance(value, float) and isinstance(required[name], float)
+        if value not in (None, required[name]) and not (floats and math.isclose(value, required[name], rel_tol=1e-6)):
             raise WeightError(
-                f"{folder / 'config.json'}: its {name} is {found[name]}, this network knows {value} only: "
+                f"{folder / 'config.json'}: its {name} is {value}, this network supports only {required[name]}: "
                 "name another folder"
             )
     return config
-
-
-def is_close(one, other) -> bool:
-    return isinstance(one, float) and isinstance(other, float) and abs(one - other) < 1e-6 * abs(other)
 
 
 def read_tensors(folder: Path) -> State:
     """All tensors of a folder, under the names they have there."""
     path = next((folder / name for name in TENSOR_FILES if (folder / name).is_file()), None)
     if path is None:
-        raise WeightError(f"{folder}: there is none of {', '.join(TENSOR_FILES)} in it: copy the folder again")
+        raise WeightError(f"{folder}: none of {', '.join(TENSOR_FILES)} is in it: copy the folder again")
     paths = [path]
     if path.suffix == ".json":
         try:
             names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
-            paths = [folder / Path(name).name for name in names]  # a shard lies in the folder, whatever the index says
+            paths = [folder / Path(name).name for name in names]  # only files in this folder, whatever the index says
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WeightError(f"{path}: this lists no shards: copy the folder again") from error
     state: State = {}
@@ -154,7 +148,7 @@ def read_tensors(folder: Path) -> State:
             raise WeightError(f"{path}: this shard is missing: copy the folder again")
         state |= read_safetensors(path) if path.suffix == ".safetensors" else read_state(path)
     check_stored(state, folder)
-    # Tables of rotary embeddings, which older Llama folders hold, are computed.
+    # Older Llama folders hold tables of rotary embeddings, which are computed here.
     return {key: value for key, value in state.items() if not key.endswith("rotary_emb.inv_freq")}
 
 
@@ -162,9 +156,9 @@ def read_safetensors(path: Path) -> State:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        what = "this is no file of safetensors, or a truncated one: copy it again"
+        what = "this is not a safetensors file, or a truncated one: copy it again"
         if "not valid UTF-8" in str(error):
-            what = "the library reads no file whose path is no UTF-8: rename it"
+            what = "the library cannot read a file whose path is not UTF-8: rename it"
         raise WeightError(f"{path}: {what}") from error
 
 
@@ -172,7 +166,7 @@ def read_safetensors(path: Path) -> State:
 
 
 def write_minimind(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torch.dtype) -> None:
-    """A folder with this project's own classes and their code, which trust_remote_code=True runs."""
+    """A folder with this project's classes and their code, which trust_remote_code=True runs."""
     config = MiniMindConfig(**{k: v for k, v in model.config.to_dict().items() if k not in ("dtype", "model_type")})
     config.architectures = ["MiniMindForCausalLM"]
     config.auto_map = {
@@ -185,9 +179,9 @@ def write_minimind(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: t
 
 
 def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torch.dtype) -> None:
-    """A folder without any code of its own: of Llama, or of GraniteMoeShared for a mixture of experts.
+    """A folder without code: of Llama, or of GraniteMoeShared for a mixture of experts.
 
-    Raises WeightError for a gate that does not renormalise its weights, which GraniteMoeShared's does.
+    Raises WeightError for a gate that does not renormalise its weights, as GraniteMoeShared's does.
     """
     config, state = model.config, model.state_dict()
     shared = {name: getattr(config, name) for name in SHARED_FIELDS}
@@ -196,19 +190,17 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
         check_gate(config)
         stock = GraniteMoeSharedConfig(
             **shared,
-            num_local_experts=config.n_routed_experts,
-            num_experts=config.n_routed_experts,  # the name by which trl asks for it
-            num_experts_per_tok=config.num_experts_per_tok,
+            **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
+            num_experts=config.n_routed_experts,  # trl's name for it
             shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
             attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
-            router_aux_loss_coef=config.aux_loss_alpha,
             architectures=["GraniteMoeSharedForCausalLM"],
         )
         state = to_granite(state, config)
     else:
         stock = LlamaConfig(**shared, architectures=["LlamaForCausalLM"])
     write_folder(stock, state, tokenizer, folder, dtype)
-    # Programs from before transformers 5 look for these two names, and would take another theta without a word.
+    # Programs older than transformers 5 look for these two names, and would silently use another theta.
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     write_json(folder / "config.json", content | {"rope_theta": config.rope_theta, "torch_dtype": content["dtype"]})
 
@@ -223,8 +215,8 @@ def check_gate(config: MiniMindConfig) -> None:
 
 
 def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path, dtype: torch.dtype) -> None:
-    """What folders of all kinds have. The tokenizer's files are copied, as transformers 5 would write a class name
-    into them that its forerunners do not know."""
+    """The files of every kind. The tokenizer's are copied, as transformers 5 would write a class name into them that
+    older versions do not know."""
     folder.mkdir(parents=True)
     config.dtype = dtype
     config.save_pretrained(folder)
@@ -241,7 +233,7 @@ def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path
             raise WeightError(f"tensor {key} holds numbers beyond half precision's 65,504: use --outtype f32")
     path = folder / "model.safetensors"
     save_file(state, path, metadata={"format": "pt"})
-    path.chmod((folder / "config.json").stat().st_mode)  # the library makes files that only their owner can read
+    path.chmod((folder / "config.json").stat().st_mode)  # the library writes files that only their owner can read
 
 
 # ---------------------------------------------------------------- experts
@@ -251,69 +243,59 @@ def layer_prefix(layer: int) -> str:
     return f"model.layers.{layer}."
 
 
-def routed(state: State, config: MiniMindConfig, layer: int, name: str) -> torch.Tensor:
-    """The matrices `name` (gate_proj, up_proj, down_proj) of all routed experts of a layer, (E, out, in)."""
-    prefix = layer_prefix(layer) + "mlp.experts"
-    return torch.stack([state[f"{prefix}.{i}.{name}.weight"] for i in range(config.n_routed_experts)])
+def expert_groups(config: MiniMindConfig) -> list[str]:
+    return ["experts", "shared_experts"] if config.n_shared_experts else ["experts"]
 
 
-def shared(state: State, config: MiniMindConfig, layer: int, name: str) -> torch.Tensor:
-    """The matrices `name` of all shared experts of a layer as one: their sum is one wider feed-forward block."""
-    prefix = layer_prefix(layer) + "mlp.shared_experts"
-    matrices = [state[f"{prefix}.{i}.{name}.weight"] for i in range(config.n_shared_experts)]
+def gather_experts(state: State, config: MiniMindConfig, layer: int, group: str, name: str) -> torch.Tensor:
+    """The matrices `name` (gate_proj, up_proj, down_proj) of a layer's experts: those of the routed ones stacked,
+    (E, out, in); those of the shared ones as one, as their sum is one wider feed-forward block."""
+    n_experts = config.n_routed_experts if group == "experts" else config.n_shared_experts
+    matrices = [state[f"{layer_prefix(layer)}mlp.{group}.{i}.{name}.weight"] for i in range(n_experts)]
+    if group == "experts":
+        return torch.stack(matrices)
     return torch.cat(matrices, dim=1 if name == "down_proj" else 0)
 
 
-def split_routed(stacked: torch.Tensor, layer: int, name: str) -> State:
-    """The inverse of `routed`."""
-    prefix = layer_prefix(layer) + "mlp.experts"
-    return {f"{prefix}.{i}.{name}.weight": matrix for i, matrix in enumerate(stacked)}
+def split_experts(matrices: torch.Tensor, config: MiniMindConfig, layer: int, group: str, name: str) -> State:
+    """The inverse of `gather_experts`."""
+    if group == "shared_experts":
+        matrices = matrices.split(config.intermediate_size, dim=1 if name == "down_proj" else 0)
+    return {f"{layer_prefix(layer)}mlp.{group}.{i}.{name}.weight": matrix for i, matrix in enumerate(matrices)}
 
 
-def split_shared(joined: torch.Tensor, config: MiniMindConfig, layer: int, name: str) -> State:
-    """The inverse of `shared`."""
-    prefix = layer_prefix(layer) + "mlp.shared_experts"
-    parts = joined.split(config.intermediate_size, dim=1 if name == "down_proj" else 0)
-    return {f"{prefix}.{i}.{name}.weight": matrix for i, matrix in enumerate(parts)}
-
-
-def outside_experts(state: State) -> State:
+def without_experts(state: State) -> State:
     """What a mixture has in common with a dense network."""
     return {key: value for key, value in state.items() if ".mlp." not in key}
 
 
 def to_granite(state: State, config: MiniMindConfig) -> State:
     """The tensors under GraniteMoeShared's names; gate and up are one matrix there, the gate first."""
-    theirs = outside_experts(state)
+    theirs = without_experts(state)
     for layer in range(config.num_hidden_layers):
         prefix = layer_prefix(layer)
         theirs[f"{prefix}block_sparse_moe.router.layer.weight"] = state[f"{prefix}mlp.gate.weight"]
-        for group, gather in (("block_sparse_moe", routed), ("shared_mlp", shared)):
-            if gather is shared and not config.n_shared_experts:
-                continue
-            gate, up, down = (gather(state, config, layer, f"{name}_proj") for name in ("gate", "up", "down"))
-            theirs[f"{prefix}{group}.input_linear.weight"] = torch.cat([gate, up], dim=-2)
-            theirs[f"{prefix}{group}.output_linear.weight"] = down
+        for group in expert_groups(config):
+            gate, up, down = (
+                gather_experts(state, config, layer, group, f"{name}_proj") for name in ("gate", "up", "down")
+            )
+            theirs[f"{prefix}{EXPERT_GROUPS[group]}.input_linear.weight"] = torch.cat([gate, up], dim=-2)
+            theirs[f"{prefix}{EXPERT_GROUPS[group]}.output_linear.weight"] = down
     return theirs
 
 
 def from_granite(theirs: State, config: MiniMindConfig, folder: Path) -> State:
     """The inverse of `to_granite`."""
-    taken = (".block_sparse_moe.", *([".shared_mlp."] if config.n_shared_experts else []))
-    state = {key: value for key, value in theirs.items() if not any(name in key for name in taken)}
+    state = dict(theirs)
     try:
         for layer in range(config.num_hidden_layers):
             prefix = layer_prefix(layer)
-            state[f"{prefix}mlp.gate.weight"] = theirs[f"{prefix}block_sparse_moe.router.layer.weight"]
-            gate, up = theirs[f"{prefix}block_sparse_moe.input_linear.weight"].chunk(2, dim=-2)
-            down = theirs[f"{prefix}block_sparse_moe.output_linear.weight"]
-            for name, stacked in (("gate_proj", gate), ("up_proj", up), ("down_proj", down)):
-                state |= split_routed(stacked, layer, name)
-            if config.n_shared_experts:
-                gate, up = theirs[f"{prefix}shared_mlp.input_linear.weight"].chunk(2, dim=-2)
-                down = theirs[f"{prefix}shared_mlp.output_linear.weight"]
-                for name, joined in (("gate_proj", gate), ("up_proj", up), ("down_proj", down)):
-                    state |= split_shared(joined, config, layer, name)
+            state[f"{prefix}mlp.gate.weight"] = state.pop(f"{prefix}block_sparse_moe.router.layer.weight")
+            for group in expert_groups(config):
+                gate, up = state.pop(f"{prefix}{EXPERT_GROUPS[group]}.input_linear.weight").chunk(2, dim=-2)
+                down = state.pop(f"{prefix}{EXPERT_GROUPS[group]}.output_linear.weight")
+                for name, matrices in (("gate_proj", gate), ("up_proj", up), ("down_proj", down)):
+                    state |= split_experts(matrices, config, layer, group, name)
     except KeyError as error:
         raise WeightError(f"{folder}: tensor {error.args[0]} is missing in it: copy the folder again") from error
     return state

@@ -1,11 +1,12 @@
-"""A model's text, as it comes, taken apart into what OpenAI's protocol keeps in different fields.
+"""Splits a model's text, while it streams, into the fields of OpenAI's protocol.
 
     <think>…</think>              reasoning_content
     <answer>…</answer>            content, without the tags
-    <tool_call>{…}</tool_call>    tool_calls, where the request offered that function
+    <tool_call>{…}</tool_call>    tool_calls, if the request offered that function
 """
 
 import json
+import re
 import uuid
 from collections.abc import Sequence
 
@@ -14,53 +15,50 @@ CALL, CALL_END = "<tool_call>", "</tool_call>"
 
 
 class MarkupParser:
-    """`add` takes the text piece by piece and returns deltas, parts of a message. Their sum does not depend on where
-    the pieces were cut. White space goes where it stands beside a tag. A call that is no JSON object of name and
-    arguments, or of a function that was not offered, is text: a model can write anything."""
+    """`add` takes text piece by piece and returns deltas, parts of a message. Their concatenation does not depend on
+    where the pieces were cut. White space next to a tag is dropped. A call that is not a JSON object of name and
+    arguments, or that names a function which was not offered, stays text."""
 
     def __init__(self, offered: Sequence[str] = ()):
         self.offered, self.n_calls = offered, 0
         self.tags = [*FIELDS, CALL] if offered else [*FIELDS]
+        self.any_tag = re.compile("|".join(map(re.escape, self.tags)))
         self.field, self.held, self.after_tag, self.in_call = "content", "", False, False
 
     def add(self, text: str, last: bool = False) -> list[dict]:
         self.held += text
         deltas = []
-        while self.in_call or self.next_tag():
+        while True:
             if self.in_call:
-                end = self.held.find(CALL_END)
-                if end < 0:
+                call, end, rest = self.held.partition(CALL_END)
+                if not end:
                     break
-                call, self.held = self.held[:end], self.held[end + len(CALL_END) :]
-                self.in_call = False
-                deltas += self.call(call)
+                self.held, self.in_call = rest, False
+                deltas += self.call_delta(call)
             else:
-                place, tag = self.next_tag()
-                deltas += self.say(self.held[:place].rstrip())
-                self.held, self.after_tag = self.held[place + len(tag) :], True
-                self.in_call = tag == CALL
-                self.field = FIELDS.get(tag, "content")
+                tag = self.any_tag.search(self.held)
+                if not tag:
+                    break
+                deltas += self.text_delta(self.held[: tag.start()].rstrip())
+                self.held, self.after_tag = self.held[tag.end() :], True
+                self.in_call, self.field = tag[0] == CALL, FIELDS.get(tag[0], "content")
         if self.in_call:
             if not last:
                 return deltas
             self.held, self.in_call, self.after_tag = CALL + self.held, False, False
-        shown = len(self.held) if last else self.certain()
-        text, self.held = self.held[:shown], self.held[shown:]
-        return deltas + self.say(text)
+        n_ready = len(self.held) if last else self.n_certain()
+        text, self.held = self.held[:n_ready], self.held[n_ready:]
+        return deltas + self.text_delta(text)
 
-    def next_tag(self) -> tuple[int, str] | None:
-        found = [(place, tag) for tag in self.tags if (place := self.held.find(tag)) >= 0]
-        return min(found) if found else None
-
-    def certain(self) -> int:
-        """So many characters cannot become part of a tag, nor of the white space before one."""
+    def n_certain(self) -> int:
+        """How many held characters cannot be part of a tag, or of the white space before one."""
         end = len(self.held)
         start = self.held.rfind("<")
         if start >= 0 and any(tag.startswith(self.held[start:]) for tag in self.tags):
             end = start
         return len(self.held[:end].rstrip())
 
-    def say(self, text: str) -> list[dict]:
+    def text_delta(self, text: str) -> list[dict]:
         if self.after_tag:
             text = text.lstrip()
         if not text:
@@ -68,10 +66,10 @@ class MarkupParser:
         self.after_tag = False
         return [{self.field: text}]
 
-    def call(self, text: str) -> list[dict]:
+    def call_delta(self, text: str) -> list[dict]:
         try:
-            said = json.loads(text)
-            name, arguments = said["name"], said["arguments"]
+            call = json.loads(text)
+            name, arguments = call["name"], call["arguments"]
             if name not in self.offered or not isinstance(arguments, dict):
                 raise ValueError
             arguments = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
@@ -80,19 +78,16 @@ class MarkupParser:
             self.after_tag = False
             return [{"content": f"{CALL}{text}{CALL_END}"}]
         self.n_calls += 1
-        function = {"name": name, "arguments": arguments}
         call = {"index": self.n_calls - 1, "id": f"call_{uuid.uuid4().hex[:24]}", "type": "function"}
-        return [{"tool_calls": [call | {"function": function}]}]
+        return [{"tool_calls": [call | {"function": {"name": name, "arguments": arguments}}]}]
 
 
 def whole_message(deltas: Sequence[dict]) -> dict:
     """The message that the deltas are parts of."""
     message = {"role": "assistant", "content": "".join(delta.get("content", "") for delta in deltas), "refusal": None}
-    thought = "".join(delta.get("reasoning_content", "") for delta in deltas)
-    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
-    if thought:
+    if thought := "".join(delta.get("reasoning_content", "") for delta in deltas):
         message["reasoning_content"] = thought
-    if calls:
+    if calls := [call for delta in deltas for call in delta.get("tool_calls", ())]:
         message["tool_calls"] = [{key: call[key] for key in ("id", "type", "function")} for call in calls]
         message["content"] = message["content"] or None
     return message

@@ -1,25 +1,34 @@
-"""OpenAI's protocol: what a request may say, checked by pydantic, and how errors and answers are written.
+"""OpenAI's protocol: the fields of a request, validated by pydantic, and how errors and answers are written.
 
-Three kinds of fields: those that are obeyed; those that change no answer here, which are accepted unread; and those
-that would change it but are not supported, which are refused by name, so that nobody gets what he did not ask for.
+Three kinds of fields: supported ones; those that change no answer here, which are ignored; and those that would change
+it but are not supported, which are refused by name, so that nobody gets something else than they asked for.
 """
 
 import json
 import math
 import re
+from functools import partial
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.exceptions import HTTPException
 
 from dataset.chat import with_tools
-from model.sampling import Sampling
+from model.sampling import Logprob, Sampling
+from scripts.serving.markup import whole_message
 
 LARGEST_SEED = 2**63
 
 
+# ---------------------------------------------------------------- errors
+
+
 class ApiError(Exception):
-    """An answer that is an error, in OpenAI's shape."""
+    """A response that is an error, in OpenAI's form."""
 
     def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None):
         super().__init__(message)
@@ -28,10 +37,26 @@ class ApiError(Exception):
         kind = "server_error" if status >= 500 else kind
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
+    def response(self) -> JSONResponse:
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(self.status)
+        return JSONResponse(self.body, self.status, headers)
 
-def wrong_field(errors: list[dict]) -> ApiError:
-    """pydantic's complaints as one sentence on one field. What the user sent is not repeated."""
-    error = max(errors, key=lambda error: len(error["loc"]))  # of a union, the branch that went furthest
+
+def as_api_error(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return invalid_field(error.errors())
+    if isinstance(error, UnicodeEncodeError):
+        return ApiError(400, "a text contains half a character (a lone surrogate)", "invalid_value")
+    if isinstance(error, HTTPException):
+        return ApiError(error.status_code, str(error.detail))
+    return ApiError(500, "the server failed; its log says why")
+
+
+def invalid_field(errors: list[dict]) -> ApiError:
+    """pydantic's errors as one sentence about one field. What the user sent is not repeated."""
+    error = max(errors, key=lambda error: len(error["loc"]))  # of a union, the branch that matched furthest
     names = [part for part in error["loc"][1:] if isinstance(part, int) or re.fullmatch("[a-z_]+", part)]
     names = [name for name in names if name not in ("str", "int")]  # branches of a union
     param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".") or None
@@ -47,19 +72,25 @@ def wrong_field(errors: list[dict]) -> ApiError:
 # ---------------------------------------------------------------- requests
 
 
-def only(*harmless) -> Any:
-    """The type of a field that is not supported, but for values that ask for nothing."""
+def with_unused(base: type[BaseModel], ignored: str = "", **unsupported: tuple) -> type[BaseModel]:
+    """A base class that also accepts the ignored fields, and the unsupported ones with these values that request
+    nothing."""
 
-    def check(value):
+    def refuse(harmless: tuple, value):
         if value is not None and value not in harmless:
             raise PydanticCustomError("unsupported", "this server does not support it; leave it out")
         return value
 
-    return Annotated[Any, AfterValidator(check)]
+    fields = dict.fromkeys(ignored.split(), (Any, None))
+    for name, harmless in unsupported.items():
+        fields[name] = Annotated[Any, AfterValidator(partial(refuse, harmless))], None
+    return create_model(base.__name__, __base__=base, **fields)
 
 
-Ignored = Any
-Text = Annotated[str, Field(max_length=2**20)]  # a body is no longer; with any bound, half a surrogate pair is refused
+Text = Annotated[str, Field(max_length=2**20)]  # no body is longer; with a bound, pydantic refuses lone surrogates
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
 Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -72,52 +103,45 @@ class TextPart(Part):
     text: Text
 
 
-class Called(Part):
+class FunctionCall(Part):
     name: Text
     arguments: Text
 
 
-class ToolCall(Part):
+class ToolCall(with_unused(Part, "index")):
     id: str
     type: Literal["function"] = "function"
-    function: Called
-    index: Ignored = None
+    function: FunctionCall
 
 
-class Message(Part):
+# `reasoning_content`: the model does not see earlier thoughts.
+class Message(with_unused(Part, "name annotations reasoning_content", refusal=(), audio=(), function_call=())):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | list[TextPart] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
-    name: Ignored = None
-    reasoning_content: Ignored = None  # an earlier thought is not shown to the model again
-    refusal: only() = None
-    audio: only() = None
-    function_call: only() = None
-    annotations: Ignored = None
 
     @model_validator(mode="after")
     def check(self):
         if self.content is None and not (self.role == "assistant" and self.tool_calls):
             raise PydanticCustomError("missing", "content must be text")
         if self.tool_calls and self.role != "assistant":
-            raise PydanticCustomError("tool_calls", "tool_calls belong to the assistant")
+            raise PydanticCustomError("tool_calls", "only the assistant can have tool_calls")
         if self.role == "tool" and not self.tool_call_id:
-            raise PydanticCustomError("missing", "tool_call_id must name the call that this answers")
+            raise PydanticCustomError("missing", "tool_call_id must name the call that this message answers")
         return self
 
     def plain(self) -> dict:
-        """With the content as one text, and the role as the template knows it."""
+        """With the content as one text and the role as in the chat template."""
         content = "".join(part.text for part in self.content) if isinstance(self.content, list) else self.content or ""
         calls = [call.model_dump(include={"function"}) for call in self.tool_calls or ()]
         return {"role": self.role.replace("developer", "system"), "content": content, "tool_calls": calls}
 
 
-class Function(Part):
+class Function(with_unused(Part, strict=(False,))):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: Text | None = None
     parameters: dict[str, Any] | None = None
-    strict: only(False) = None
 
 
 class Tool(Part):
@@ -125,31 +149,28 @@ class Tool(Part):
     function: Function
 
 
-class StreamOptions(Part):
+class StreamOptions(with_unused(Part, "include_obfuscation")):
     include_usage: bool | None = None
-    include_obfuscation: Ignored = None
 
 
-class GenerationRequest(Part):
-    """What both endpoints know."""
+class GenerationRequest(with_unused(Part, "user", logit_bias=({},))):
+    """The fields of both endpoints."""
 
     model: str
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] | None = None
+    top_p: Probability | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(ge=-LARGEST_SEED, lt=LARGEST_SEED)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    # Not OpenAI's, but other servers have them by these names; clients send them as extra_body.
+    # Not in OpenAI's protocol; other servers have them under these names, and clients send them as extra_body.
     top_k: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    min_p: Probability | None = None
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] | None = None
-    logit_bias: only({}) = None
-    user: Ignored = None
 
     @model_validator(mode="after")
     def check_stream(self):
@@ -161,58 +182,42 @@ class GenerationRequest(Part):
     def n_choices(self) -> int:
         return self.n or 1
 
-    @property
-    def with_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
-
-    def sampling(self, choice: int, **more) -> Sampling:
-        """Of one of the n choices: each has a noise of its own, the first that of the seed itself."""
-        given = {
-            "max_tokens": self.max_tokens, "top_k": self.top_k, "min_p": self.min_p,
-            "presence_penalty": self.presence_penalty, "frequency_penalty": self.frequency_penalty,
-            "repetition_penalty": self.repetition_penalty,
-        }  # fmt: skip
+    def sampling(self, choice: int, **fields) -> Sampling:
+        """For one of the n choices. Each has its own noise; the first one's is that of the seed itself."""
+        for name in ("max_tokens", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"):
+            if (value := getattr(self, name)) is not None:
+                fields[name] = value
         return Sampling(
             temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else max(self.top_p, 1e-6),  # OpenAI's 0: the likeliest token alone
+            top_p=1.0 if self.top_p is None else max(self.top_p, 1e-6),  # OpenAI's 0: only the likeliest token
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             seed=None if self.seed is None else self.seed % (2 * LARGEST_SEED) + choice * 2 * LARGEST_SEED,
-            **{name: value for name, value in given.items() if value is not None},
-            **more,
+            **fields,
         )
 
 
-class ChatRequest(GenerationRequest):
+class ChatRequest(
+    with_unused(
+        GenerationRequest,
+        "metadata prediction prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier "
+        "service_tier store",
+        response_format=({"type": "text"},), modalities=(["text"],), parallel_tool_calls=(True,), functions=([],),
+        function_call=("none", "auto"), audio=(), reasoning_effort=(), verbosity=(), web_search_options=(),
+        moderation=(),
+    )
+):  # fmt: skip
     messages: Annotated[list[Message], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
     tool_choice: Literal["auto", "none"] | None = None
-    response_format: only({"type": "text"}) = None
-    modalities: only(["text"]) = None
-    parallel_tool_calls: only(True) = None
-    functions: only([]) = None
-    function_call: only("none", "auto") = None
-    audio: only() = None
-    reasoning_effort: only() = None
-    verbosity: only() = None
-    web_search_options: only() = None
-    moderation: only() = None
-    metadata: Ignored = None
-    prediction: Ignored = None  # makes no other answer, only a faster one
-    prompt_cache_key: Ignored = None
-    prompt_cache_options: Ignored = None
-    prompt_cache_retention: Ignored = None
-    safety_identifier: Ignored = None
-    service_tier: Ignored = None
-    store: Ignored = None
 
     @model_validator(mode="after")
     def check_pairs(self):
         if self.max_completion_tokens is not None:
             if self.max_tokens not in (None, self.max_completion_tokens):
-                raise PydanticCustomError("max_tokens", "max_tokens and max_completion_tokens differ: give one")
+                raise PydanticCustomError("max_tokens", "max_tokens and max_completion_tokens differ: send only one")
             self.max_tokens = self.max_completion_tokens
         if self.top_logprobs is not None and not self.logprobs:
             raise PydanticCustomError("top_logprobs", "top_logprobs needs logprobs: true")
@@ -228,19 +233,17 @@ class ChatRequest(GenerationRequest):
         return with_tools([message.plain() for message in self.messages], tools)
 
 
-class CompletionRequest(GenerationRequest):
+class CompletionRequest(with_unused(GenerationRequest, echo=(False,), suffix=("",))):
     prompt: Text | list[Text] | list[int] | list[list[int]]
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
-    echo: only(False) = None
-    suffix: only("") = None
-    best_of: Annotated[int, Field(ge=1)] | None = None
+    best_of: Count | None = None
 
     @model_validator(mode="after")
     def check_prompt(self):
         if not self.prompt:
-            raise PydanticCustomError("prompt", "prompt is empty: give it some text")
+            raise PydanticCustomError("prompt", "prompt is empty: send some text")
         if self.best_of not in (None, self.n_choices):
-            raise PydanticCustomError("best_of", "best_of must be n: this server returns all that it makes")
+            raise PydanticCustomError("best_of", "best_of must equal n: this server returns every answer it generates")
         return self
 
     def prompts(self) -> list[str] | list[list[int]]:
@@ -252,40 +255,50 @@ class CompletionRequest(GenerationRequest):
 # ---------------------------------------------------------------- answers
 
 
-def chat_logprobs(found: list, token_bytes: list[bytes]) -> dict:
-    """model.sampling.Logprob of each token -> `logprobs` of a chat choice."""
+def chat_logprobs(logprobs: list[Logprob], token_bytes: list[bytes]) -> dict:
+    """`logprobs` of a chat choice."""
 
     def entry(token: int, logprob: float) -> dict:
         raw = token_bytes[token]
         return {"token": raw.decode(errors="replace"), "logprob": finite(logprob), "bytes": list(raw)}
 
-    content = [
-        entry(one.token_id, one.logprob) | {"top_logprobs": [entry(*pair) for pair in one.top]} for one in found
-    ]  # fmt: skip
+    content = [entry(x.token_id, x.logprob) | {"top_logprobs": [entry(*pair) for pair in x.top]} for x in logprobs]
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(found: list, token_bytes: list[bytes], offset: int) -> dict:
+def completion_logprobs(logprobs: list[Logprob], token_bytes: list[bytes], offset: int) -> dict:
     """`logprobs` of a completion's choice, whose first token stands at character `offset` of the answer."""
 
     def text(token: int) -> str:
         return token_bytes[token].decode(errors="replace")
 
-    tokens, offsets = [text(one.token_id) for one in found], []
-    for token in tokens:
-        offsets.append(offset)
-        offset += len(token)
+    tokens = [text(x.token_id) for x in logprobs]
     return {
-        "tokens": tokens, "token_logprobs": [finite(one.logprob) for one in found], "text_offset": offsets,
-        "top_logprobs": [{text(token): finite(logprob) for token, logprob in one.top} for one in found],
+        "tokens": tokens, "token_logprobs": [finite(x.logprob) for x in logprobs],
+        "top_logprobs": [{text(token): finite(logprob) for token, logprob in x.top} for x in logprobs],
+        "text_offset": list(accumulate(map(len, tokens), initial=offset))[:-1],
     }  # fmt: skip
 
 
 def finite(logprob: float) -> float:
-    """JSON has no infinity; OpenAI writes -9999 for what cannot be."""
+    """JSON has no infinity; OpenAI writes -9999 for probability 0."""
     return logprob if math.isfinite(logprob) else -9999.0
 
 
+def whole_choice(chunks: list[dict]) -> dict:
+    """A choice of a complete response, joined from its choices in the chunks of a stream."""
+    if "delta" in chunks[0]:
+        content = {"message": whole_message([chunk["delta"] for chunk in chunks])}
+    else:
+        content = {"text": "".join(chunk["text"] for chunk in chunks)}
+    logprobs, *later = [chunk["logprobs"] for chunk in chunks if chunk["logprobs"]] or [None]
+    for part in later:
+        for name, entries in part.items():
+            if entries:  # `refusal` is None
+                logprobs[name].extend(entries)
+    return {"index": chunks[0]["index"], **content, "logprobs": logprobs, "finish_reason": chunks[-1]["finish_reason"]}
+
+
 def event(content: dict) -> str:
-    """A server-sent event. ASCII alone: some readers take U+2028 and its like for the end of a line."""
+    """A server-sent event. ASCII only: some clients take U+2028 and the like for a line end."""
     return f"data: {json.dumps(content)}\n\n"

@@ -1,10 +1,10 @@
-"""What stands behind the web page: models that answer, and the conversation with them. Nothing here draws.
+"""The models behind the web page and the conversation with them. Nothing here draws.
 
-A model has `ask(messages, settings, seed)`, which returns an answer in the making at once: some other thread makes it
-and puts its pieces (each with `text` and `finish_reason`), or an exception, into the queue `pieces`; `cancel` ends it,
-and it alone; `n_tokens` counts what it has so far. `LocalModel` and `Endpoint` are such models.
+A model has `ask(messages, settings, seed)`, which returns at once an answer in the making. Another thread generates it
+and puts its pieces (each with `text` and `finish_reason`), or an exception, into the queue `pieces`; `cancel` ends it;
+`n_tokens` counts what it has so far.
 
-scripts/web_demo.py runs anew at every click, but this module is imported once, so what it makes outlives a click.
+scripts/web_demo.py runs anew at every click, but this module is imported once, so its objects outlive a click.
 """
 
 import itertools
@@ -14,43 +14,39 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import NamedTuple
 
-from scripts.serving.addresses import host_of, is_address, is_loopback
+from scripts.serving.addresses import host_of, is_http_url, is_loopback
 from scripts.serving.markup import MarkupParser
-from scripts.web.texts import Texts
 from trainer.options import WeightOptions
 from trainer.threads import share_cores
 
-MAX_ANSWERS = 8  # that one model makes at once; more wait
+MAX_ANSWERS = 8  # that one model generates at once; more wait
 TIMEOUT_SECONDS = 60  # between two pieces of an endpoint's answer
-SHOWN_REASON = 300  # characters of what an endpoint says of a refusal
+MAX_REASON = 300  # characters shown of an endpoint's error message
 
 
 class Problem(Exception):
-    """Something that the user can put right: the name of its sentence in Texts, and what fills it in."""
+    """Something that the user can correct: the name of its sentence in texts.py, and what fills it in."""
 
     def __init__(self, text: str, /, **details):
         super().__init__(text)
         self.text, self.details = text, details
 
-    def sentence(self, texts: Texts) -> str:
+    def sentence(self, texts: SimpleNamespace) -> str:
         return getattr(texts, self.text).format(**self.details)
-
-
-def log_error() -> None:
-    """The error that is being handled, to the terminal: the page shows one sentence."""
-    traceback.print_exc(file=sys.stderr)
 
 
 @dataclass(frozen=True)
 class Settings:
     temperature: float
     max_tokens: int
-    history: int  # earlier turns that go with a question
+    history: int  # earlier turns that are sent with a question
     repetition_penalty: float
     seed: int
 
@@ -59,7 +55,7 @@ class Settings:
 
 
 def weights_in(out_dir: str | Path) -> dict[str, Path]:
-    """The weights in a folder by name: those that can chat first, of these fine-tuned ones, of these the newest."""
+    """The weights in a folder by name: SFT first, pretraining last, and within each the newest first."""
 
     def rank(path: Path) -> tuple:
         return not path.stem.startswith("full_sft"), path.stem.startswith("pretrain"), -path.stat().st_mtime_ns
@@ -68,7 +64,7 @@ def weights_in(out_dir: str | Path) -> dict[str, Path]:
 
 
 def adapters_for(weight: Path) -> dict[str, Path]:
-    """The LoRA adapters beside a weight, in lora/, that were trained for a network of its size."""
+    """The LoRA adapters in the weight's folder, in lora/, that were trained for a network of its size."""
     size = re.search(r"_\d+(_moe)?$", weight.stem)
     paths = sorted((weight.parent / "lora").glob("*.pth")) if size else []
     return {path.stem.removesuffix(size[0]): path for path in paths if path.stem.endswith(size[0])}
@@ -77,22 +73,34 @@ def adapters_for(weight: Path) -> dict[str, Path]:
 # ---------------------------------------------------------------- models
 
 
+class Pieces(SimpleQueue):
+    """The pieces of an answer. `latest` is when one was put in; it may be taken out later."""
+
+    latest = 0.0
+
+    def put(self, piece) -> None:
+        self.latest = time.monotonic()
+        super().put(piece)
+
+
 class LocalModel:
-    """A weight in this process, with an engine that answers all who ask in one batch."""
+    """A weight in this process. Its engine generates all answers in one batch, and stops when the last reference to
+    the model is gone: that of the page's cache, or of an answer in the making."""
 
     def __init__(self, options: WeightOptions):
         from model.generation import Generator
         from model.model_lora import is_foreign
 
-        share_cores()  # this module outlives a click, and the page's script is not run by `run`
+        share_cores()  # Streamlit does not start the page through `run`, which does it for other commands
         model, self.tokenizer, _, self.stage = options.load_model()
         self.is_foreign = bool(options.lora_name) and is_foreign(Path(options.lora_name), Path(options.weight))
         self.context = options.context(model)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)
         self.size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M"
         self.device = model.device.type.upper()
-        self.stopping = threading.Event()
-        threading.Thread(target=self.engine.run, args=(self.stopping,), name="engine", daemon=True).start()
+        stopping = threading.Event()
+        threading.Thread(target=self.engine.run, args=(stopping,), name="engine", daemon=True).start()
+        weakref.finalize(self, stopping.set)
 
     def ask(self, messages: list[dict], settings: Settings, seed: int) -> "LocalAnswer":
         from dataset.chat import make_prompt
@@ -103,44 +111,17 @@ class LocalModel:
             prompt = make_prompt(tokenizer, messages, self.stage, room)
         except ValueError:
             raise Problem("too_long", room=room) from None
-        stop_ids = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id)
         sampling = Sampling(
-            max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=0.9, seed=seed, stop_ids=stop_ids,
+            max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=0.9, seed=seed,
+            stop_ids=(tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id),
             repetition_penalty=settings.repetition_penalty, skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
-        try:
-            return LocalAnswer(self.engine.submit(prompt, sampling, Pieces()))
-        except RuntimeError:  # it was put away while this question was on its way: the next click loads it anew
-            raise Problem("failed") from None
-
-    def retire(self) -> None:
-        """End the engine's thread once those who wait for an answer have it."""
-
-        def wait() -> None:
-            try:
-                while self.engine.step():  # steps take turns with those of the engine's own thread
-                    pass
-            finally:
-                self.stopping.set()
-
-        threading.Thread(target=wait, daemon=True).start()
-
-
-class Pieces(SimpleQueue):
-    """An answer's pieces, and when the latest was made: it may be taken out later."""
-
-    latest = 0.0
-
-    def put(self, piece) -> None:
-        self.latest = time.monotonic()
-        super().put(piece)
+        return LocalAnswer(self, self.engine.submit(prompt, sampling, Pieces()))
 
 
 class LocalAnswer:
-    exact = True  # the count of tokens
-
-    def __init__(self, request):
-        self.pieces, self.cancel, self.request = request.pieces, request.cancel, request
+    def __init__(self, model: LocalModel, request):
+        self.model, self.request, self.pieces, self.cancel = model, request, request.pieces, request.cancel
 
     @property
     def n_tokens(self) -> int:
@@ -149,7 +130,7 @@ class LocalAnswer:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model behind a server of OpenAI's protocol: ours, or any other."""
+    """A model behind a server of OpenAI's protocol: this project's or any other."""
 
     address: str
     model: str
@@ -157,27 +138,27 @@ class Endpoint:
     stage = ""
 
     def __post_init__(self):
-        if not is_address(self.address):
+        if not is_http_url(self.address):
             raise Problem("address_wrong", name=self.address)
 
     def ask(self, messages: list[dict], settings: Settings, seed: int) -> "EndpointAnswer":
-        asked = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "seed": seed}
-        return EndpointAnswer(self, {"model": self.model, "messages": messages} | asked)
+        limits = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "seed": seed}
+        return EndpointAnswer(self, {"model": self.model, "messages": messages} | limits)
 
 
 class Piece(NamedTuple):
-    """As the engine's pieces are read here."""
+    """The fields of the engine's pieces that this module uses."""
 
     text: str
     finish_reason: str | None = None
 
 
 class EndpointAnswer:
-    """Reads a stream in a thread of its own, so that a slow server holds up neither the page nor its stop button."""
+    """Reads a stream in its own thread, so that a slow server blocks neither the page nor its stop button."""
 
     def __init__(self, endpoint: Endpoint, request: dict):
         self.endpoint, self.request = endpoint, request
-        self.pieces, self.cancelled, self.n_tokens, self.exact = Pieces(), False, 0, False
+        self.pieces, self.cancelled, self.n_tokens = Pieces(), False, 0
         threading.Thread(target=self.run, daemon=True).start()
 
     def cancel(self) -> None:
@@ -192,39 +173,40 @@ class EndpointAnswer:
         except openai.APIConnectionError:
             self.pieces.put(Problem("endpoint_silent", name=name))
         except openai.APIStatusError as error:
-            reason = " ".join(error.message.split())[:SHOWN_REASON]
+            reason = " ".join(error.message.split())[:MAX_REASON]
             self.pieces.put(Problem("endpoint_refused", name=name, status=error.status_code, reason=reason))
-        except Exception:  # foreign bytes make a client fail in any way there is
-            log_error()
+        except Exception:  # a malformed response can make the client fail in any way
+            traceback.print_exc()
             self.pieces.put(Problem("endpoint_odd", name=name))
 
     def read(self) -> None:
-        """A thought that the server sends apart gets its tags back: the page takes every model's text alike."""
+        """A thought that the server sends in its own field gets its tags back: the page handles every model's text
+        alike."""
         import openai
 
-        own = os.environ.get("MINIMIND_API_KEY") if is_loopback(host_of(self.endpoint.address)) else None
-        key = self.endpoint.key or own or "none"  # the server of this machine knows it, strangers need not
+        local_key = os.environ.get("MINIMIND_API_KEY") if is_loopback(host_of(self.endpoint.address)) else None
+        key = self.endpoint.key or local_key or "none"  # the local key must not go to other machines
         client = openai.OpenAI(base_url=self.endpoint.address, api_key=key, timeout=TIMEOUT_SECONDS, max_retries=0)
-        asked = self.request | {"stream": True, "stream_options": {"include_usage": True}}
-        thinking, finish = False, None
-        with client, client.chat.completions.create(**asked) as chunks:
+        request = self.request | {"stream": True, "stream_options": {"include_usage": True}}
+        thinking, finish_reason = False, None
+        with client, client.chat.completions.create(**request) as chunks:
             for chunk in chunks:
                 if self.cancelled:
                     return
                 for choice in chunk.choices[:1]:
                     thought = getattr(choice.delta, "reasoning_content", None) or ""
-                    said = choice.delta.content or ""
+                    content = choice.delta.content or ""
                     text = "<think>" * bool(thought and not thinking) + thought
-                    text += "</think>" * bool(said and (thinking or thought)) + said
-                    thinking = bool(thought or thinking) and not said
-                    finish = choice.finish_reason or finish
-                    self.n_tokens += bool(text)
-                    self.pieces.put(Piece(text.encode(errors="replace").decode()))  # half a surrogate pair is no text
+                    text += "</think>" * bool(content and (thinking or thought)) + content
+                    thinking = bool(thought or thinking) and not content
+                    finish_reason = choice.finish_reason or finish_reason
+                    self.n_tokens += bool(text)  # an estimate until the server reports its usage
+                    self.pieces.put(Piece(text.encode(errors="replace").decode()))  # without lone surrogates
                 if chunk.usage:
-                    self.n_tokens, self.exact = chunk.usage.completion_tokens, True
-        if finish is None:
+                    self.n_tokens = chunk.usage.completion_tokens
+        if finish_reason is None:
             raise ValueError("the stream ended before the answer did")
-        self.pieces.put(Piece("", finish))
+        self.pieces.put(Piece("", finish_reason))
 
 
 # ---------------------------------------------------------------- conversation
@@ -237,21 +219,19 @@ class Exchange:
     question: str
     thought: str = ""
     answer: str = ""
-    finish: str = ""  # "" until it ends; then "stop", "length", "cancelled", "failed", or an endpoint's own word
+    finish_reason: str = ""  # "" until it ends; then "stop", "length", "cancelled", "failed", or another of an endpoint
     problem: Problem | None = None
     seconds: float = 0.0
     n_tokens: int = 0
-    exact: bool = True
     n_asked: int = 0
     making: LocalAnswer | EndpointAnswer | None = None
     parser: MarkupParser = field(default_factory=MarkupParser)
-    number: int = field(default_factory=itertools.count().__next__)  # one of its own, for the page's widgets
+    number: int = field(default_factory=itertools.count().__next__)  # unique, for the keys of the page's widgets
 
     def ask(self, model: LocalModel | Endpoint, earlier: list["Exchange"], settings: Settings) -> None:
-        """Begin the answer. Thoughts and failed turns are left out of what the model is told of earlier."""
-        told = [turn for turn in earlier if turn.answer and not turn.problem]
-        messages = []
-        for turn in told[-settings.history :] if settings.history else []:
+        """Start the answer. The model sees neither earlier thoughts nor failed turns."""
+        messages, answered = [], [turn for turn in earlier if turn.answer and not turn.problem]
+        for turn in answered[-settings.history :] if settings.history else []:
             messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
         messages.append({"role": "user", "content": self.question})
         self.started = time.monotonic()
@@ -262,9 +242,10 @@ class Exchange:
         self.n_asked += 1
 
     def receive(self) -> None:
-        """Take what has come since the last time."""
-        while not self.finish and not self.making.pieces.empty():
+        """Take the pieces that have arrived since the last call."""
+        while not self.finish_reason and not self.making.pieces.empty():
             piece = self.making.pieces.get()
+            self.n_tokens, self.seconds = self.making.n_tokens, self.making.pieces.latest - self.started
             if isinstance(piece, Problem):
                 self.fail(piece)
             elif isinstance(piece, BaseException):
@@ -274,34 +255,27 @@ class Exchange:
                 self.add(piece.text)
                 if piece.finish_reason:
                     self.end(piece.finish_reason)
-        self.count()
 
     def add(self, text: str, last: bool = False) -> None:
         for delta in self.parser.add(text, last):
             self.thought += delta.get("reasoning_content", "")
             self.answer += delta.get("content", "")
 
-    def count(self) -> None:
-        if self.making:
-            self.n_tokens, self.exact = self.making.n_tokens, self.making.exact
-            self.seconds = max(0.0, self.making.pieces.latest - self.started)
-
-    def end(self, finish: str) -> None:
-        """What has come so far is kept; nothing comes after it. After the end it does nothing."""
-        if self.finish:
+    def end(self, finish_reason: str) -> None:
+        """Keep what has arrived and take no more. Does nothing once the exchange has ended."""
+        if self.finish_reason:
             return
         if self.making:
             self.making.cancel()
         self.add("", last=True)
-        self.count()
-        self.finish, self.making = finish, None
+        self.finish_reason, self.making = finish_reason, None
 
     def fail(self, problem: Problem) -> None:
         self.problem = problem
         self.end("failed")
 
     def again(self) -> None:
-        """Back to waiting; asked anew, it is another draw."""
+        """Wait to be asked again, with another seed."""
         self.end("cancelled")
-        self.thought, self.answer, self.finish, self.problem = "", "", "", None
+        self.thought, self.answer, self.finish_reason, self.problem = "", "", "", None
         self.parser, self.n_tokens, self.seconds = MarkupParser(), 0, 0.0

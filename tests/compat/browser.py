@@ -47,13 +47,13 @@ class WebPage:
         wait_for(self.answers)
 
     def answers(self) -> bool:
-        assert self.process.poll() is None, self.said()
+        assert self.process.poll() is None, self.output()
         try:
             return urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5).status == 200
         except urllib.error.URLError:
             return False
 
-    def said(self) -> str:
+    def output(self) -> str:
         return Path(self.log.name).read_text()
 
     def stop(self) -> None:

@@ -28,7 +28,7 @@ def server(out_dir):
     server.never_whole = socket.create_connection(("127.0.0.1", server.port), timeout=120)
     server.never_whole.sendall(raw_request(b"{", length=100))
     yield server
-    assert server.stop() == 143 and "Traceback" not in server.said()
+    assert server.stop() == 143 and "Traceback" not in server.output()
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_a_thousand_requests_of_a_fuzzer(server):
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
     def n_requests() -> int:
-        return server.said().count(" tokens in ")
+        return server.output().count(" tokens in ")
 
     fuzz("fuzzing", 30)
     before, memory = n_requests(), server.memory_mib()
@@ -168,7 +168,7 @@ def test_sigterm_lets_answers_finish_and_takes_no_new_ones(out_dir):
     chunks = list(stream)
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == LONG
-    assert server.process.wait(60) == 143 and "Traceback" not in server.said()
+    assert server.process.wait(60) == 143 and "Traceback" not in server.output()
     with pytest.raises(openai.APIConnectionError):
         client.models.list()
 

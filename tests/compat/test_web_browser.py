@@ -42,7 +42,7 @@ def page(out_dir, tmp_path_factory):
     page = WebPage(out_dir, tmp_path_factory.mktemp("elsewhere"), "--max_seq_len", "32768")
     yield page
     page.stop()
-    assert "Traceback" not in page.said()
+    assert "Traceback" not in page.output()
 
 
 @pytest.fixture(scope="module")
