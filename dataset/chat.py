@@ -33,20 +33,15 @@ TOOLS_TAIL = (
     '<tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n'
     "</tool_call>"
 )
-
-
-def _jinja(text: str) -> str:
-    return "{{ '" + text.replace("\n", "\\n") + "' }}"
-
-
+_HEAD, _TAIL = (text.replace("\n", "\\n") for text in (TOOLS_HEAD, TOOLS_TAIL))
 CHAT_TEMPLATE = (
     "{% set described = messages and messages[0]['role'] == 'system' %}"
     "{% if tools %}"
     "{{ '<|im_start|>system\\n' + (messages[0]['content'] + '\\n\\n' if described else '') }}"
-    + _jinja(TOOLS_HEAD)
-    + "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
-    + _jinja(TOOLS_TAIL + "<|im_end|>\n")
-    + "{% endif %}"
+    f"{{{{ '{_HEAD}' }}}}"
+    "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
+    f"{{{{ '{_TAIL}<|im_end|>\\n' }}}}"
+    "{% endif %}"
     "{% for message in (messages[1:] if tools and described else messages) %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '') }}"
     "{% for call in message['tool_calls'] or [] %}"

@@ -40,7 +40,7 @@ def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
     path = check_file(path)
     for (offset, _), length in zip(read_lines(path, 0, path.stat().st_size), lengths, strict=True):
         if length > room:
-            what = f"the question is {length} tokens long, the weight has room for {room} beside its answer"
+            what = f"the question is {length} tokens long, only {room} fit with the answer"
             raise bad_line(path, offset, what, "shorten it, or take a weight with more positions")
 
 

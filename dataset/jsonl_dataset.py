@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dataset.batching import Collate, shuffled
+from dataset.batching import Collate
 from dataset.jsonl import DataError, bad_line, check_file, line_numbers, parse_line, read_lines
 from dataset.token_cache import open_or_build
 
@@ -55,7 +55,10 @@ class JsonlDataset(torch.utils.data.Dataset):
         offsets, records = [], []
         for offset, line in read_lines(self.path, start, end):
             try:
-                record = self.read(line)
+                record = parse_line(line)
+                if missing := [key for key in self.keys if key not in record]:
+                    raise ValueError(f'the key "{missing[0]}" is missing')
+                self.check(record)
             except ValueError as error:
                 if not self.skip_bad_lines:
                     others = start or records  # skipping lines helps only if some are good
@@ -75,15 +78,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         for name in self.sequences:
             arrays[name] = np.fromiter(chain.from_iterable([line[name] for line in lines]), self.dtypes[name])
         return arrays
-
-    def read(self, line: bytes) -> dict:
-        """The record in a line; ValueError says what is wrong with it."""
-        record = parse_line(line)
-        for key in self.keys:
-            if key not in record:
-                raise ValueError(f'the key "{key}" is missing')
-        self.check(record)
-        return record
 
     def require_samples(self, why_none: str) -> None:
         if not len(self.kept):
@@ -137,6 +131,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         n_samples = len(self.kept)
         if n_samples < 2:
             raise DataError(f"{self.path}: one sample cannot be split into training and validation: add samples")
-        order = shuffled(n_samples, np.random.default_rng(0))  # the same samples in every run and every stage
+        order = np.random.default_rng(0).permutation(n_samples)  # the same samples in every run and every stage
         n_held_out = min(max(1, round(share * n_samples)), MAX_HELD_OUT)
         return self.subset(np.sort(order[n_held_out:])), self.subset(np.sort(order[:n_held_out]))

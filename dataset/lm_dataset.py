@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from dataset.batching import Collate, PairCollate, shuffled
+from dataset.batching import Collate, PairCollate
 from dataset.chat import BOS, EOS, PAD, check_messages, encode_texts, render_batch, split_thought
 from dataset.jsonl import DataError, check_text
 from dataset.jsonl_dataset import MAX_HELD_OUT, JsonlDataset
@@ -65,8 +65,9 @@ class PretrainDataset(JsonlDataset):
 
     def set_order(self, rng: np.random.Generator | None) -> None:
         """Lay the documents out in a random order, or in the file's (None)."""
-        n_documents = len(self.kept)
-        self.order = np.arange(n_documents, dtype=np.uint32) if rng is None else shuffled(n_documents, rng)
+        self.order = np.arange(len(self.kept), dtype=np.uint32)
+        if rng:
+            rng.shuffle(self.order)
         self.ends = self.lengths[self.order].cumsum(dtype=np.int64)  # where each document ends in the packed stream
 
     def __len__(self) -> int:
@@ -133,27 +134,19 @@ class PretrainDataset(JsonlDataset):
         return train, val
 
 
-def check_conversation(messages, name: str) -> None:
-    """ValueError unless `messages` is a conversation with an answer in it, all of it text."""
-    check_messages(messages)
-    if not any(message["role"] == "assistant" for message in messages):
-        raise ValueError(f'"{name}" holds no answer (no message with role "assistant")')
-    for number, message in enumerate(messages, 1):
-        check_text(message["content"], f'the content of message {number} of "{name}"')
-        check_keys(message, f'message {number} of "{name}"')
-
-
-def check_keys(part: dict, name: str) -> None:
-    for key in UNSUPPORTED & part.keys():
-        if part[key] and part[key] != "[]":
-            raise ValueError(
-                f'{name} has "{key}" beside its content, which training does not read: write it into the content, or '
-                "take it out"
-            )
-
-
-def first_nonzero(weights: Sequence[int]) -> int:
-    return next(place for place, weight in enumerate(weights) if weight)
+def check_conversation(record: dict, key: str) -> None:
+    """ValueError unless record[key] is a conversation with an answer in it, all of it text."""
+    check_messages(record[key])
+    if not any(message["role"] == "assistant" for message in record[key]):
+        raise ValueError(f'"{key}" holds no answer (no message with role "assistant")')
+    messages = {f'message {number} of "{key}"': message for number, message in enumerate(record[key], 1)}
+    for name, message in messages.items():
+        check_text(message["content"], f"the content of {name}")
+    for name, part in {**messages, "the record": record}.items():
+        for ignored in UNSUPPORTED & part.keys():
+            if part[ignored] and part[ignored] != "[]":
+                what = f'{name} has the key "{ignored}", which training does not read'
+                raise ValueError(f"{what}: write its value into the content, or remove it")
 
 
 class AnswerDataset(JsonlDataset):
@@ -174,14 +167,13 @@ class AnswerDataset(JsonlDataset):
         )
 
     def cut(self, index: int, start: int = 0, stop: int | None = None) -> list[np.ndarray]:
-        """[tokens, loss weights] [start, stop) of a sample, at most max_length + 1."""
+        """[tokens, loss weights] from `start` to `stop` of a sample, at most max_length + 1."""
         return [self.sequence(name, index)[start:stop][: self.max_length + 1] for name in self.sequences]
 
-
-def to_sample(ids: np.ndarray, weights: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(input_ids, targets, loss_mask) of a conversation."""
-    ids = torch.from_numpy(ids.astype(np.int64))
-    return ids[:-1], ids[1:], torch.from_numpy(weights[1:].astype(np.float32))
+    def __getitem__(self, index: int, start: int = 0, stop: int | None = None) -> tuple:
+        ids, weights = self.cut(index, start, stop)
+        ids = torch.from_numpy(ids.astype(np.int64))
+        return ids[:-1], ids[1:], torch.from_numpy(weights[1:].astype(np.float32))
 
 
 class SFTDataset(AnswerDataset):
@@ -192,24 +184,19 @@ class SFTDataset(AnswerDataset):
     markup_weight = 1  # of <think>, <answer>, … inside answers
 
     def check(self, record: dict) -> None:
-        check_conversation(record["conversations"], "conversations")
-        check_keys(record, "the record")
+        check_conversation(record, "conversations")
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
         conversations = [record["conversations"] for record in records]
         rendered = render_batch(self.tokenizer, conversations, markup_weight=self.markup_weight)
         for messages, (ids, weights) in zip(conversations, rendered, strict=True):
             n_bytes = sum(len(message["content"].encode()) for message in messages if message["role"] == "assistant")
-            yield {
-                "input_ids": ids, "loss_mask": weights, "answer_at": first_nonzero(weights), "n_bytes": n_bytes,
-            }  # fmt: skip
+            answer_at = np.flatnonzero(weights)[0]
+            yield {"input_ids": ids, "loss_mask": weights, "answer_at": answer_at, "n_bytes": n_bytes}
 
     def __init__(self, jsonl_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(jsonl_path, tokenizer, max_length, **kwargs)
         self.lengths = np.minimum(self.lengths - 1, max_length)  # of input_ids
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return to_sample(*self.cut(index))
 
     @property
     def n_bytes(self) -> int:
@@ -252,11 +239,10 @@ class DPODataset(AnswerDataset):
     def check(self, record: dict) -> None:
         conversations = []
         for key in self.keys:
-            check_conversation(record[key], key)
+            check_conversation(record, key)
             conversations.append([(message["role"], message["content"].strip()) for message in record[key]])
             if (role := record[key][-1]["role"]) != "assistant":
                 raise ValueError(f'"{key}" must end with an answer (role "assistant"), not with role "{role}"')
-        check_keys(record, "the record")
         (*prompt, chosen), (*other_prompt, rejected) = conversations
         if not prompt:
             raise ValueError('there is no prompt before the answers of "chosen" and "rejected"')
@@ -271,7 +257,7 @@ class DPODataset(AnswerDataset):
             masks = only_last_answer(weights), only_last_answer(more_weights)
             yield {
                 "input_ids": chosen + rejected, "loss_mask": masks[0] + masks[1],
-                "answer_at": max(map(first_nonzero, masks)), "n_chosen": len(chosen),
+                "answer_at": max(np.flatnonzero(mask)[0] for mask in masks), "n_chosen": len(chosen),
             }  # fmt: skip
 
     def __init__(self, jsonl_path, tokenizer, max_length: int = 1024, **kwargs):
@@ -282,13 +268,14 @@ class DPODataset(AnswerDataset):
         self.reference = np.zeros((len(self), 2), dtype=np.float32)
 
     def __getitem__(self, index: int) -> tuple:
-        n_chosen = self.n_chosen[index]
-        pair = to_sample(*self.cut(index, 0, n_chosen)), to_sample(*self.cut(index, n_chosen))
-        return *pair, torch.from_numpy(self.reference[index])
+        chosen = super().__getitem__(index, 0, self.n_chosen[index])
+        rejected = super().__getitem__(index, self.n_chosen[index])
+        return chosen, rejected, torch.from_numpy(self.reference[index])
 
     def prompt(self, index: int) -> list[int]:
         """Token ids up to where the answers of sample `index` begin."""
-        return self.sequence("input_ids", index)[: first_nonzero(self.sequence("loss_mask", index))].tolist()
+        answer_at = np.flatnonzero(self.sequence("loss_mask", index))[0]
+        return self.sequence("input_ids", index)[:answer_at].tolist()
 
     def make_collate(self) -> PairCollate:
         return PairCollate(self.tokenizer.pad_token_id)
@@ -300,7 +287,7 @@ class DPODataset(AnswerDataset):
 
 
 def only_last_answer(weights: list[int]) -> list[int]:
-    """The loss weights of a conversation, 0 before its last answer."""
-    end = len(weights) - first_nonzero(weights[::-1])
-    begin = end - weights[end - 1 :: -1].index(0)
+    """The loss weights of a conversation, 0 before its last answer: their last unbroken run is left."""
+    places = np.flatnonzero(weights)
+    begin = int(places[np.diff(places, prepend=-2) > 1][-1])
     return [0] * begin + weights[begin:]

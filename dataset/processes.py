@@ -44,15 +44,15 @@ def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Ite
     atexit.register(end)  # an exception that ends the program may keep this generator alive
     try:
         for _ in range(n_processes):
-            ours, theirs = multiprocessing.Pipe()
-            process = multiprocessing.Process(target=_work, args=(job, theirs, ours), daemon=True)
-            held_before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+            parent_end, child_end = multiprocessing.Pipe()
+            process = multiprocessing.Process(target=_work, args=(job, child_end, parent_end), daemon=True)
+            mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
             try:
                 process.start()
             finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, held_before)
-            theirs.close()
-            workers.append((process, ours))
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
+            child_end.close()
+            workers.append((process, parent_end))
         for task, (_, pipe) in zip(tasks, cycle(workers), strict=False):
             with suppress(BrokenPipeError, ConnectionResetError):  # of a killed process: _receive reports it
                 pipe.send(task)
@@ -71,8 +71,8 @@ def _receive(pipe):
         result, error = pipe.recv()
     except (EOFError, ConnectionResetError):
         raise OSError(
-            "a process that prepares the data was killed, perhaps because the memory was full: start again, with fewer "
-            "programs beside it or fewer --num_workers"
+            "a process that prepares the data was killed, perhaps because the memory was full: start again after "
+            "closing other programs, or with fewer --num_workers"
         ) from None
     if error:
         raise error
@@ -90,13 +90,12 @@ def _work(job: Callable, pipe, parent_end) -> None:
     threading.Thread(target=_read, args=(pipe, tasks), daemon=True).start()
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
-            result = error = None
             try:
-                result = job(*tasks.get())
-            except Exception as raised:
-                error = raised
+                answer = job(*tasks.get()), None
+            except Exception as error:
                 error.add_note(traceback.format_exc())
-            pipe.send((result, error))
+                answer = None, error
+            pipe.send(answer)
 
 
 def _read(pipe, tasks: queue.SimpleQueue) -> None:

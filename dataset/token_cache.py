@@ -13,8 +13,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ def open_or_build(
     """The cache of a file; where there is none, the file is tokenised first, with all cores or `num_proc` processes.
 
     tokenise(start, end) returns an array for each name in `dtypes`: those of the lines that begin in bytes [start, end)
-    of the file. `identity` is what its result depends on beside the file. One process at a time tokenises into
+    of the file. `identity` is what its result depends on besides the file. One process at a time tokenises into
     `cache_dir`, another one waits. What it leaves if killed is ignored, and removed by the next that tokenises.
 
     Raises what `tokenise` raises, DataError for a file that changes meanwhile, OSError for a full disk, ValueError for
@@ -64,7 +64,13 @@ def open_or_build(
     folder = cache_dir / f"{re.sub('[^A-Za-z0-9_]', '_', path.stem[:60])}-{key}"
     if not folder.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with only_process(cache_dir):
+        lock = FileLock(cache_dir / "lock")  # released when the process ends, however it does
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            print(f"waiting for another process that tokenises into {cache_dir}", flush=True)
+            held = lock.acquire()
+        with held:
             if not folder.exists():
                 build(folder, path, fingerprint, dtypes, tokenise, num_proc or usable_cpus())
     try:
@@ -92,21 +98,6 @@ def hash_content(path: Path) -> str:
     """A hash of the content alone, the same for a copy of the file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-@contextmanager
-def only_process(cache_dir: Path) -> Iterator[None]:
-    """The exclusive right to tokenise into a folder; it ends with the process, however that ends."""
-    lock = FileLock(cache_dir / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another process that tokenises into {cache_dir}", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def build(folder: Path, path: Path, fingerprint: str, dtypes: dict, tokenise: Callable, num_proc: int) -> None:

@@ -164,9 +164,9 @@ def test_control_strings_in_messages_open_no_turn_and_move_no_mask(tokenizer):
         assert ids.count(control[BOS]) == ids.count(control[EOS]) == len(messages)
         assert all(not weight for token, weight in zip(ids, weights, strict=True) if token == control[BOS])
         # In an answer markup is markup; nowhere else, and no other control string anywhere.
-        said = [m["content"] for m in messages if m["role"] == "assistant"]
+        answered = [m["content"] for m in messages if m["role"] == "assistant"]
         for token in MARKUP:
-            assert ids.count(control[token]) == sum(content.count(token) for content in said)
+            assert ids.count(control[token]) == sum(content.count(token) for content in answered)
         for token in set(SPECIAL_TOKENS) - {BOS, EOS, *MARKUP}:
             assert control[token] not in ids
 
@@ -277,7 +277,7 @@ def test_check_accepts_conversations(messages):
 
 
 @pytest.mark.parametrize(
-    ("messages", "said"),
+    ("messages", "expected"),
     [
         (None, "must be a list of messages, this is NoneType"),
         ("hi", "must be a list of messages, this is str"),
@@ -293,7 +293,7 @@ def test_check_accepts_conversations(messages):
         ([say("user", ["a"])], "content of message 1 must be text, this is list"),
     ],
 )
-def test_check_says_which_message_is_wrong(messages, said):
+def test_check_says_which_message_is_wrong(messages, expected):
     with pytest.raises(ValueError, match="message") as error:
         check_messages(messages)
-    assert said in str(error.value)
+    assert expected in str(error.value)

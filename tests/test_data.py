@@ -565,7 +565,7 @@ def test_two_processes_name_and_skip_bad_lines_like_one(tokenizer, tmp_path, mon
 
 
 class SlowDataset(PretrainDataset):
-    """Takes its time, and says in `n_bytes` which process encoded a line; a file beside the data names it at once."""
+    """Takes its time, and says in `n_bytes` which process encoded a line; a file named after it appears at once."""
 
     def encode(self, records: list[dict]):
         time.sleep(0.05)
@@ -716,8 +716,8 @@ def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_pa
     assert not capfd.readouterr().err
     monkeypatch.setattr(token_cache, "SECONDS_BEFORE_BAR", 0.2)
     SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "slow", num_proc=2)
-    said = capfd.readouterr().err
-    assert "tokenising a.jsonl: 100 %" in said and "B/s" in said and "Generating" not in said
+    shown = capfd.readouterr().err
+    assert "tokenising a.jsonl: 100 %" in shown and "B/s" in shown
 
 
 # ---------------------------------------------------------------- good lines, bad lines
@@ -780,12 +780,12 @@ BAD_LINES = {
     "calls beside the content": (
         SFTDataset,
         b'{"conversations": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}',
-        'message 1 of "conversations" has "tool_calls" beside its content',
+        'message 1 of "conversations" has the key "tool_calls"',
     ),
     "tools beside the conversation": (
         SFTDataset,
         b'{"conversations": [{"role": "assistant", "content": "a"}], "tools": [{"name": "f"}]}',
-        'the record has "tools" beside its content',
+        'the record has the key "tools"',
     ),
     "empty answer": (
         SFTDataset,
@@ -836,10 +836,10 @@ def test_a_file_that_is_none(tokenizer, tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    said = {name: what for name, (_, what) in NO_FILES.items()}
-    said |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
-    said["loop"] = "a link that leads nowhere"
-    for name, what in said.items():
+    reasons = {name: what for name, (_, what) in NO_FILES.items()}
+    reasons |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
+    reasons["loop"] = "a link that leads nowhere"
+    for name, what in reasons.items():
         with pytest.raises(DataError) as refused:
             PretrainDataset(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
         message = str(refused.value)
