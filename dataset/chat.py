@@ -108,10 +108,8 @@ def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:
 
 
 def _encode_long(backend, text: str) -> list[int]:
-    """Token ids of a book, part by part, because the library needs a hundred bytes of memory per token.
-
-    A part ends after a letter that no letter follows, where the tokenizer's pattern splits the text anyway.
-    """
+    """Token ids of a book, in parts, because the library needs a hundred bytes of memory per token. A part ends after a
+    letter that no letter follows, where the tokenizer's pattern splits the text anyway."""
     ids, start = [], 0
     while start < len(text):
         match = _WORD_END.search(text, start + LONG_TEXT)
@@ -171,9 +169,7 @@ def render_batch(
     return result
 
 
-def render(
-    tokenizer, messages: list[dict], add_generation_prompt: bool = False, markup_weight: int = 1
-) -> tuple[list[int], list[int]]:
+def render(tokenizer, messages, add_generation_prompt=False, markup_weight=1) -> tuple[list[int], list[int]]:
     """`render_batch` for one conversation."""
     return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight)[0]
 

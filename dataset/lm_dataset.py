@@ -50,11 +50,9 @@ class PretrainDataset(JsonlDataset):
         documents = [split_turns(record["text"]) for record in records]
         encoded = iter(encode_texts(self.tokenizer, list(chain.from_iterable(documents))))
         for record, turns in zip(records, documents, strict=True):
-            yield {
-                "input_ids": [token for _ in turns for token in (bos, *next(encoded), eos)],
-                "n_bytes": sum(len(turn.encode()) for turn in turns),
-                "n_marks": len(_SEPARATORS.findall(record["text"])),
-            }
+            ids = [token for _ in turns for token in (bos, *next(encoded), eos)]
+            n_bytes, n_marks = sum(len(turn.encode()) for turn in turns), len(_SEPARATORS.findall(record["text"]))
+            yield {"input_ids": ids, "n_bytes": n_bytes, "n_marks": n_marks}
 
     def __init__(self, data_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)

@@ -1,5 +1,6 @@
 """Data: every token once and in its place, hardly any padding, batches that change no logits, and bad lines named."""
 
+import errno
 import gzip
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -485,6 +487,20 @@ def test_a_file_that_changes_while_it_is_tokenised_leaves_no_cache(tokenizer, tm
     with pytest.raises(DataError, match="changed while it was read"):
         Changing(path, tokenizer, 16, cache_dir=tmp_path / "cache")
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
+def test_a_disk_without_space_is_named_before_and_while_it_fills(tokenizer, tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "p.jsonl", [{"text": "one"}, {"text": "two"}])
+
+    def fill_disk(dataset, records):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PretrainDataset, "encode", fill_disk)
+    for free in (10, 1 << 40):
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        with pytest.raises(OSError, match=r"cache: tokenising p\.jsonl needs about .* are free: make room") as full:
+            PretrainDataset(path, tokenizer, 16, cache_dir=tmp_path / "cache")
+        assert full.value.errno is None and [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
 def test_a_cache_is_sent_to_a_process_as_its_name(tokenizer, pretrain_sample):
