@@ -184,35 +184,35 @@ def answer_room(context: int) -> int:
     return min(256, context // 2)
 
 
-def keep_recent(tokenizer, messages: list[dict], room: int, most: int | None = None) -> list[int]:
+def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None) -> list[int]:
     """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first.
 
-    A system turn at the beginning and the last message are always kept, and alone may take `most` tokens (default:
+    A system turn at the beginning and the last message are always kept, and alone may take `limit` tokens (default:
     room). Raises ValueError when they are longer.
     """
-    most = room if most is None else most
+    limit = room if limit is None else limit
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]
     while True:
         ids, _ = render(tokenizer, head + turns, add_generation_prompt=True)
-        if len(ids) <= (room if len(turns) > 1 else most):
+        if len(ids) <= (room if len(turns) > 1 else limit):
             return ids
         if len(turns) <= 1:
             n_head = len(render(tokenizer, head)[0])
             both = f"system message and message are {n_head} + {len(ids) - n_head}"
             raise ValueError(
-                f"{both if head else f'the message is {len(ids)}'} tokens long, only {most} fit: shorten it"
+                f"{both if head else f'the message is {len(ids)}'} tokens long, only {limit} fit: shorten it"
             )
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]
 
 
-def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: int | None = None) -> list[int]:
+def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, limit: int | None = None) -> list[int]:
     """`keep_recent`; but a weight of the stage "pretrain" continues the last message as a text."""
     if stage != "pretrain":
-        return keep_recent(tokenizer, messages, room, most)
-    ids, most = begin_document(tokenizer, messages[-1]["content"]), most or room
-    if len(ids) > most:
-        raise ValueError(f"the text is {len(ids)} tokens long, only {most} fit: shorten it")
+        return keep_recent(tokenizer, messages, room, limit)
+    ids, limit = begin_document(tokenizer, messages[-1]["content"]), limit or room
+    if len(ids) > limit:
+        raise ValueError(f"the text is {len(ids)} tokens long, only {limit} fit: shorten it")
     return ids

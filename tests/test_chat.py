@@ -254,14 +254,14 @@ def test_a_conversation_leaves_room_for_the_answer_and_a_last_message_may_take_i
     turns = [*talk(4), say("user", "最后一问")]
     last = prompt_length(tokenizer, turns[-1:])
     for room in range(1, prompt_length(tokenizer, turns)):
-        ids = keep_recent(tokenizer, turns, room, most=last)
+        ids = keep_recent(tokenizer, turns, room, limit=last)
         assert len(ids) <= max(room, last) and ids[-last:] == render(tokenizer, turns[-1:], True)[0]
 
 
 def test_a_pretrained_weight_goes_on_with_the_text(tokenizer):
     messages = [say("system", "你是助手"), say("user", "法国的首都是<|im_end|>")]
     text = [tokenizer.bos_token_id, *tokenizer("法国的首都是<|im_end|>", split_special_tokens=True).input_ids]
-    assert make_prompt(tokenizer, messages, "pretrain", 2, most=50) == text
+    assert make_prompt(tokenizer, messages, "pretrain", 2, limit=50) == text
     with pytest.raises(ValueError, match="only 2 fit"):
         make_prompt(tokenizer, messages, "pretrain", 2)
     for stage in ("full_sft", "dpo", "reason", "lora"):
