@@ -177,11 +177,11 @@ def check_score_json(path: Path) -> None:
 
 def score(options: EvalOptions) -> None:
     from dataset.chat import render_batch, split_thought
-    from dataset.heldout import check_lengths, print_table, read_questions, score_table
+    from dataset.heldout import check_lengths, print_table, read_heldout, score_table
     from model.files import write_json
     from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all
 
-    questions = read_questions(options.score_data)
+    questions = read_heldout(options.score_data)
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
     model, tokenizer, title, stage = options.load_model(options.seed if options.untrained else None)

@@ -6,7 +6,7 @@ one, sample for sample. Every sample comes exactly once per epoch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,19 +17,11 @@ from dataset.processes import run_in_order
 BUCKET_STEPS = 32  # samples are sorted by length within this many steps' worth of shuffled samples
 
 
-def shuffled(n: int, rng: np.random.Generator) -> np.ndarray:
-    """0 … n-1 in the order of rng.permutation(n), at half its memory."""
-    order = np.arange(n, dtype=np.uint32)
-    rng.shuffle(order)
-    return order
-
-
 class StepSampler:
     """Yields micro-batches (lists of sample indices) of one rank, `accumulation_steps` of them per step.
 
-    With `lengths`, samples of like length share a step (length buckets). The last step of an epoch may be smaller; a
-    micro-batch left with nothing is an empty list, so that all ranks take the same number of micro-batches.
-    `set_position` chooses the epoch and the step in it where iteration begins.
+    With `lengths`, samples of similar length share a step (length buckets). The last step of an epoch may be smaller;
+    micro-batches may be empty there, so that all ranks take as many. `set_position` chooses where iteration begins.
     """
 
     def __init__(self, n_samples, batch_size, accumulation_steps=1, rank=0, world_size=1, seed=0, lengths=None):
@@ -48,36 +40,27 @@ class StepSampler:
     def steps(self, start: int = 0) -> Iterator[np.ndarray]:
         """The samples of each step of this epoch from step `start` on, the same on every rank."""
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = shuffled(self.n_samples, rng)
-        n_full = self.n_samples // self.step_size
-        end = n_full * self.step_size
-        full, rest = order[:end].reshape(n_full, self.step_size), order[end:]
+        order = np.arange(self.n_samples, dtype=np.uint32)
+        rng.shuffle(order)  # as rng.permutation, in half the memory
         if self.lengths is not None:
-            order = np.concatenate([self.sort_by_length(pool) for pool in self.pools(order)])
-            # Short and long steps in random order; the one that is not full, if any, stays last.
-            full, rest = order[:end].reshape(n_full, self.step_size)[rng.permutation(n_full)], order[end:]
+            size = BUCKET_STEPS * self.step_size
+            pools = np.split(order, range(size, len(order), size))
+            order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
+        n_full = self.n_samples // self.step_size
+        full, rest = np.split(order, [n_full * self.step_size])
+        full = full.reshape(n_full, self.step_size)
+        if self.lengths is not None:  # short and long steps in random order; the one that is not full stays last
+            full = full[rng.permutation(n_full)]
         yield from full[start:]
         if start <= n_full and len(rest):
             yield rest
-
-    def pools(self, order: np.ndarray) -> list[np.ndarray]:
-        """The samples in pools (pools, size) of BUCKET_STEPS steps, and what is left over as a smaller one."""
-        size = BUCKET_STEPS * self.step_size
-        end = len(order) // size * size
-        return [order[:end].reshape(-1, size), order[end:].reshape(1, -1)]
-
-    def sort_by_length(self, pools: np.ndarray) -> np.ndarray:
-        """Each pool sorted, one after the other."""
-        by_length = np.argsort(self.lengths[pools], axis=1, kind="stable")
-        return np.take_along_axis(pools, by_length, axis=1).ravel()
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps(self.start_step):
             yield from self.micro_batches(step)
 
     def micro_batches(self, step: np.ndarray) -> list[list[int]]:
-        """What this rank takes of the samples of a step."""
-        # A short last step is spread over all micro-batches rather than leaving some ranks idle.
+        """This rank's share of the samples of a step; a short last one is spread over all micro-batches and ranks."""
         parts = np.array_split(step, self.accumulation_steps * self.world_size)
         return [parts[micro * self.world_size + self.rank].tolist() for micro in range(self.accumulation_steps)]
 
@@ -89,8 +72,8 @@ class Collate:
     """Samples -> one batch of tensors, padded on the right to the longest.
 
     input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text,
-    which `packed` rows of one length go without: they are text alone, all of it learned. No samples make a batch of one
-    padded row that teaches nothing, for a rank that has to keep step with the others.
+    left out for `packed` rows of one length. No samples make one row of padding without any weight: a rank that has
+    none must take part in the step.
     """
 
     def __init__(self, pad_token_id: int, packed: bool = False):
@@ -99,8 +82,8 @@ class Collate:
     def __call__(self, samples: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, torch.Tensor]:
         if not samples:
             blank = torch.full((1, 2), self.pad_token_id)
-            nothing = torch.zeros(1, 2)
-            return {"input_ids": blank, "targets": blank, "loss_mask": nothing, "attention_mask": nothing.long()}
+            zeros = torch.zeros(1, 2)
+            return {"input_ids": blank, "targets": blank, "loss_mask": zeros, "attention_mask": zeros.long()}
         input_ids, targets, loss_mask = zip(*samples, strict=True)
         batch = {
             "input_ids": pad_sequence(input_ids, batch_first=True, padding_value=self.pad_token_id),
@@ -126,21 +109,14 @@ class PairCollate(Collate):
         return super().__call__(chosen + rejected) | {"reference": torch.stack(reference)}
 
 
-@dataclass
-class LoadBatch:
-    """The job of a loading process: a batch in arrays, because tensors travel between processes in shared memory."""
-
-    dataset: torch.utils.data.Dataset
-    collate: Callable
-
-    def __call__(self, indices: list[int]) -> dict[str, np.ndarray]:
-        return {name: tensor.numpy() for name, tensor in self.collate([self.dataset[i] for i in indices]).items()}
+def load_batch(dataset, collate: Callable, indices: list[int]) -> dict[str, np.ndarray]:
+    """A batch as arrays: tensors would travel between processes in shared memory."""
+    return {name: tensor.numpy() for name, tensor in collate([dataset[i] for i in indices]).items()}
 
 
-def make_loader(
-    dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False
-) -> Iterator[dict[str, torch.Tensor]]:
+def make_loader(dataset, sampler, collate: Callable, num_workers: int = 0, pin_memory: bool = False) -> Iterator[dict]:
     """The batches of the sampler's micro-batches, prepared ahead by `num_workers` processes."""
-    for batch in run_in_order(LoadBatch(dataset, collate), ((indices,) for indices in sampler), num_workers):
-        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-        yield {name: tensor.pin_memory() for name, tensor in tensors.items()} if pin_memory else tensors
+    load = partial(load_batch, dataset, collate)
+    for arrays in run_in_order(load, ((indices,) for indices in sampler), num_workers):
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        yield {name: tensor.pin_memory() for name, tensor in batch.items()} if pin_memory else batch

@@ -2,10 +2,9 @@
 
     <|im_start|>user\\n…<|im_end|>\\n<|im_start|>assistant\\n…<|im_end|>\\n          (ChatML)
 
-Only this file emits control tokens. What a message says is encoded with the control tokens switched off, so a user
+Only this file emits control tokens. The content of a message is encoded with control tokens switched off, so a user
 who types "<|im_end|>" ends no turn and moves no mask. `CHAT_TEMPLATE` is the same format in Jinja for engines that
-read `tokenizer_config.json`; a Jinja template cannot tell text from control tokens, which is why training and
-serving here do not go through it.
+read `tokenizer_config.json`; it cannot tell text from control tokens, so training and serving here do not use it.
 """
 
 import json
@@ -14,12 +13,17 @@ from collections.abc import Sequence
 
 BOS, EOS, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 # Markup that an assistant may write as control tokens; anywhere else these strings are plain text.
-MARKUP = ("<think>", "</think>", "<answer>", "</answer>")
-MARKUP += ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+THOUGHT_MARKUP = ("<think>", "</think>", "<answer>", "</answer>")
+MARKUP = (*THOUGHT_MARKUP, "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 SPECIAL_TOKENS = (PAD, BOS, EOS, *MARKUP, *(f"<|reserved_{i}|>" for i in range(5)))
 ROLES = ("system", "user", "assistant", "tool")
 
-# How functions are offered and called: the words of Qwen2.5's template, whose format many programs read.
+LONG_TEXT = 1 << 18  # characters
+_THOUGHT_PATTERN = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
+_MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
+_WORD_END = re.compile(r"[^\W\d_](?=[\W\d_])")
+
+# How functions are offered and called: the wording of Qwen2.5's template, whose format many programs read.
 TOOLS_HEAD = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
     "You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n"
@@ -29,20 +33,15 @@ TOOLS_TAIL = (
     '<tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n'
     "</tool_call>"
 )
-
-
-def _jinja(text: str) -> str:
-    return "{{ '" + text.replace("\n", "\\n") + "' }}"
-
-
+_HEAD, _TAIL = (text.replace("\n", "\\n") for text in (TOOLS_HEAD, TOOLS_TAIL))
 CHAT_TEMPLATE = (
     "{% set described = messages and messages[0]['role'] == 'system' %}"
     "{% if tools %}"
     "{{ '<|im_start|>system\\n' + (messages[0]['content'] + '\\n\\n' if described else '') }}"
-    + _jinja(TOOLS_HEAD)
-    + "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
-    + _jinja(TOOLS_TAIL + "<|im_end|>\n")
-    + "{% endif %}"
+    f"{{{{ '{_HEAD}' }}}}"
+    "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
+    f"{{{{ '{_TAIL}<|im_end|>\\n' }}}}"
+    "{% endif %}"
     "{% for message in (messages[1:] if tools and described else messages) %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '') }}"
     "{% for call in message['tool_calls'] or [] %}"
@@ -55,12 +54,6 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-
-THOUGHT_MARKUP = MARKUP[:4]
-_THOUGHT_PATTERN = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
-_WORD_END = re.compile(r"[^\W\d_](?=[\W\d_])")
-LONG_TEXT = 1 << 18  # characters
-_MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
 
 
 def check_messages(messages) -> None:
@@ -78,15 +71,15 @@ def check_messages(messages) -> None:
 
 def split_thought(text: str) -> tuple[str, str] | None:
     """(thought, answer) of "<think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>"; None unless each tag is there once."""
-    found = _THOUGHT_PATTERN.fullmatch(text)
-    if not found or any(text.count(tag) != 1 for tag in THOUGHT_MARKUP):
+    match = _THOUGHT_PATTERN.fullmatch(text)
+    if not match or any(text.count(tag) != 1 for tag in THOUGHT_MARKUP):
         return None
-    return found[1].strip(), found[2].strip()
+    return match[1].strip(), match[2].strip()
 
 
 def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
-    """OpenAI's messages as `render` takes them, in role and content alone: the `tools` (JSON objects) described in the
-    system turn, and an answer's `tool_calls` written out in it."""
+    """OpenAI's messages as role and content alone: the `tools` (JSON objects) described in the system turn, and an
+    answer's `tool_calls` written out in its content."""
     plain = []
     for message in messages:
         parts = [message["content"]] if message["content"] else []
@@ -98,8 +91,7 @@ def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
             parts.append(f'<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>')
         plain.append({"role": message["role"], "content": "\n".join(parts)})
     if tools:
-        lines = "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools)
-        text = TOOLS_HEAD + lines + TOOLS_TAIL
+        text = TOOLS_HEAD + "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools) + TOOLS_TAIL
         if plain and plain[0]["role"] == "system":
             text = plain.pop(0)["content"] + "\n\n" + text
         plain.insert(0, {"role": "system", "content": text})
@@ -108,32 +100,28 @@ def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
 
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, in which no string counts as a control token."""
-    if not texts:
-        return []
-    backend = tokenizer.backend_tokenizer  # what transformers puts around it costs a third of the time
-    if not backend.encode_special_tokens:  # threads may share it, so it is changed only when it must be
+    backend = tokenizer.backend_tokenizer  # transformers' own wrapper takes a third of the time
+    if not backend.encode_special_tokens:  # threads may share it, so it is changed only when necessary
         backend.encode_special_tokens = True
     short = iter(backend.encode_batch_fast([t for t in texts if len(t) < LONG_TEXT], add_special_tokens=False))
     return [next(short).ids if len(t) < LONG_TEXT else _encode_long(backend, t) for t in texts]
 
 
 def _encode_long(backend, text: str) -> list[int]:
-    """Token ids of a book, part by part: the library takes a hundred bytes per token until it is through.
-
-    The parts end behind a letter that no letter follows, where the tokenizer's pattern cuts the text anyway.
-    """
+    """Token ids of a book, in parts, because the library needs a hundred bytes of memory per token. A part ends after a
+    letter that no letter follows, where the tokenizer's pattern splits the text anyway."""
     ids, start = [], 0
     while start < len(text):
-        end = _WORD_END.search(text, start + LONG_TEXT)
-        stop = end.end() if end else len(text)
+        match = _WORD_END.search(text, start + LONG_TEXT)
+        stop = match.end() if match else len(text)
         ids += backend.encode_batch_fast([text[start:stop]], add_special_tokens=False)[0].ids
         start = stop
     return ids
 
 
 def control_tokens(tokenizer) -> dict[str, int]:
-    """The id of the marks around turns, whatever they are called there, and of the tags that the tokenizer knows as one
-    token. ValueError for a tokenizer that marks no turns."""
+    """The ids of the marks around turns, whatever this tokenizer calls them, and of the tags that it has as one token.
+    ValueError for a tokenizer without such marks."""
     missing = [name for name in ("bos_token", "eos_token") if getattr(tokenizer, name) is None]
     if missing:
         raise ValueError(
@@ -150,54 +138,44 @@ def render_batch(
 ) -> list[tuple[list[int], list[int]]]:
     """Render each conversation (a list of {"role", "content"}) to (token ids, loss weights), two lists of one length.
 
-    A weight belongs to the token it stands at, as a target: 1 for an answer and the <|im_end|> that closes it,
-    `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given. One call of the tokenizer
-    serves the whole batch.
+    A weight belongs to the token at its place, as a target: 1 for an answer and the <|im_end|> that closes it,
+    `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given.
     """
     control = control_tokens(tokenizer)
-    # Pieces are (control token, weight) or (index into texts, weight).
-    texts, rendered = [], []
-
-    def text_piece(text: str) -> int:
-        texts.append(text)
-        return len(texts) - 1
-
+    pieces = []  # of each conversation, (text, whether it is a control token, weight)
     for messages in conversations:
-        pieces: list[tuple[str | int, int]] = []
+        pieces.append([])
         for message in messages:
             learned = int(message["role"] == "assistant")
-            pieces += [(BOS, 0), (text_piece(message["role"] + "\n"), 0)]
+            pieces[-1] += [(BOS, True, 0), (message["role"] + "\n", False, 0)]
             parts = _MARKUP_PATTERN.split(message["content"]) if learned else [message["content"]]
             for i, part in enumerate(parts):  # the pattern's group puts the tags at odd places
-                if part:
-                    tag = i % 2 and part in control
-                    pieces.append((part, markup_weight) if tag else (text_piece(part), learned))
-            pieces += [(EOS, learned), (text_piece("\n"), 0)]
+                is_tag = i % 2 == 1 and part in control
+                pieces[-1].append((part, is_tag, markup_weight if is_tag else learned))
+            pieces[-1] += [(EOS, True, learned), ("\n", False, 0)]
         if add_generation_prompt:
-            pieces += [(BOS, 0), (text_piece("assistant\n"), 0)]
-        rendered.append(pieces)
+            pieces[-1] += [(BOS, True, 0), ("assistant\n", False, 0)]
 
-    encoded = encode_texts(tokenizer, texts)
+    texts = [text for conversation in pieces for text, is_control, _ in conversation if not is_control]
+    encoded = iter(encode_texts(tokenizer, texts))  # one call of the tokenizer for the whole batch
     result = []
-    for pieces in rendered:
+    for conversation in pieces:
         ids, weights = [], []
-        for piece, weight in pieces:
-            new = [control[piece]] if isinstance(piece, str) else encoded[piece]
+        for text, is_control, weight in conversation:
+            new = [control[text]] if is_control else next(encoded)
             ids += new
             weights += [weight] * len(new)
         result.append((ids, weights))
     return result
 
 
-def render(
-    tokenizer, messages: list[dict], add_generation_prompt: bool = False, markup_weight: int = 1
-) -> tuple[list[int], list[int]]:
+def render(tokenizer, messages, add_generation_prompt=False, markup_weight=1) -> tuple[list[int], list[int]]:
     """`render_batch` for one conversation."""
     return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight)[0]
 
 
 def begin_document(tokenizer, text: str) -> list[int]:
-    """Prompt that a pretrained weight goes on with: a text, begun as documents were in pretraining."""
+    """Prompt for a pretrained weight to continue: a text, begun as documents were in pretraining."""
     return [control_tokens(tokenizer)[BOS], *encode_texts(tokenizer, [text])[0]]
 
 
@@ -206,35 +184,35 @@ def answer_room(context: int) -> int:
     return min(256, context // 2)
 
 
-def keep_recent(tokenizer, messages: list[dict], room: int, most: int | None = None) -> list[int]:
-    """Prompt for the next answer, in `room` tokens: the oldest turns go first.
+def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None) -> list[int]:
+    """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first.
 
-    A system turn at the head and the last message always stay, and alone may take `most` tokens (default: room).
-    Raises ValueError when they are longer.
+    A system turn at the beginning and the last message are always kept, and alone may take `limit` tokens (default:
+    room). Raises ValueError when they are longer.
     """
-    most = room if most is None else most
+    limit = room if limit is None else limit
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]
     while True:
         ids, _ = render(tokenizer, head + turns, add_generation_prompt=True)
-        if len(ids) <= (room if len(turns) > 1 else most):
+        if len(ids) <= (room if len(turns) > 1 else limit):
             return ids
         if len(turns) <= 1:
             n_head = len(render(tokenizer, head)[0])
-            what = f"system message and message are {n_head} + {len(ids) - n_head}"
+            both = f"system message and message are {n_head} + {len(ids) - n_head}"
             raise ValueError(
-                f"{what if head else f'the message is {len(ids)}'} tokens long, only {most} fit: shorten it"
+                f"{both if head else f'the message is {len(ids)}'} tokens long, only {limit} fit: shorten it"
             )
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]
 
 
-def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, most: int | None = None) -> list[int]:
-    """`keep_recent`; but a weight of the stage "pretrain" goes on with the last message as a text."""
+def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, limit: int | None = None) -> list[int]:
+    """`keep_recent`; but a weight of the stage "pretrain" continues the last message as a text."""
     if stage != "pretrain":
-        return keep_recent(tokenizer, messages, room, most)
-    ids, most = begin_document(tokenizer, messages[-1]["content"]), most or room
-    if len(ids) > most:
-        raise ValueError(f"the text is {len(ids)} tokens long, only {most} fit: shorten it")
+        return keep_recent(tokenizer, messages, room, limit)
+    ids, limit = begin_document(tokenizer, messages[-1]["content"]), limit or room
+    if len(ids) > limit:
+        raise ValueError(f"the text is {len(ids)} tokens long, only {limit} fit: shorten it")
     return ids

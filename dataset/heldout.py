@@ -1,4 +1,4 @@
-"""Held-out questions: reading them, judging replies, and the table by category."""
+"""Held-out questions: reading them, scoring replies, and the table by category."""
 
 import math
 import re
@@ -10,8 +10,8 @@ from dataset.chat import check_messages
 from dataset.jsonl import DataError, bad_line, check_file, check_text, read_lines, read_records
 
 
-def read_questions(path: str | Path) -> list[dict]:
-    """{"category", "messages", "answers"} lines. DataError names the first line that is something else."""
+def read_heldout(path: str | Path) -> list[dict]:
+    """{"category", "messages", "answers"} lines; DataError for the first line that is something else."""
     questions = list(read_records(path, check_question))
     if not questions:
         raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
@@ -36,11 +36,11 @@ def check_question(question: dict) -> dict:
 
 
 def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
-    """DataError names the first question of a file whose prompt, of so many tokens, is longer than `room`."""
+    """DataError for the first question of a file whose prompt, of `lengths` tokens, is longer than `room`."""
     path = check_file(path)
     for (offset, _), length in zip(read_lines(path, 0, path.stat().st_size), lengths, strict=True):
         if length > room:
-            what = f"the question is {length} tokens long, the weight has room for {room} beside its answer"
+            what = f"the question is {length} tokens long, only {room} fit with the answer"
             raise bad_line(path, offset, what, "shorten it, or take a weight with more positions")
 
 
@@ -61,31 +61,25 @@ def is_right(reply: str, answers: list[str]) -> bool:
 
 
 def score_table(questions: list[dict], replies: list[str]) -> dict:
-    """Scores from 0 to 100: `score` over all, `categories` with n, score and `constant`, what giving the category's
-    most frequent answer to every question would score; `interval` is the 95 percent Wilson interval of `score`."""
-    right = [is_right(reply, q["answers"]) for q, reply in zip(questions, replies, strict=True)]
-    categories = {}
-    for name in dict.fromkeys(q["category"] for q in questions):
-        own = [i for i, q in enumerate(questions) if q["category"] == name]
-        common = Counter(a for i in own for a in {normalise(answer) for answer in questions[i]["answers"]})
-        categories[name] = {
-            "n": len(own),
-            "score": 100 * sum(right[i] for i in own) / len(own),
-            "constant": 100 * common.most_common(1)[0][1] / len(own),
-        }
-    low, high = wilson_interval(sum(right), len(right))
+    """Scores from 0 to 100: `score` over all, `categories` with n, score and `constant`, what the category's most
+    frequent answer given to every question would score; `interval` is the 95 percent Wilson interval of `score`."""
+    right = [int(is_right(reply, question["answers"])) for question, reply in zip(questions, replies, strict=True)]
+    categories, n = {}, len(right)
+    for name in dict.fromkeys(question["category"] for question in questions):
+        members = [i for i, question in enumerate(questions) if question["category"] == name]
+        answers = Counter(a for i in members for a in {normalise(answer) for answer in questions[i]["answers"]})
+        score, constant = sum(right[i] for i in members), answers.most_common(1)[0][1]
+        n_members = len(members)
+        categories[name] = {"n": n_members, "score": 100 * score / n_members, "constant": 100 * constant / n_members}
+    wrong = [
+        {"question": question["messages"][-1]["content"], "reply": reply, "answer": question["answers"][0]}
+        for question, reply, is_hit in zip(questions, replies, right, strict=True) if not is_hit
+    ]  # fmt: skip
+    interval = [100 * end for end in wilson_interval(sum(right), n)]
     return {
-        "score": 100 * sum(right) / len(right),
-        "interval": [100 * low, 100 * high],
-        "n": len(right),
-        "categories": categories,
-        "right": [int(r) for r in right],
-        "wrong": [
-            {"question": q["messages"][-1]["content"], "reply": reply, "answer": q["answers"][0]}
-            for q, reply, r in zip(questions, replies, right, strict=True)
-            if not r
-        ],
-    }
+        "score": 100 * sum(right) / n, "interval": interval, "n": n, "categories": categories, "right": right,
+        "wrong": wrong,
+    }  # fmt: skip
 
 
 def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -98,9 +92,9 @@ def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def paired_difference(before: list[float], after: list[float]) -> tuple[float, tuple[float, float]]:
-    """(difference of two scores on the same questions in points, its 95 percent interval, which is within what a
-    difference can be): Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
-    based on paired data", method 10 without its correction for continuity."""
+    """(difference of two scores on the same questions in points, its 95 percent interval): Newcombe 1998, "Improved
+    confidence intervals for the difference between binomial proportions based on paired data", method 10 without its
+    correction for continuity."""
     n = len(before)
     p, q = sum(before) / n, sum(after) / n
     (p_low, p_high), (q_low, q_high) = wilson_interval(p * n, n), wilson_interval(q * n, n)

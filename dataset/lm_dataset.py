@@ -1,6 +1,4 @@
-"""Text files in, token sequences out: one class per kind of training data. How a file is read is in jsonl.py.
-
-A data set hands out, for index i,
+"""Text files in, token sequences out: one class per kind of training data. A data set hands out, for index i,
 
     input_ids (T,) int64, targets (T,) int64, loss_mask (T,) float32
 
@@ -9,22 +7,25 @@ given, 1 for text and answers, more for markup that a stage wants to stress.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 
-from dataset.batching import Collate, PairCollate, shuffled
-from dataset.chat import BOS, EOS, PAD, encode_texts, render_batch, split_thought
-from dataset.jsonl import DataError, JsonlDataset, check_conversation, check_read, check_text
+from dataset.batching import Collate, PairCollate
+from dataset.chat import BOS, EOS, PAD, check_messages, encode_texts, render_batch, split_thought
+from dataset.jsonl import DataError, check_text
+from dataset.jsonl_dataset import MAX_HELD_OUT, JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
 # documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
 _SEPARATORS = re.compile("|".join(map(re.escape, (BOS, EOS, PAD))))
+UNSUPPORTED = {"tool_calls", "function_call", "reasoning_content", "tools"}  # keys that would be ignored silently
 
 
-def turns_of(text: str) -> list[str]:
-    """The parts of a text between separators; without the blanks around those, and without blank parts."""
+def split_turns(text: str) -> list[str]:
+    """The non-blank parts of a text between separators, stripped; a text without separators as it is."""
     parts = _SEPARATORS.split(text)
     return [part.strip() for part in parts if part.strip()] if len(parts) > 1 else parts
 
@@ -32,210 +33,194 @@ def turns_of(text: str) -> list[str]:
 class PretrainDataset(JsonlDataset):
     """{"text": …} lines, packed: documents (<|im_start|> … <|im_end|>) end to end in rows of `max_length` tokens.
 
-    A text that has such marks in it becomes a document of several turns, each between two marks: the tokens that a line
-    per turn would give, but the turns stay together.
-
-    Sample i is row i of the current order of documents; `set_order` shuffles the documents anew. Only the last row
-    is shorter.
+    A text with such marks in it becomes one document of several turns, each between two marks. Sample i is row i of the
+    current order of documents; `set_order` shuffles the documents anew. Only the last row is shorter.
     """
 
-    numbers = ("n_bytes", "n_marks")  # the second: separators that stand in the text
+    keys = ("text",)
+    numbers = ("n_bytes", "n_marks")  # the second: separators in the text
 
-    @staticmethod
-    def check(record: dict) -> None:
-        if "text" not in record:
-            raise ValueError('the key "text" is missing')
+    def check(self, record: dict) -> None:
         check_text(record["text"], '"text"')
-        if not turns_of(record["text"]):
+        if not split_turns(record["text"]):
             raise ValueError('"text" holds nothing but turn marks')
 
-    @staticmethod
-    def encode(tokenizer, records: list[dict]) -> list[dict]:
-        bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-        documents = [turns_of(record["text"]) for record in records]
-        encoded = iter(encode_texts(tokenizer, [turn for turns in documents for turn in turns]))
-        return [
-            {
-                "input_ids": [token for _ in turns for token in (bos, *next(encoded), eos)],
-                "n_bytes": sum(len(turn.encode()) for turn in turns),
-                "n_marks": len(_SEPARATORS.findall(record["text"])),
-            }
-            for record, turns in zip(records, documents, strict=True)
-        ]
+    def encode(self, records: list[dict]) -> Iterator[dict]:
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        documents = [split_turns(record["text"]) for record in records]
+        encoded = iter(encode_texts(self.tokenizer, list(chain.from_iterable(documents))))
+        for record, turns in zip(records, documents, strict=True):
+            ids = [token for _ in turns for token in (bos, *next(encoded), eos)]
+            n_bytes, n_marks = sum(len(turn.encode()) for turn in turns), len(_SEPARATORS.findall(record["text"]))
+            yield {"input_ids": ids, "n_bytes": n_bytes, "n_marks": n_marks}
 
     def __init__(self, data_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
-        self.part: tuple[int, int] | None = None  # of a lone document that was cut in two: from token, to token
+        self.cut_off = 0  # tokens at the beginning of a lone document that belong to the training part
+        if n_marks := self.number("n_marks").sum():
+            self.notes.append(f"{n_marks:,} turn marks in its texts ({BOS}, {EOS}, {PAD}) became control tokens")
         self.set_order(None)
+
+    def set_order(self, rng: np.random.Generator | None) -> None:
+        """Lay the documents out in a random order, or in the file's (None)."""
+        self.order = np.arange(len(self.kept), dtype=np.uint32)
+        if rng:
+            rng.shuffle(self.order)
+        self.ends = self.lengths[self.order].cumsum(dtype=np.int64)  # where each document ends in the packed stream
+
+    def __len__(self) -> int:
+        return -(-int(self.ends[-1] - 1) // self.max_length)  # the last token of all is a target only
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        start, stop, places = self.span(index)
+        parts = []
+        for place in places:
+            document = self.document(self.order[place])
+            begin = int(self.ends[place]) - len(document)
+            parts.append(document[max(0, start - begin) : stop - begin])
+        ids = torch.from_numpy(np.concatenate(parts, dtype=np.int64))
+        return ids[:-1], ids[1:], torch.ones(len(ids) - 1)
+
+    def span(self, index: int) -> tuple[int, int, range]:
+        """A row as tokens [start, stop) of the packed stream, and the places in `order` of the documents in it."""
+        start = index * self.max_length
+        stop = min(start + self.max_length + 1, int(self.ends[-1]))  # one more: the last target
+        first, last = np.searchsorted(self.ends, (start, stop - 1), side="right")
+        return start, stop, range(first, last + 1)
+
+    def document(self, index: int) -> np.ndarray:
+        """Token ids of document `index`, a view of the cache."""
+        return self.sequence("input_ids", index)[self.cut_off :][: self.lengths[index]]
+
+    def rows_of(self, indices: Sequence[int]) -> np.ndarray:
+        places = [place for index in indices for place in self.span(index)[2]]
+        return super().rows_of(self.order[np.array(places, dtype=np.int64)])
 
     def make_collate(self) -> Collate:
         return Collate(self.tokenizer.pad_token_id, packed=True)
 
-    def summary(self) -> str:
-        n_marks = int(self.columns["n_marks"][self.kept].sum())
-        met = f"; {n_marks:,} turn marks in its texts ({BOS}, {EOS}, {PAD}) became control tokens"
-        return super().summary() + (met if n_marks else "")
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of UTF-8 in the texts."""
+        is_part = len(self.document(0)) < len(self.sequence("input_ids", 0))
+        return self.count_bytes(self.document(0)) if is_part else int(self.number("n_bytes").sum())
 
     def subset(self, indices: np.ndarray) -> "PretrainDataset":
         other = super().subset(indices)
         other.set_order(None)
         return other
 
-    def set_order(self, rng: np.random.Generator | None) -> None:
-        """Lay the documents out in a random order, or in the file's (None)."""
-        n_documents = len(self.kept)
-        self.order = np.arange(n_documents, dtype=np.uint32) if rng is None else shuffled(n_documents, rng)
-        self.ends = self.lengths[self.order].cumsum(dtype=np.int64)  # where each document ends in the packed stream
-
-    def __len__(self) -> int:
-        return -(-int(self.ends[-1] - 1) // self.max_length)  # the last token of all is a target only
-
-    def document(self, index: int) -> np.ndarray:
-        """Token ids of document `index`, a view of the cache."""
-        ids = self.sequence("input_ids", index)
-        return ids[slice(*self.part)] if self.part else ids
-
-    def rows_of(self, indices: Sequence[int]) -> np.ndarray:
-        """Row numbers in the cache of all documents that the packed rows hold a part of."""
-        starts = np.asarray(indices, dtype=np.int64) * self.max_length
-        first = np.searchsorted(self.ends, starts, side="right")
-        last = np.searchsorted(self.ends, np.minimum(starts + self.max_length, self.ends[-1] - 1), side="right")
-        slots = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
-        return self.kept[self.order[np.concatenate(slots)]] if slots else np.empty(0, dtype=np.int64)
-
-    @property
-    def n_bytes(self) -> int:
-        return self.bytes_of(self.document(0)) if self.part else super().n_bytes
-
-    def split_validation(self, share: float = 0.01, most: int = 1000) -> tuple["PretrainDataset", "PretrainDataset"]:
+    def split_validation(self, share: float = 0.01) -> tuple["PretrainDataset", "PretrainDataset"]:
         """As for every data set; of a lone document (a book) the end is held out, a hundredth or at least a row.
 
         Raises DataError for one that is shorter than two rows.
         """
         if len(self.kept) > 1:
-            return super().split_validation(share, most)
-        n_tokens = int(self.lengths[0])
-        n_held_out = max(min(round(share * n_tokens), most * self.max_length), self.max_length + 1)
+            return super().split_validation(share)
+        n_tokens, n_row = int(self.lengths[0]), self.max_length
+        n_held_out = max(min(round(share * n_tokens), MAX_HELD_OUT * n_row), n_row + 1)
         if n_tokens < 2 * n_held_out:
             raise DataError(
-                f"{self.path}: one document of {n_tokens} tokens is too short to hold out a row of {self.max_length} "
-                "for validation: add samples, pass a smaller --max_seq_len, or name a file with --val_path"
+                f"{self.path}: one document of {n_tokens} tokens is too short to hold out a row of {n_row} for "
+                "validation: add samples, pass a smaller --max_seq_len, or name a file with --val_path"
             )
-        cut = n_tokens - n_held_out
-        return self.cut_out(0, cut), self.cut_out(cut, n_tokens)
+        train, val = self.subset([0]), self.subset([0])
+        val.cut_off = n_tokens - n_held_out
+        for part, length in ((train, val.cut_off), (val, n_held_out)):
+            part.lengths[0] = length
+            part.set_order(None)
+        return train, val
 
-    def cut_out(self, start: int, stop: int) -> "PretrainDataset":
-        """Tokens [start, stop) of the only document."""
-        other = JsonlDataset.subset(self, np.array([0]))
-        other.part, other.lengths = (start, stop), np.array([stop - start], np.int32)
-        other.set_order(None)
-        return other
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
-        start = index * self.max_length
-        stop = min(start + self.max_length + 1, int(self.ends[-1]))  # one more: the last target
-        ids = torch.empty(stop - start, dtype=torch.long)
-        at, slot = start, int(np.searchsorted(self.ends, start, side="right"))
-        while at < stop:
-            document, end = self.document(self.order[slot]), int(self.ends[slot])
-            first = at - (end - len(document))
-            n = min(end, stop) - at
-            ids[at - start : at - start + n] = torch.from_numpy(document[first : first + n].astype(np.int64))
-            at, slot = at + n, slot + 1
-        return ids[:-1], ids[1:], torch.ones(stop - start - 1)
+def check_conversation(record: dict, key: str) -> None:
+    """ValueError unless record[key] is a conversation with an answer in it, all of it text."""
+    check_messages(record[key])
+    if not any(message["role"] == "assistant" for message in record[key]):
+        raise ValueError(f'"{key}" holds no answer (no message with role "assistant")')
+    messages = {f'message {number} of "{key}"': message for number, message in enumerate(record[key], 1)}
+    for name, message in messages.items():
+        check_text(message["content"], f"the content of {name}")
+    for name, part in {**messages, "the record": record}.items():
+        for ignored in UNSUPPORTED & part.keys():
+            if part[ignored] and part[ignored] != "[]":
+                what = f'{name} has the key "{ignored}", which training does not read'
+                raise ValueError(f"{what}: write its value into the content, or remove it")
 
 
 class AnswerDataset(JsonlDataset):
-    """What conversations share: they are cut after `max_length` tokens, and those of which no answer is left by then
-    are left out and counted in `n_too_long`."""
+    """What conversations share: they are cut after `max_length` tokens, and those without any answer left by then are
+    left out and counted in `n_too_long`. The number `answer_at` is the place of the first token of an answer."""
 
-    sequences = {"input_ids": "token", "loss_mask": "weight"}
-    numbers = ("n_bytes", "answer_at")  # the second: the place of the first token of an answer
+    sequences = ("input_ids", "loss_mask")
 
-    def summary(self) -> str:
-        left_out = f"; {self.n_too_long} with no answer within {self.max_length} tokens left out"
-        return super().summary() + (left_out if self.n_too_long else "")
+    def __init__(self, path, tokenizer, max_length: int, **kwargs):
+        super().__init__(path, tokenizer, max_length, **kwargs)
+        within = self.number("answer_at") <= max_length
+        self.n_too_long = int((~within).sum())
+        self.kept, self.lengths = self.kept[within], self.lengths[within]
+        if self.n_too_long:
+            self.notes.append(f"{self.n_too_long} with no answer within {max_length} tokens left out")
+        self.require_samples(
+            f"no conversation has an answer within max_seq_len {max_length}: pass a larger --max_seq_len"
+        )
 
-    @property
-    def nothing_left(self) -> str:
-        return f"no conversation has an answer within max_seq_len {self.max_length}: pass a larger --max_seq_len"
+    def cut(self, index: int, start: int = 0, stop: int | None = None) -> list[np.ndarray]:
+        """[tokens, loss weights] from `start` to `stop` of a sample, at most max_length + 1."""
+        return [self.sequence(name, index)[start:stop][: self.max_length + 1] for name in self.sequences]
 
-    def _keep(self, n_tokens: np.ndarray) -> np.ndarray:
-        too_long = (n_tokens > 0) & (self.columns["answer_at"] > self.max_length)
-        self.n_too_long = int(too_long.sum())
-        return (n_tokens > 0) & ~too_long
-
-    @property
-    def n_bytes(self) -> int:
-        whole = self._sequence_lengths("input_ids")[self.kept] <= self.max_length + 1
-        in_parts = 0
-        for index in np.flatnonzero(~whole):
-            ids, learned = (self.sequence(name, index)[: self.max_length + 1] for name in ("input_ids", "loss_mask"))
-            in_parts += self.bytes_of(ids[learned > 0])
-        return int(self.columns["n_bytes"][self.kept[whole]].sum()) + in_parts
-
-    def cut(self, index: int, ids: str, mask: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(input_ids, targets, loss_mask) of two columns of a sample."""
-        ids = torch.from_numpy(self.sequence(ids, index)[: self.max_length + 1].astype(np.int64))
-        mask = torch.from_numpy(self.sequence(mask, index)[: self.max_length + 1].astype(np.float32))
-        return ids[:-1], ids[1:], mask[1:]
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.cut(index, "input_ids", "loss_mask")
+    def __getitem__(self, index: int, start: int = 0, stop: int | None = None) -> tuple:
+        ids, weights = self.cut(index, start, stop)
+        ids = torch.from_numpy(ids.astype(np.int64))
+        return ids[:-1], ids[1:], torch.from_numpy(weights[1:].astype(np.float32))
 
 
 class SFTDataset(AnswerDataset):
-    """{"conversations": [{"role", "content"}, …]} lines as ChatML; the assistant's answers are the targets.
+    """{"conversations": [{"role", "content"}, …]} lines as ChatML; the assistant's answers are the targets."""
 
-    `markup_weight` is the weight of <think>, <answer>, … inside answers.
-    """
+    keys = ("conversations",)
+    numbers = ("answer_at", "n_bytes")
+    markup_weight = 1  # of <think>, <answer>, … inside answers
 
-    @staticmethod
-    def check(record: dict) -> None:
-        if "conversations" not in record:
-            raise ValueError('the key "conversations" is missing')
-        check_conversation(record["conversations"])
-        check_read(record, "the record")
+    def check(self, record: dict) -> None:
+        check_conversation(record, "conversations")
 
-    @staticmethod
-    def encode(tokenizer, records: list[dict], markup_weight: int) -> list[dict]:
+    def encode(self, records: list[dict]) -> Iterator[dict]:
         conversations = [record["conversations"] for record in records]
-        rows = render_batch(tokenizer, conversations, markup_weight=markup_weight)
-        return [
-            {
-                "input_ids": ids,
-                "loss_mask": weights,
-                "n_bytes": sum(len(m["content"].encode()) for m in messages if m["role"] == "assistant"),
-                "answer_at": first_nonzero(weights),
-            }
-            for messages, (ids, weights) in zip(conversations, rows, strict=True)
-        ]
+        rendered = render_batch(self.tokenizer, conversations, markup_weight=self.markup_weight)
+        for messages, (ids, weights) in zip(conversations, rendered, strict=True):
+            n_bytes = sum(len(message["content"].encode()) for message in messages if message["role"] == "assistant")
+            answer_at = np.flatnonzero(weights)[0]
+            yield {"input_ids": ids, "loss_mask": weights, "answer_at": answer_at, "n_bytes": n_bytes}
 
-    def __init__(self, jsonl_path, tokenizer, max_length: int = 512, markup_weight: int = 1, **kwargs):
-        super().__init__(jsonl_path, tokenizer, max_length, markup_weight=markup_weight, **kwargs)
+    def __init__(self, jsonl_path, tokenizer, max_length: int = 512, **kwargs):
+        super().__init__(jsonl_path, tokenizer, max_length, **kwargs)
         self.lengths = np.minimum(self.lengths - 1, max_length)  # of input_ids
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of UTF-8 in the answers, as far as they are within `max_length`."""
+        longest = self.lengths == self.max_length  # among them those that are cut
+        n_bytes = int(self.number("n_bytes")[~longest].sum())
+        for ids, weights in map(self.cut, np.flatnonzero(longest)):
+            n_bytes += self.count_bytes(ids[weights > 0])
+        return n_bytes
 
 
 class ReasonDataset(SFTDataset):
     """Conversations whose every answer is <think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>; the tags weigh 10."""
 
-    @staticmethod
-    def check(record: dict) -> None:
-        SFTDataset.check(record)
-        for number, message in enumerate(record["conversations"], 1):
-            if message["role"] != "assistant":
-                continue
-            parts = split_thought(message["content"])
-            if parts is None:
-                raise ValueError(
-                    f'the answer in message {number} of "conversations" is not of the form '
-                    "<think>…</think><answer>…</answer>, each tag once"
-                )
-            if not parts[1]:
-                raise ValueError(f'message {number} of "conversations" has nothing between <answer> and </answer>')
+    markup_weight = 10
 
-    def __init__(self, jsonl_path, tokenizer, max_length: int = 1024, markup_weight: int = 10, **kwargs):
-        super().__init__(jsonl_path, tokenizer, max_length, markup_weight, **kwargs)
+    def check(self, record: dict) -> None:
+        super().check(record)
+        for number, message in enumerate(record["conversations"], 1):
+            if message["role"] == "assistant":
+                name, parts = f'message {number} of "conversations"', split_thought(message["content"])
+                if parts is None:
+                    form = "<think>…</think><answer>…</answer>, each tag once"
+                    raise ValueError(f"the answer in {name} is not of the form {form}")
+                if not parts[1]:
+                    raise ValueError(f"{name} has nothing between <answer> and </answer>")
 
 
 class DPODataset(AnswerDataset):
@@ -246,65 +231,61 @@ class DPODataset(AnswerDataset):
     log-probabilities under the starting weights; until then they are 0.
     """
 
-    sequences = AnswerDataset.sequences | {"rejected_ids": "token", "rejected_mask": "weight"}
+    keys = ("chosen", "rejected")
+    numbers = ("answer_at", "n_chosen")  # the second: tokens of the chosen conversation; the rejected one follows
 
-    @staticmethod
-    def check(record: dict) -> None:
-        prompts, answers = [], []
-        for key in ("chosen", "rejected"):
-            if key not in record:
-                raise ValueError(f'the key "{key}" is missing')
-            check_conversation(record[key], key)
-            *prompt, answer = ((message["role"], message["content"].strip()) for message in record[key])
-            if answer[0] != "assistant":
-                raise ValueError(f'"{key}" must end with an answer (role "assistant"), not with role "{answer[0]}"')
-            prompts.append(prompt)
-            answers.append(answer)
-        check_read(record, "the record")
-        if not prompts[0]:
+    def check(self, record: dict) -> None:
+        conversations = []
+        for key in self.keys:
+            check_conversation(record, key)
+            conversations.append([(message["role"], message["content"].strip()) for message in record[key]])
+            if (role := record[key][-1]["role"]) != "assistant":
+                raise ValueError(f'"{key}" must end with an answer (role "assistant"), not with role "{role}"')
+        (*prompt, chosen), (*other_prompt, rejected) = conversations
+        if not prompt:
             raise ValueError('there is no prompt before the answers of "chosen" and "rejected"')
-        if prompts[0] != prompts[1]:
+        if prompt != other_prompt:
             raise ValueError('"chosen" and "rejected" have different prompts, only their last messages may differ')
-        if answers[0] == answers[1]:
+        if chosen == rejected:
             raise ValueError('"chosen" and "rejected" are equal, so neither is preferred')
 
-    @staticmethod
-    def encode(tokenizer, records: list[dict]) -> list[dict]:
-        conversations = [record[key] for record in records for key in ("chosen", "rejected")]
-        rows = []
-        for ids, weights in render_batch(tokenizer, conversations):
-            end = len(weights) - first_nonzero(weights[::-1])
-            begin = end - weights[end - 1 :: -1].index(0)
-            rows.append((ids, [0] * begin + weights[begin:]))
-        return [
-            {"input_ids": chosen, "loss_mask": mask, "rejected_ids": rejected, "rejected_mask": rejected_mask}
-            | {"n_bytes": 0, "answer_at": max(first_nonzero(mask), first_nonzero(rejected_mask))}
-            for (chosen, mask), (rejected, rejected_mask) in zip(rows[::2], rows[1::2], strict=True)
-        ]
+    def encode(self, records: list[dict]) -> Iterator[dict]:
+        rendered = render_batch(self.tokenizer, [record[key] for record in records for key in self.keys])
+        for (chosen, weights), (rejected, more_weights) in zip(rendered[::2], rendered[1::2], strict=True):
+            masks = only_last_answer(weights), only_last_answer(more_weights)
+            yield {
+                "input_ids": chosen + rejected, "loss_mask": masks[0] + masks[1],
+                "answer_at": max(np.flatnonzero(mask)[0] for mask in masks), "n_chosen": len(chosen),
+            }  # fmt: skip
 
     def __init__(self, jsonl_path, tokenizer, max_length: int = 1024, **kwargs):
         super().__init__(jsonl_path, tokenizer, max_length, **kwargs)
-        rejected = self._sequence_lengths("rejected_ids")[self.kept]
-        self.lengths = np.minimum(self.lengths - 1, max_length) + np.minimum(rejected - 1, max_length)  # of both
+        self.n_chosen = self.number("n_chosen").astype(np.int32)
+        n_rejected = self.lengths - self.n_chosen
+        self.lengths = np.minimum(self.n_chosen - 1, max_length) + np.minimum(n_rejected - 1, max_length)
         self.reference = np.zeros((len(self), 2), dtype=np.float32)
 
-    def make_collate(self) -> PairCollate:
-        return PairCollate(self.tokenizer.pad_token_id)
-
-    def subset(self, indices: np.ndarray) -> "DPODataset":
-        other = super().subset(indices)
-        other.reference = self.reference[indices]
-        return other
-
     def __getitem__(self, index: int) -> tuple:
-        rejected = self.cut(index, "rejected_ids", "rejected_mask")
-        return self.cut(index, "input_ids", "loss_mask"), rejected, torch.from_numpy(self.reference[index])
+        chosen = super().__getitem__(index, 0, self.n_chosen[index])
+        rejected = super().__getitem__(index, self.n_chosen[index])
+        return chosen, rejected, torch.from_numpy(self.reference[index])
 
     def prompt(self, index: int) -> list[int]:
         """Token ids up to where the answers of sample `index` begin."""
         answer_at = np.flatnonzero(self.sequence("loss_mask", index))[0]
         return self.sequence("input_ids", index)[:answer_at].tolist()
 
+    def make_collate(self) -> PairCollate:
+        return PairCollate(self.tokenizer.pad_token_id)
 
-def first_nonzero(weights: list[int]) -> int:
-    return next(place for place, weight in enumerate(weights) if weight)
+    def subset(self, indices: np.ndarray) -> "DPODataset":
+        other = super().subset(indices)
+        other.n_chosen, other.reference = self.n_chosen[indices], self.reference[indices]
+        return other
+
+
+def only_last_answer(weights: list[int]) -> list[int]:
+    """The loss weights of a conversation, 0 before its last answer: their last unbroken run is left."""
+    places = np.flatnonzero(weights)
+    begin = int(places[np.diff(places, prepend=-2) > 1][-1])
+    return [0] * begin + weights[begin:]

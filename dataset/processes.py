@@ -1,5 +1,5 @@
-"""Work for several processes, its results in order. Everything goes through pipes: containers have little shared memory
-(/dev/shm), or none, and a process that touches more of it than there is dies."""
+"""Work for several processes, results in order. Everything goes through pipes: containers have little shared memory
+(/dev/shm) or none, and a process that needs more of it is killed."""
 
 import atexit
 import multiprocessing
@@ -17,7 +17,7 @@ import torch
 
 TASKS_AHEAD = 4  # per process, handed out before the result of the first is taken
 # Ctrl-C and a closed terminal reach every process of the terminal, a scheduler's SIGTERM every process of the job. The
-# parent decides when the others end, so they ignore these, from their first moment: held back until they do.
+# parent alone decides when the others end: they ignore these, from their first moment, as it starts them blocked.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -26,10 +26,10 @@ def usable_cpus() -> int:
 
 
 def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Iterator:
-    """job(*task) of each task, yielded in the order of the tasks; with 0 processes it is done in this one.
+    """job(*task) of each task, in the order of the tasks; with 0 processes it is done in this one.
 
-    What a job raises is raised here when its turn has come, so the first error is the same for any number of
-    processes. Leaving the iteration ends them; they also end when this process does, however it does.
+    What a job raises is raised here in the same order, so the first error is the same for any number of processes.
+    They end with the iteration, or with this process, however that ends.
     """
     if not n_processes:
         yield from (job(*task) for task in tasks)
@@ -44,17 +44,17 @@ def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Ite
     atexit.register(end)  # an exception that ends the program may keep this generator alive
     try:
         for _ in range(n_processes):
-            ours, theirs = multiprocessing.Pipe()
-            process = multiprocessing.Process(target=_work, args=(job, theirs, ours), daemon=True)
-            held_before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+            parent_end, child_end = multiprocessing.Pipe()
+            process = multiprocessing.Process(target=_work, args=(job, child_end, parent_end), daemon=True)
+            mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
             try:
                 process.start()
             finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, held_before)
-            theirs.close()
-            workers.append((process, ours))
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
+            child_end.close()
+            workers.append((process, parent_end))
         for task, (_, pipe) in zip(tasks, cycle(workers), strict=False):
-            with suppress(BrokenPipeError, ConnectionResetError):  # its end is noticed when its turn comes
+            with suppress(BrokenPipeError, ConnectionResetError):  # of a killed process: _receive reports it
                 pipe.send(task)
             waiting.append(pipe)
             if len(waiting) == TASKS_AHEAD * n_processes:
@@ -70,35 +70,36 @@ def _receive(pipe):
     try:
         result, error = pipe.recv()
     except (EOFError, ConnectionResetError):
-        what = "a process that prepares the data was killed, perhaps because the memory was full"
-        raise OSError(f"{what}: start again, with fewer programs beside it or fewer --num_workers") from None
+        raise OSError(
+            "a process that prepares the data was killed, perhaps because the memory was full: start again after "
+            "closing other programs, or with fewer --num_workers"
+        ) from None
     if error:
         raise error
     return result
 
 
-def _work(job: Callable, pipe, parents_end) -> None:
+def _work(job: Callable, pipe, parent_end) -> None:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
-    parents_end.close()
+    parent_end.close()
     torch.set_num_threads(1)  # one process per core is enough
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tasks = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, tasks), daemon=True).start()
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
-            result = error = None
             try:
-                result = job(*tasks.get())
-            except Exception as raised:
-                error = raised
+                answer = job(*tasks.get()), None
+            except Exception as error:
                 error.add_note(traceback.format_exc())
-            pipe.send((result, error))
+                answer = None, error
+            pipe.send(answer)
 
 
 def _read(pipe, tasks: queue.SimpleQueue) -> None:
-    """Take tasks at any time, so that the parent never waits to hand one out; when it is gone, so is this process."""
+    """Accept tasks at any time, so that the parent never waits to send one; end the process when the parent is gone."""
     with suppress(EOFError, ConnectionResetError):
         while True:
             tasks.put(pipe.recv())

@@ -48,12 +48,12 @@ class ComparisonOptions:
 def main() -> None:
     options = parse_options(ComparisonOptions, "Compare a student with a teacher to the same student alone.")
 
-    from dataset.heldout import is_right, read_questions
+    from dataset.heldout import is_right, read_heldout
     from model.files import write_json
     from model.weights import find_weight
     from scripts.reports.comparing import ask, describe, loss, paired
 
-    questions = read_questions(options.score_data)
+    questions = read_heldout(options.score_data)
     teacher = find_weight(options.teacher_weight, options.out_dir)
     folder = Path(options.out_dir).absolute() / "compare_distillation"
     seeds, right = [], {"alone": [], "taught": []}

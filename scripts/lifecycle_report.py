@@ -49,14 +49,14 @@ class LifecycleOptions:
 def main() -> None:
     options = parse_options(LifecycleOptions, "Measure what each stage of the life cycle changed.")
 
-    from dataset.heldout import read_questions
+    from dataset.heldout import read_heldout
     from model.files import write_json
     from scripts.plot_training import draw
     from trainer.stage import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
     names = ("general", "identity", "teahouse", "reason")
-    questions = {name: read_questions(getattr(options, name)) for name in names}
+    questions = {name: read_heldout(getattr(options, name)) for name in names}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
         raise ValueError(f'{options.identity}: a question has no "name", which a right answer holds: add it')
     n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_bytes().split(b"\n"))

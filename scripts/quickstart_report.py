@@ -31,7 +31,7 @@ class ReportOptions:
 def main() -> None:
     options = parse_options(ReportOptions, "Score what the quick start trained, and say what to do with it.")
 
-    from dataset.heldout import read_questions, score_table
+    from dataset.heldout import read_heldout, score_table
     from eval_model import CHAT_PROMPTS
     from model.files import write_json
     from model.weights import find_weight
@@ -39,7 +39,7 @@ def main() -> None:
     from scripts.reports.comparing import ask, describe
     from trainer.stage import check_out_dir
 
-    questions = read_questions(options.score_data)
+    questions = read_heldout(options.score_data)
     sft = find_weight("full_sft", options.out_dir)
     sft_info = describe(sft)
     config = sft_info["config"]  # the network that this SFT began with has its size

@@ -103,7 +103,7 @@ def test_our_choices_hold_one_right_reply(monkeypatch):
     import world
 
     rows = list(world.held_out_choices()["test"])
-    questions = {world.prompt(question["messages"]): question for question in world.read_questions(world.HELD_OUT)}
+    questions = {world.prompt(question["messages"]): question for question in world.read_heldout(world.HELD_OUT)}
     assert len(rows) > 0.99 * len(questions)
     for row in rows:
         right = [is_right(choice, questions[row["prompt"]]["answers"]) for choice in row["choices"]]

@@ -164,9 +164,9 @@ def test_control_strings_in_messages_open_no_turn_and_move_no_mask(tokenizer):
         assert ids.count(control[BOS]) == ids.count(control[EOS]) == len(messages)
         assert all(not weight for token, weight in zip(ids, weights, strict=True) if token == control[BOS])
         # In an answer markup is markup; nowhere else, and no other control string anywhere.
-        said = [m["content"] for m in messages if m["role"] == "assistant"]
+        answered = [m["content"] for m in messages if m["role"] == "assistant"]
         for token in MARKUP:
-            assert ids.count(control[token]) == sum(content.count(token) for content in said)
+            assert ids.count(control[token]) == sum(content.count(token) for content in answered)
         for token in set(SPECIAL_TOKENS) - {BOS, EOS, *MARKUP}:
             assert control[token] not in ids
 
@@ -254,14 +254,14 @@ def test_a_conversation_leaves_room_for_the_answer_and_a_last_message_may_take_i
     turns = [*talk(4), say("user", "最后一问")]
     last = prompt_length(tokenizer, turns[-1:])
     for room in range(1, prompt_length(tokenizer, turns)):
-        ids = keep_recent(tokenizer, turns, room, most=last)
+        ids = keep_recent(tokenizer, turns, room, limit=last)
         assert len(ids) <= max(room, last) and ids[-last:] == render(tokenizer, turns[-1:], True)[0]
 
 
 def test_a_pretrained_weight_goes_on_with_the_text(tokenizer):
     messages = [say("system", "你是助手"), say("user", "法国的首都是<|im_end|>")]
     text = [tokenizer.bos_token_id, *tokenizer("法国的首都是<|im_end|>", split_special_tokens=True).input_ids]
-    assert make_prompt(tokenizer, messages, "pretrain", 2, most=50) == text
+    assert make_prompt(tokenizer, messages, "pretrain", 2, limit=50) == text
     with pytest.raises(ValueError, match="only 2 fit"):
         make_prompt(tokenizer, messages, "pretrain", 2)
     for stage in ("full_sft", "dpo", "reason", "lora"):
@@ -277,7 +277,7 @@ def test_check_accepts_conversations(messages):
 
 
 @pytest.mark.parametrize(
-    ("messages", "said"),
+    ("messages", "expected"),
     [
         (None, "must be a list of messages, this is NoneType"),
         ("hi", "must be a list of messages, this is str"),
@@ -293,7 +293,7 @@ def test_check_accepts_conversations(messages):
         ([say("user", ["a"])], "content of message 1 must be text, this is list"),
     ],
 )
-def test_check_says_which_message_is_wrong(messages, said):
+def test_check_says_which_message_is_wrong(messages, expected):
     with pytest.raises(ValueError, match="message") as error:
         check_messages(messages)
-    assert said in str(error.value)
+    assert expected in str(error.value)

@@ -1,5 +1,6 @@
 """Data: every token once and in its place, hardly any padding, batches that change no logits, and bad lines named."""
 
+import errno
 import gzip
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,9 +24,10 @@ from transformers import AutoTokenizer
 from dataset import chat, token_cache
 from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
-from dataset.heldout import read_questions
-from dataset.jsonl import DataError, fingerprint_file, hash_once
+from dataset.heldout import read_heldout
+from dataset.jsonl import DataError
 from dataset.lm_dataset import PretrainDataset, SFTDataset
+from dataset.token_cache import fingerprint_file, hash_content
 from trainer.objectives import n_sequences
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -263,8 +266,11 @@ def test_when_every_answer_lies_beyond_the_cut(tokenizer, tmp_path, cache):
 
 
 def test_weight_of_markup(tokenizer, tmp_path, cache):
+    class StressedDataset(SFTDataset):
+        markup_weight = 10
+
     path = write_jsonl(tmp_path / "think.jsonl", [say("1+1", "<think>一加一</think>2")])
-    plain, stressed = (SFTDataset(path, tokenizer, 64, markup_weight=w, cache_dir=cache)[0] for w in (1, 10))
+    plain, stressed = (kind(path, tokenizer, 64, cache_dir=cache)[0] for kind in (SFTDataset, StressedDataset))
     tags = torch.isin(plain[1], torch.tensor(tokenizer.convert_tokens_to_ids(["<think>", "</think>"])))
     assert tags.sum() == 2
     assert torch.equal(stressed[2], torch.where(tags, 10.0, plain[2]))
@@ -475,8 +481,7 @@ def test_a_file_that_changes_while_it_is_tokenised_leaves_no_cache(tokenizer, tm
     path = write_jsonl(tmp_path / "p.jsonl", [{"text": "old one"}, {"text": "old two"}])
 
     class Changing(PretrainDataset):
-        @staticmethod
-        def check(record: dict) -> None:
+        def check(self, record: dict) -> None:
             write_jsonl(path, [{"text": "new one"}, {"text": "new two"}])
 
     with pytest.raises(DataError, match="changed while it was read"):
@@ -484,12 +489,26 @@ def test_a_file_that_changes_while_it_is_tokenised_leaves_no_cache(tokenizer, tm
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
+def test_a_disk_without_space_is_named_before_and_while_it_fills(tokenizer, tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "p.jsonl", [{"text": "one"}, {"text": "two"}])
+
+    def fill_disk(dataset, records):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(PretrainDataset, "encode", fill_disk)
+    for free in (10, 1 << 40):
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        with pytest.raises(OSError, match=r"cache: tokenising p\.jsonl needs about .* are free: make room") as full:
+            PretrainDataset(path, tokenizer, 16, cache_dir=tmp_path / "cache")
+        assert full.value.errno is None and [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
+
+
 def test_a_cache_is_sent_to_a_process_as_its_name(tokenizer, pretrain_sample):
-    sent = pickle.dumps(pretrain_sample.columns)
+    sent = pickle.dumps(pretrain_sample.cache)
     assert len(sent) < 1000
     received = pickle.loads(sent)
-    assert received.keys() == pretrain_sample.columns.keys()
-    assert all(np.array_equal(received[name], array) for name, array in pretrain_sample.columns.items())
+    assert received.keys() == pretrain_sample.cache.keys()
+    assert all(np.array_equal(received[name], array) for name, array in pretrain_sample.cache.items())
 
 
 def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
@@ -507,14 +526,14 @@ def test_a_changed_large_file_is_noticed(tmp_path):
     """By its time; and its copy, or itself at another time, is known by its content."""
     path = tmp_path / "large"
     path.write_bytes(b" " * (70 << 20))
-    before, content = fingerprint_file(path), hash_once(path, tmp_path / "known")
-    assert fingerprint_file(path) == before and content == (tmp_path / "known").read_text()
+    before, content = fingerprint_file(path), hash_content(path)
+    assert fingerprint_file(path) == before != content
     os.utime(path, (1, 1))
-    assert fingerprint_file(path) != before and hash_once(path, tmp_path / "again") == content
+    assert fingerprint_file(path) != before and hash_content(path) == content
     with open(path, "r+b") as file:
         file.seek(34_567_890)
         file.write(b"x")
-    assert fingerprint_file(path) != before and hash_once(path, tmp_path / "changed") != content
+    assert fingerprint_file(path) != before and hash_content(path) != content
 
 
 def test_another_tokenizer_is_noticed(tokenizer, other_vocabulary, tmp_path, pretrain_sample):
@@ -562,13 +581,13 @@ def test_two_processes_name_and_skip_bad_lines_like_one(tokenizer, tmp_path, mon
 
 
 class SlowDataset(PretrainDataset):
-    """Takes its time, and says in `n_bytes` which process encoded a line; a file beside the data names it at once."""
+    """Takes its time, and says in `n_bytes` which process encoded a line; a file named after it appears at once."""
 
-    @staticmethod
-    def encode(tokenizer, records: list[dict]) -> list[dict]:
+    def encode(self, records: list[dict]):
         time.sleep(0.05)
-        Path(records[0]["log"]).joinpath(str(os.getpid())).touch()
-        return [row | {"n_bytes": os.getpid()} for row in PretrainDataset.encode(tokenizer, records)]
+        for record in records[:1]:
+            Path(record["log"]).joinpath(str(os.getpid())).touch()
+        return (line | {"n_bytes": os.getpid()} for line in super().encode(records))
 
 
 @pytest.fixture
@@ -609,13 +628,13 @@ def wait_until(condition, seconds: float = 60) -> None:
 
 def test_a_file_is_tokenised_by_several_processes_unasked(tokenizer, slow_file, tmp_path):
     data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache", num_proc=2)
-    workers = set(data.columns["n_bytes"].tolist())
+    workers = set(data.number("n_bytes").tolist())
     assert len(workers) == 2 and os.getpid() not in workers
     assert not multiprocessing.active_children()
     if token_cache.usable_cpus() > 1:
         shutil.rmtree(tmp_path / "cache")
         data = SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "cache")
-        assert len(set(data.columns["n_bytes"].tolist())) > 1
+        assert len(set(data.number("n_bytes").tolist())) > 1
 
 
 def left_over(cache: Path) -> list[Path]:
@@ -634,7 +653,7 @@ def test_a_stopped_tokenising_leaves_nothing_that_counts(tokenizer, slow_file, t
         os.kill(process.pid, number)
     process.join()
     wait_until(lambda: not any(map(lives, workers)), seconds=10)
-    assert not any(cache.rglob("columns.json"))
+    assert {path.name for path in cache.iterdir()} == {"lock", *(path.name for path in left_over(cache))}
     assert len(left_over(cache)) == (number != signal.SIGINT)
     other = write_jsonl(tmp_path / "b.jsonl", [{"text": "another file"}])
     PretrainDataset(other, tokenizer, 32, cache_dir=cache)
@@ -658,8 +677,8 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-DAMAGES = ["cut short", "other bytes", "other tokens", "other offsets", "gone", "no JSON", "another JSON", "deep JSON"]
-DAMAGES += ["pickle", "a folder"]
+DAMAGES = ["cut short", "other bytes", "other tokens", "other ends", "no ends", "half a row", "gone", "pickle"]
+DAMAGES += ["a folder", "no hash"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -668,7 +687,7 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     before, document = content_of(data), data.document(3).tobytes()
     (tokens,) = (tmp_path / "cache").rglob("input_ids")
-    info = tokens.with_name("columns.json")
+    rows = tokens.with_name("rows")
     if damage == "cut short":
         os.truncate(tokens, tokens.stat().st_size - 300)
     elif damage == "other bytes":
@@ -677,19 +696,21 @@ def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path
     elif damage == "other tokens":
         assert document in tokens.read_bytes()
         tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
-    elif damage == "other offsets":
-        offsets = tokens.with_name("input_ids.offsets")
-        offsets.write_bytes(np.fromfile(offsets, np.int64)[[1, 0, *range(2, 51)]].tobytes())
+    elif damage == "other ends":
+        rows.write_bytes(np.fromfile(rows, data.dtypes["rows"])[[1, 0, *range(2, 50)]].tobytes())
+    elif damage == "no ends":
+        rows.write_bytes(b"")
+    elif damage == "half a row":
+        os.truncate(rows, rows.stat().st_size - 3)
     elif damage == "gone":
         tokens.unlink()
     elif damage == "pickle":
         tokens.write_bytes(pickle.dumps({"input_ids": [1]}))
     elif damage == "a folder":
-        info.unlink()
-        info.mkdir()
-    else:
-        texts = {"no JSON": "cos\nsystem\n", "another JSON": '{"splits": [1]}', "deep JSON": "[" * 10**5}
-        info.write_text(texts[damage])
+        rows.unlink()
+        rows.mkdir()
+    elif damage == "no hash":
+        tokens.with_name("content.sha256").write_bytes(b"\xff")
     with pytest.raises(ValueError) as refused:
         PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
     assert str(refused.value).startswith(f"{tokens.parent}: ") and "delete it" in str(refused.value)
@@ -711,8 +732,8 @@ def test_the_bar_says_what_takes_long_and_only_then(tokenizer, slow_file, tmp_pa
     assert not capfd.readouterr().err
     monkeypatch.setattr(token_cache, "SECONDS_BEFORE_BAR", 0.2)
     SlowDataset(slow_file, tokenizer, 32, cache_dir=tmp_path / "slow", num_proc=2)
-    said = capfd.readouterr().err
-    assert "tokenising a.jsonl: 100 %" in said and "B/s" in said and "Generating" not in said
+    shown = capfd.readouterr().err
+    assert "tokenising a.jsonl: 100 %" in shown and "B/s" in shown
 
 
 # ---------------------------------------------------------------- good lines, bad lines
@@ -775,12 +796,12 @@ BAD_LINES = {
     "calls beside the content": (
         SFTDataset,
         b'{"conversations": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}',
-        'message 1 of "conversations" has "tool_calls" beside its content',
+        'message 1 of "conversations" has the key "tool_calls"',
     ),
     "tools beside the conversation": (
         SFTDataset,
         b'{"conversations": [{"role": "assistant", "content": "a"}], "tools": [{"name": "f"}]}',
-        'the record has "tools" beside its content',
+        'the record has the key "tools"',
     ),
     "empty answer": (
         SFTDataset,
@@ -831,10 +852,10 @@ def test_a_file_that_is_none(tokenizer, tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    said = {name: what for name, (_, what) in NO_FILES.items()}
-    said |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
-    said["loop"] = "a link that leads nowhere"
-    for name, what in said.items():
+    reasons = {name: what for name, (_, what) in NO_FILES.items()}
+    reasons |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
+    reasons["loop"] = "a link that leads nowhere"
+    for name, what in reasons.items():
         with pytest.raises(DataError) as refused:
             PretrainDataset(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
         message = str(refused.value)
@@ -857,7 +878,7 @@ def test_a_held_out_question_that_is_none(tmp_path, wrong, what):
     path = tmp_path / "q.jsonl"
     path.write_text("".join(json.dumps(question) + "\n" for question in (good, good | wrong)), "utf-8")
     with pytest.raises(DataError) as refused:
-        read_questions(path)
+        read_heldout(path)
     assert str(refused.value).startswith(f"{path}:2: ") and what in str(refused.value)
 
 

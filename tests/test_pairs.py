@@ -19,8 +19,8 @@ def answer(text: str) -> dict:
     return {"role": "assistant", "content": text}
 
 
-def thought(thought: str = "想一想。", said: str = "北京") -> str:
-    return f"<think>\n{thought}\n</think>\n<answer>\n{said}\n</answer>"
+def thought(thought: str = "想一想。", reply: str = "北京") -> str:
+    return f"<think>\n{thought}\n</think>\n<answer>\n{reply}\n</answer>"
 
 
 GOOD = {"chosen": [*LONG, answer("北京。")], "rejected": [*LONG, answer("我不知道，你问别人吧。")]}
@@ -140,7 +140,7 @@ BAD_THOUGHTS = {
     "text before": ("好的。" + thought(), "is not of the form"),
     "twice": (thought() + thought(), "is not of the form"),
     "nested": (thought("<think>想"), "is not of the form"),
-    "an empty answer": (thought(said=" "), "nothing between <answer> and </answer>"),
+    "an empty answer": (thought(reply=" "), "nothing between <answer> and </answer>"),
 }
 
 
