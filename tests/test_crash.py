@@ -28,7 +28,7 @@ from runs import ROOT, Run, make_data, stop, wait_for
 from model.files import file_hash
 from model.weights import load_weights, save_weights
 from trainer.checkpoint import StateError, differences, load_state, previous, save_state
-from trainer.engine import stop_signals
+from trainer.process import stop_signals
 from trainer.reference import read_reference
 
 EVERY_STEP = ["--max_steps", 40, "--epochs", 99, "--save_interval", 1, "--eval_interval", 15]
@@ -110,12 +110,6 @@ def read_all(descriptor: int) -> None:
             pass
 
 
-class Waiting:
-    """What stop_signals needs of a trainer."""
-
-    stop_signal = 0
-
-
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch, capfd):
@@ -124,10 +118,10 @@ def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch,
         monkeypatch.delenv("LOCAL_RANK", raising=False)
         if launched:
             monkeypatch.setenv("LOCAL_RANK", "0")
-        trainer = Waiting()
-        with pytest.raises(KeyboardInterrupt) as stopped, stop_signals(trainer):
+        received = []
+        with pytest.raises(KeyboardInterrupt) as stopped, stop_signals(received.append):
             os.kill(os.getpid(), first)
-            assert trainer.stop_signal == first
+            assert received == [first]
             if launched:
                 os.kill(os.getpid(), first)
             assert capfd.readouterr().err.count("stopping after the current step") == 1
@@ -137,11 +131,11 @@ def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch,
 
 
 def test_under_nohup_a_closed_terminal_changes_nothing():
-    before, trainer = signal.signal(signal.SIGHUP, signal.SIG_IGN), Waiting()
+    before, received = signal.signal(signal.SIGHUP, signal.SIG_IGN), []
     try:
-        with stop_signals(trainer):
+        with stop_signals(received.append):
             os.kill(os.getpid(), signal.SIGHUP)
-        assert trainer.stop_signal == 0 and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert not received and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 

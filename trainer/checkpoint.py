@@ -1,16 +1,18 @@
-"""Training states: everything that a stopped run needs to go on as if it had never stopped.
+"""Training states: everything that a stopped run needs to continue as if it had never stopped.
 
-Not to be mixed up with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
+Not to be confused with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
 alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so that reading one
 never executes anything.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import random
 import socket
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -20,8 +22,10 @@ import torch
 from model.files import write_atomically
 from model.memory import lack_of_memory
 from model.weights import n_bytes, write_tensors
+from trainer.distributed import OtherRankError
+from trainer.options import TrainOptions
 
-FORMAT = 5  # raise it when a state means something else than before
+FORMAT = 6  # raise it when a state means something else than before
 
 
 class StateError(ValueError):
@@ -33,12 +37,12 @@ def state_path(out_dir: str | Path, name: str) -> Path:
 
 
 def previous(path: Path) -> Path:
-    """Where the state before the newest one is kept."""
+    """The file of the state before the newest one."""
     return path.with_suffix(".previous.pt")
 
 
 def save_state(state: dict, path: Path) -> None:
-    """Write atomically; the state that was newest so far is kept as the previous one."""
+    """Write atomically; the state that was newest so far becomes the previous one."""
     content = state | {"format": FORMAT}
     write_atomically(path, lambda temporary: write_tensors(content, temporary), n_bytes(content), previous(path))
 
@@ -55,7 +59,7 @@ def read_whole(path: Path) -> dict:
 
 
 def load_state(path: Path) -> tuple[dict, Path]:
-    """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged (said aloud).
+    """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged, with a note.
 
     A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this.
     Raises StateError when there is none, or when another version of this program wrote it.
@@ -75,7 +79,7 @@ def load_state(path: Path) -> tuple[dict, Path]:
             what = "is damaged" if damaged else "is not there"
             print(f"{path} {what}; continuing from {candidate}, step {state['step']}", flush=True)
         if state.get("format") != FORMAT:
-            raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start anew")
+            raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start again")
         if damaged:
             path.replace(path.with_suffix(".damaged.pt"))
         return state, candidate
@@ -84,15 +88,55 @@ def load_state(path: Path) -> tuple[dict, Path]:
     raise StateError(f"{path}: there is no training state to resume: start without --from_resume")
 
 
-def glance_at_state(path: Path) -> dict | None:
-    """What the newest readable state says, its tensors left on the disk and unchecked; None without one."""
+@contextlib.contextmanager
+def state_errors(path: Path) -> Iterator[None]:
+    """What a state holds can be wrong in any way there is: StateError for all of them."""
+    try:
+        yield
+    except (StateError, OtherRankError, torch.distributed.DistError):
+        raise
+    except Exception as error:
+        if lack_of_memory(error):
+            raise
+        what = f"it cannot be resumed ({type(error).__name__}: {error})"
+        raise StateError(f"{path}: {what}; it was not changed") from error
+
+
+def check_identity(before: dict, now: dict, path: Path) -> None:
+    """StateError, naming what differs, unless the state in `path` is of the run that is to continue."""
+    if changed := differences(before, now):
+        raise StateError(
+            f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
+            "make them equal, or start again without --from_resume"
+        )
+
+
+def should_resume(path: Path, options: TrainOptions, identity: dict, start: str, total_steps: int) -> bool:
+    """As --from_resume says; with --skip_finished also when the same run, from the same `start`, was stopped.
+
+    Raises StateError rather than let a new run overwrite a stopped one.
+    """
+    if options.from_resume:
+        return True
+    state = newest_readable(path)  # its tensors stay on the disk, unchecked
+    if not state or not 0 < state["step"] < total_steps or differences(state["identity"], identity):
+        return False
+    if not options.skip_finished:
+        raise StateError(
+            f"{path}: a run stopped after step {state['step']} of {total_steps} is there: pass --from_resume 1 to "
+            f"continue it, another --save_weight, or delete that file and {previous(path).name} to start again"
+        )
+    if state["start"] == start:
+        print(f"{path.stem}: continues after step {state['step']} of {total_steps}, where it was stopped", flush=True)
+    return state["start"] == start
+
+
+def newest_readable(path: Path) -> dict | None:
     for candidate in (path, previous(path)):
-        try:
+        with contextlib.suppress(Exception):  # foreign bytes make the reader fail in any way there is
             state = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)
             if state["format"] == FORMAT:
                 return state
-        except Exception:  # foreign bytes make the reader fail in any way there is
-            continue
     return None
 
 
@@ -109,10 +153,8 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
 
 
 def take_lock(path: Path) -> IO[str]:
-    """The right to write the states, weights and metrics of one name: held until the file returned is closed.
-
-    The kernel gives it back when the process ends, however it ends. Raises StateError while another process has it.
-    """
+    """The right to write the states, weights and metrics of one name: held until the file returned is closed, or the
+    process ends, however it does. Raises StateError while another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
     try:

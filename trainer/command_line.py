@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from model.memory import lack_of_memory
-from trainer.process import prepare_process
+from trainer.process import count_reports, prepare_process
 from trainer.threads import share_cores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,18 +29,32 @@ WIDEST = {int: {"least": -(2**63), "most": 2**63 - 1}, float: {"least": -1e30, "
 
 
 def flag(
-    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False, **bounds
+    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False,
+    free: bool = False, **bounds,
 ):  # fmt: skip
     """A dataclass field that becomes a documented flag; a list takes one value or more.
 
     `bounds` (least, above, most, below) are those of its number, or of each number in its list. A text that `is_name`
-    becomes a part of a file's name.
+    becomes a part of a file's name. A `free` flag may differ between a stopped run and the one that continues it.
+    A class that gives a flag another default inherits all three.
     """
-    metadata = {"help": help, "limits": bounds | ({"is_name": True} if is_name else {})}
+    rules = bounds | ({"is_name": True} if is_name else {}) | ({"free": True} if free else {})
+    metadata = {"help": help, "rules": rules}
     metadata |= ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def rules_of(options_class: type, name: str) -> dict:
+    """Bounds, is_name and free of a flag, as the class or one that it inherits from says them."""
+    fields = (getattr(base, "__dataclass_fields__", {}).get(name) for base in reversed(options_class.__mro__))
+    return {key: value for one in fields if one for key, value in one.metadata.get("rules", {}).items()}
+
+
+def compared_flags(options) -> dict:
+    """The flags that a resumed run must share with the stopped one: all that are not `free`."""
+    return {name: value for name, value in vars(options).items() if not rules_of(type(options), name).get("free")}
 
 
 class UsageError(ValueError):
@@ -55,23 +69,20 @@ def require(condition: bool, message: str) -> None:
 def check_flags(options_class: type, given: dict) -> None:
     """UsageError for a number out of bounds, an empty text, or a name that cannot be a part of a file's name."""
     for name, value in given.items():
-        limits = {}
-        for base in reversed(options_class.__mro__):  # a flag that a stage gives another default keeps its bounds
-            of_base = getattr(base, "__dataclass_fields__", {}).get(name)
-            limits |= of_base.metadata.get("limits", {}) if of_base else {}
-        is_name, default = limits.pop("is_name", False), options_class.__dataclass_fields__[name].default
+        rules, default = rules_of(options_class, name), options_class.__dataclass_fields__[name].default
+        bounds = {kind: bound for kind, bound in rules.items() if kind in BOUNDS}
         for one in value if isinstance(value, list) else [] if value in (None, default) else [value]:
-            said = f"--{name} {one!s:.100}"
-            said = said if said.isprintable() else ascii(said)[1:-1]
+            typed = f"--{name} {one!s:.100}"
+            typed = typed if typed.isprintable() else ascii(typed)[1:-1]
             require(one != "", f"--{name} is empty: give it a value, or leave it out")
-            if is_name:
+            if rules.get("is_name"):
                 plain = one.isprintable() and one not in (".", "..") and not set(one) & set("/\\")
-                require(plain, f"{said}: it must be a plain name for a file, not a path")
-                require(len(one.encode()) <= 200, f"{said}…: a name for a file must be at most 200 bytes long")
-            require(not isinstance(one, float) or math.isfinite(one), f"{said}: it must be a finite number")
-            for kind, bound in (WIDEST.get(type(one), {}) | limits).items():
+                require(plain, f"{typed}: it must be a plain name for a file, not a path")
+                require(len(one.encode()) <= 200, f"{typed}…: a name for a file must be at most 200 bytes long")
+            require(not isinstance(one, float) or math.isfinite(one), f"{typed}: it must be a finite number")
+            for kind, bound in (WIDEST.get(type(one), {}) | bounds).items():
                 words, holds = BOUNDS[kind]
-                require(holds(one, bound), f"{said}: it must be {words} {bound}")
+                require(holds(one, bound), f"{typed}: it must be {words} {bound}")
 
 
 def parse_options(options_class: type[Options], description: str, argv: list[str] | None = None) -> Options:
@@ -79,7 +90,7 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
     from transformers import HfArgumentParser
 
     class Parser(HfArgumentParser):
-        def add_argument(self, *names, limits=None, **kwargs):  # check_flags looks at the limits
+        def add_argument(self, *names, rules=None, **kwargs):  # which check_flags applies
             return super().add_argument(*names, **kwargs)
 
         def error(self, message: str):
@@ -101,8 +112,6 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
 def fail(message: str, code: int = 1) -> int:
     """Print an error as one sentence and return the exit code. Of several ranks, the first to fail speaks."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        from trainer.distributed import count_reports
-
         message = f"rank {os.environ.get('RANK')}: {message}"
         if (count_reports(mine=1) or 1) > 1:
             return code

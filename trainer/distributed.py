@@ -16,10 +16,10 @@ import torch
 import torch.distributed as dist
 
 from trainer.command_line import UsageError, fail, require
+from trainer.process import PATIENCE, count_reports
 
 # A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
 STEP_TIMEOUT = timedelta(minutes=10)
-PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one wonders aloud
 LONG_PATIENCE = 60.0  # where it is known that it will
 
 
@@ -123,6 +123,23 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     return device
 
 
+def choose_dtype(name: str, device: torch.device, old_gpu: str = "float32") -> torch.dtype:
+    """The compute type asked for; `auto` is bfloat16 on a GPU that has it, else `old_gpu`, and float32 elsewhere."""
+    if name == "auto":
+        name = "float32"
+        if device.type == "cuda":
+            name = "bfloat16" if torch.cuda.is_bf16_supported() else old_gpu
+    return getattr(torch, name)
+
+
+def choose_precision(name: str, device: torch.device) -> tuple[torch.dtype, torch.autocast]:
+    """What a stage computes in, and the context that gives it; weights stay float32."""
+    dtype = choose_dtype(name, device, old_gpu="float16")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TensorFloat32 for what stays float32
+    return dtype, torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
 def join_world(device_name: str) -> World:
     """Join the ranks that torchrun started (it says so in the environment), or be alone."""
     world_size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
@@ -145,35 +162,20 @@ def is_about_another_rank(error: Exception) -> bool:
     return isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error)
 
 
-def count_reports(mine: int = 0) -> int | None:
-    """How many ranks have reported an error, this one included if `mine` is 1; None where nobody counts.
-
-    torchrun's own process does: it outlives the ranks.
-    """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return None
-    try:
-        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=PATIENCE))
-        return store.add(f"minimind/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", mine)
-    except RuntimeError:  # torchrun is gone too
-        return None
-
-
 def end_rank(error: Exception) -> NoReturn:
     """End this process because of `error`; of all ranks only the first that failed by itself says what happened."""
-    message, told = str(error), False
+    message, reported = str(error), False
     if is_about_another_rank(error):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
         message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
         deadline = time.monotonic() + (LONG_PATIENCE if isinstance(error, OtherRankError) else PATIENCE)
-        while not (told := bool(count_reports())) and time.monotonic() < deadline:
+        while not (reported := bool(count_reports())) and time.monotonic() < deadline:
             time.sleep(0.2)
     elif os.environ.get("MINIMIND_TRACEBACK") or not isinstance(error, ValueError | OSError):
         if not count_reports():
             traceback.print_exception(error)
         message = f"{type(error).__name__}: {error}"
-    if told:
+    if reported:
         time.sleep(1)  # so that the launcher's report, too, begins with the one that failed
     else:
         fail(message)

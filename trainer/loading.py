@@ -1,4 +1,4 @@
-"""A weight by name, file or folder -> its network, its tokenizer, and what its `.json` says of it."""
+"""A weight by name, file or folder -> its network, its tokenizer, and what its metadata says of it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,8 @@ def load_tokenizer(folder: str):
 
     Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
     """
-    found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
-    require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    there = (Path(folder) / "tokenizer.json").is_file()
+    require(there, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -47,16 +47,15 @@ def load_tokenizer(folder: str):
 
 
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
-    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
+    """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one.
 
-    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
+    Raises ValueError, beside what `load_weights` does, when neither folder nor metadata names the weight's vocabulary.
     """
     tokenizer = load_tokenizer(folder or str(ROOT / "model"))
     model, info = load_weights(weight, tokenizer, sizes)
     if not info and not folder:
-        raise ValueError(
-            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
-        )
+        missing = weight.with_suffix(".json").name
+        raise ValueError(f"{weight}: there is no {missing} that names its vocabulary: pass --tokenizer FOLDER")
     return model, tokenizer, info
 
 
@@ -92,11 +91,12 @@ class Loaded(NamedTuple):
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
     lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
-) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top, ready to be spoken to; with a seed, its network untrained.
+) -> tuple[Loaded, int]:  # fmt: skip
+    """A weight, perhaps with an adapter on top, ready to be spoken to, and how many tokens per row it was trained on (0
+    where its metadata does not say it); with a seed, its network untrained.
 
-    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder; `usual_stage` is what one is taken for
-    whose `.json` does not say what it was trained to do.
+    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder; `usual_stage` is the stage of a weight
+    without metadata.
     """
     quiet_transformers()
     device, info = choose_device(device), {}
@@ -119,4 +119,7 @@ def load_model(
         stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
     n_params = sum(p.numel() for p in model.parameters())
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
-    return Loaded(model.eval().to(device), tokenizer, title, stage)
+    recipe = info.get("recipe")
+    trained_length = recipe.get("max_seq_len") if isinstance(recipe, dict) else None
+    trained_length = trained_length if isinstance(trained_length, int) else 0
+    return Loaded(model.eval().to(device), tokenizer, title, stage), trained_length

@@ -47,13 +47,6 @@ class Objective(nn.Module):
             sums["aux_loss"] = out.aux_loss * n_sequences(batch)
         return sums
 
-    def prepare(self, trainer) -> None:
-        """Called once, on every rank, before the first step and before a resumed state is read."""
-
-    def more_figures(self, trainer) -> dict[str, float]:
-        """What a validation reports beside the sums; every rank calls it and gets the same."""
-        return {}
-
 
 def decode(model, batch: dict[str, torch.Tensor], right_padded: bool = True):
     """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
@@ -140,9 +133,6 @@ class DistillationObjective(Objective):
         # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
         self.frozen = (teacher.eval().requires_grad_(False),)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
-
-    def prepare(self, trainer) -> None:
-        self.frozen[0].to(trainer.world.device)
 
     def sums(self, hidden, batch):
         (teacher,), mask = self.frozen, batch["loss_mask"]

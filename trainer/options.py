@@ -7,21 +7,24 @@ from pathlib import Path
 from trainer.command_line import ROOT, flag, require
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mode
+LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
 @dataclass
 class ModelOptions:
-    """Sizes of the network."""
+    """Sizes of the network: `free`, as a resumed run compares the network itself."""
 
     hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)",
-                                   least=1, most=65536)  # fmt: skip
-    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8",
+                                   free=True, least=1, most=65536)  # fmt: skip
+    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8", free=True,
                                          least=1, most=1024)  # fmt: skip
-    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8", least=1)
+    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8",
+                                           free=True, least=1)  # fmt: skip
     num_key_value_heads: int | None = flag(None, "key and value heads per layer; default: those of the weight, or 2",
-                                           least=1)  # fmt: skip
-    use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense")
-    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+                                           free=True, least=1)  # fmt: skip
+    use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense",
+                                free=True)  # fmt: skip
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer", free=True)
 
     def sizes(self) -> dict[str, int | bool | None]:
         """The flags that shape the network, by the names of MiniMindConfig; None where nothing was said."""
@@ -31,20 +34,27 @@ class ModelOptions:
 
 @dataclass
 class TrainOptions(ModelOptions):
-    """What every stage can be told. Paths given are relative to the working directory, defaults to the repo."""
+    """What every stage can be told. Paths given are relative to the working directory, defaults to the repo.
 
-    data_path: str | None = flag(None, "JSONL file to train on; default: the full set in dataset/, else the sample")
-    val_path: str | None = flag(None, "JSONL file to validate on; default: 1 percent of data_path, held out")
-    out_dir: str = flag(str(ROOT / "out"), "folder for weights, training states, metrics and the token cache")
-    from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none")
+    A resumed run must agree with the stopped one in all that is not `free`. Some free flags are compared by what they
+    amount to (trainer/identity.py): the steps of the run, the samples per step, the type to compute in, the data.
+    """
+
+    data_path: str | None = flag(None, "JSONL file to train on; default: the full set in dataset/, else the sample",
+                                 free=True)  # fmt: skip
+    val_path: str | None = flag(None, "JSONL file to validate on; default: 1 percent of data_path, held out", free=True)
+    out_dir: str = flag(str(ROOT / "out"), "folder for weights, training states, metrics and the token cache",
+                        free=True)  # fmt: skip
+    from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none", free=True)
     save_weight: str = flag("pretrain", "name of the weight that is written", is_name=True)
-    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)")
-    skip_finished: bool = flag(False, "keep what the same run (flags, data, start) has made, or go on with it (1)")
-    epochs: int = flag(1, "passes over the data", least=1)
-    max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs",
-                          least=0)  # fmt: skip
-    batch_size: int = flag(32, "sequences per device and micro-batch", least=1, most=2**31)
-    accumulation_steps: int = flag(1, "micro-batches per optimizer step", least=1, most=65536)
+    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)", free=True)
+    skip_finished: bool = flag(False, "keep what the same run (flags, data, start) has made, or continue it (1)",
+                               free=True)  # fmt: skip
+    epochs: int = flag(1, "passes over the data, unless max_steps is given", free=True, least=1)
+    max_steps: int = flag(0, "optimizer steps, over as many epochs as they take; 0: as many as the epochs take",
+                          free=True, least=0)  # fmt: skip
+    batch_size: int = flag(32, "sequences per device and micro-batch", free=True, least=1, most=2**31)
+    accumulation_steps: int = flag(1, "micro-batches per optimizer step", free=True, least=1, most=65536)
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
     learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth",
                                 above=0)  # fmt: skip
@@ -59,22 +69,23 @@ class TrainOptions(ModelOptions):
                           least=0, below=1)  # fmt: skip
     dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU (float16 on an old one), float32 on a CPU",
                       choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
-    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there")
+    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there", free=True)
     compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
     gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
     num_workers: int = flag(0, "processes that load batches (to tokenise a large file, every core is used at any rate)",
-                            least=0, most=256)  # fmt: skip
+                            free=True, least=0, most=256)  # fmt: skip
     skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
-    log_interval: int = flag(10, "steps between figures", least=1)
-    save_interval: int = flag(500, "steps between training states and weights", least=1)
-    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", least=0)
+    log_interval: int = flag(10, "steps between figures", free=True, least=1)
+    save_interval: int = flag(500, "steps between training states and weights", free=True, least=1)
+    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", free=True, least=0)
     seed: int = flag(42, "seed of initial weights, order of data and dropout", least=0, most=2**32 - 1)
-    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)")
-    wandb_project: str = flag("MiniMind", "project in Weights & Biases")
-    wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's")
-    deepspeed: str | None = flag(None, "DeepSpeed's settings, as trainer/ds_config.json: train with its ZeRO")
-    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it")
-    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself")
+    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)", free=True)
+    wandb_project: str = flag("MiniMind", "project in Weights & Biases", free=True)
+    wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's", free=True)
+    deepspeed: str | None = flag(None, "DeepSpeed's settings, as trainer/ds_config.json: train with its ZeRO",
+                                 free=True)  # fmt: skip
+    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it", free=True)
+    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself", free=True)
 
 
 @dataclass
@@ -90,7 +101,10 @@ class WeightOptions(ModelOptions):
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=16)
+    max_seq_len: int | None = flag(
+        None, f"most tokens of prompt and answer together; default: as many as in training, at least {LEAST_CONTEXT}",
+        least=16,
+    )  # fmt: skip
     device: str = flag("auto", "cuda, mps, cpu or auto")
     dtype: str = flag(
         "auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: one or two streams on a CPU",
@@ -104,25 +118,25 @@ class WeightOptions(ModelOptions):
         self.load = int(is_folder)
 
     def load_model(self, untrained_seed: int | None = None):
-        """The trainer.loading.Loaded that the flags name."""
+        """The trainer.loading.Loaded that the flags name. Sets `max_seq_len` where it was not given."""
         from trainer.loading import load_model  # torch, which nobody needs who asks for --help
 
-        return load_model(
+        loaded, trained_length = load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
             self.lora_name, self.device, untrained_seed,
         )  # fmt: skip
+        positions = loaded.model.config.max_position_embeddings
+        self.max_seq_len = self.max_seq_len or min(positions, max(LEAST_CONTEXT, trained_length))
+        return loaded
 
     def context(self, model) -> int:
         """--max_seq_len, as far as the weight has positions."""
         positions = model.config.max_position_embeddings
-        if self.max_seq_len > positions:
+        if (self.max_seq_len or 0) > positions:
             print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
-        return min(self.max_seq_len, positions)
+        return min(self.max_seq_len or LEAST_CONTEXT, positions)
 
     def compute_dtype(self, model):
-        import torch
+        from trainer.distributed import choose_dtype
 
-        if self.dtype != "auto":
-            return getattr(torch, self.dtype)
-        half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if half else torch.float32
+        return choose_dtype(self.dtype, model.device)

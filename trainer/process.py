@@ -11,7 +11,10 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+
+PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one reports that it is gone
 
 
 def as_text(argument: str | None) -> str | None:
@@ -32,6 +35,47 @@ def handled(numbers: Iterable[int], handler) -> Iterator[None]:
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
+
+
+def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractContextManager:
+    """Within it Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) only call `ask_to_stop`
+    with the signal's number. A second signal, of whatever kind, raises KeyboardInterrupt.
+
+    Under torchrun and its like a third: the terminal sends Ctrl-C to every process, and the launcher passes its own
+    on, so that the ranks get two of each.
+    """
+    patience, n_received = 1 + ("LOCAL_RANK" in os.environ), 0
+
+    def handle(number, frame):
+        nonlocal n_received
+        n_received += 1
+        if n_received > patience:
+            raise KeyboardInterrupt(number)
+        if n_received == 1 and os.environ.get("RANK", "0") == "0":
+            with contextlib.suppress(OSError):  # not print(), in whose hands the stream may be at this moment
+                os.write(2, b"\nstopping after the current step; Ctrl-C again stops at once\n")
+        ask_to_stop(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    return handled(numbers, handle)
+
+
+def count_reports(mine: int = 0) -> int | None:
+    """How many ranks have reported an error, this one included if `mine` is 1; None where nobody counts.
+
+    torchrun's own process does: it outlives the ranks.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    from torch.distributed import TCPStore
+
+    try:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=PATIENCE))
+        return store.add(f"minimind/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", mine)
+    except RuntimeError:  # torchrun is gone too
+        return None
 
 
 class Output(io.FileIO):

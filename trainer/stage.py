@@ -1,10 +1,11 @@
-"""What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
+"""What the stage files are made of: the surroundings of a run, its starting weights, its data, and training itself."""
 
+import contextlib
 import gc
 import os
 import signal
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,119 +14,22 @@ import torch
 from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import find_weight, load_weights, save_weights
+from model.weights import find_weight, load_weights
 from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.loading import load_tokenizer, quiet_transformers
+from trainer.loading import quiet_transformers
 from trainer.options import TrainOptions
+from trainer.replicas import Replicas
 
 
-def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
-    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names."""
-    sizes = options.sizes()
-    if options.from_weight == "none":
-        given = {name: value for name, value in sizes.items() if value is not None}
-        torch.manual_seed(options.seed)
-        try:
-            marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **marks, **given)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        model = MiniMindForCausalLM(config)
-        origin = "new weights"
-    else:
-        path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
-        options.from_weight = str(path)  # whoever asks later means this file, not what is newest by then
-        model, _ = load_weights(path, tokenizer, sizes)
-        set_dropout(model, options.dropout)
-        origin = f"weights of {path}"
-    if world.is_main:
-        config, n_params = model.config, sum(p.numel() for p in model.parameters())
-        kind = "mixture of experts" if config.use_moe else "dense"
-        print(
-            f"model: {n_params / 1e6:.2f}M parameters, {config.hidden_size} x {config.num_hidden_layers}, {kind}, "
-            f"{origin}; on {world.world_size} x {world.device}",
-            flush=True,
-        )
-    return model
+@contextlib.contextmanager
+def stage(options: TrainOptions) -> Iterator[World]:
+    """Around everything that a stage does: joins the other ranks, refuses at once what cannot work here, and ends all
+    ranks whatever happens within, so that one of them says why.
 
-
-def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
-    """ValueError unless the network has positions for the rows that are asked for."""
-    n, most = options.max_seq_len, model.config.max_position_embeddings
-    if n > most:
-        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
-
-
-def check_compiler(device: torch.device) -> None:
-    """UsageError unless torch.compile works here, with its compiler and a place for what it makes."""
-    try:
-        torch.compile(torch.sin)(torch.ones(2, device=device))
-    except Exception as error:  # a compiler, a folder or a package that it lacks
-        raise UsageError(f"--compile 1: {why_not_compiled(error)}") from None
-
-
-def why_not_compiled(error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"torch.compile does not work here ({reason}): leave --compile out, or mend that"
-
-
-def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
-    """Change the dropout of a network that was built with another."""
-    model.config.dropout = dropout
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
-        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
-            module.dropout = dropout
-
-
-def load_data(
-    options: TrainOptions, world: World, full_set: str, sample: str, make: Callable[[Path], JsonlDataset]
-) -> tuple[JsonlDataset, JsonlDataset]:
-    """(training, validation) data. `make(path, **common)` builds the stage's data set from a file."""
-    path = Path(options.data_path) if options.data_path else default_data(full_set, sample, quiet=not world.is_main)
-    common = {
-        "skip_bad_lines": options.skip_bad_lines,
-        "cache_dir": Path(options.out_dir).absolute() / "cache",
-    }
-    with world.main_first():
-        train_data = make(path, **common)
-        val_data = make(Path(options.val_path), **common) if options.val_path else None
-    if val_data is None:
-        train_data, val_data = train_data.split_validation()
-    check_data_is_shared(world, path, train_data, val_data)
-    if world.is_main:
-        print(train_data.summary(), flush=True)
-    return train_data, val_data
-
-
-def check_data_is_shared(world: World, path: Path, *parts: JsonlDataset) -> None:
-    """ValueError unless every rank has read the same samples: each machine reads its own copy of the file."""
-    samples = world.gather([(part.fingerprint, zlib.crc32(part.lengths.tobytes())) for part in parts])
-    for rank, theirs in enumerate(samples):
-        if theirs != samples[0]:
-            raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
-
-
-def print_trained_share(model: MiniMindForCausalLM) -> None:
-    """One line when only a part of the parameters is trained."""
-    n_params = sum(p.numel() for p in model.parameters())
-    n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    if n_trained < n_params:
-        print(f"trained: {n_trained:,} of {n_params:,} parameters, {n_trained / n_params:.1%}", flush=True)
-
-
-def run_stage(
-    options: TrainOptions, stage: str, full_set: str, sample: str, make_data, make_objective, save_result=save_weights
-) -> None:
-    """Run one stage from its options to its weights.
-
-    make_data(path, tokenizer, max_length, **common) gives a data set, make_objective(model, tokenizer, options) an
-    objective; save_result is the Trainer's.
-    Exits with 128 + signal number when a signal stopped it, as shells expect.
+    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect.
     """
     quiet_transformers()
     world = join_world(options.device)
@@ -134,30 +38,10 @@ def run_stage(
         world.find_writer(Path(options.out_dir))
         if options.use_wandb:
             require(find_spec("wandb") is not None, "--use_wandb needs the package: pip install wandb")
-        make_trainer = Trainer
-        if options.deepspeed:
-            from trainer.zero import ZeroTrainer as make_trainer
-
-            make_trainer.check(options, world)
+        replicas_class(options).check(options, world)
         if options.compile:
             check_compiler(world.device)
-        tokenizer = load_tokenizer(options.tokenizer)
-        model = make_model(options, tokenizer, world)
-        check_length(options, model, options.from_weight)
-        objective = make_objective(model, tokenizer, options)
-        if world.is_main:
-            print_trained_share(model)
-        train_data, val_data = load_data(
-            options, world, full_set, sample,
-            lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
-        )
-        trainer = make_trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
-        if options.skip_finished and world.from_main(is_finished(trainer)):
-            if world.is_main:
-                print(f"{stage}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
-        else:
-            trainer.train()
-        stop_signal = trainer.stop_signal
+        yield world
     except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
         if world.world_size > 1:
             os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
@@ -174,8 +58,120 @@ def run_stage(
     finally:
         # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
         # with Python's lock in its hand, for which such a thread may be waiting.
-        trainer = None
         gc.collect()
         world.close()
+
+
+def replicas_class(options: TrainOptions) -> type[Replicas]:
+    """How the ranks share the model: as DDP does, or with --deepspeed as ZeRO does."""
+    if not options.deepspeed:
+        return Replicas
+    from trainer.zero import ZeroReplicas
+
+    return ZeroReplicas
+
+
+def check_compiler(device: torch.device) -> None:
+    """UsageError unless torch.compile works here, with its compiler and a place for what it makes."""
+    try:
+        torch.compile(torch.sin)(torch.ones(2, device=device))
+    except Exception as error:  # a compiler, a folder or a package that it lacks
+        raise UsageError(f"--compile 1: {why_not_compiled(error)}") from None
+
+
+def why_not_compiled(error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"torch.compile does not work here ({reason}): leave --compile out, or fix that"
+
+
+def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
+    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names.
+
+    A name in `--from_weight` becomes its path: whoever asks later means this file, not what is newest by then.
+    """
+    if options.from_weight == "none":
+        given = {name: value for name, value in options.sizes().items() if value is not None}
+        torch.manual_seed(options.seed)
+        try:
+            marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **marks, **given)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        model, origin = MiniMindForCausalLM(config), "new weights"
+    else:
+        path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
+        options.from_weight = str(path)
+        model, _ = load_weights(path, tokenizer, options.sizes())
+        set_dropout(model, options.dropout)
+        origin = f"weights of {path}"
+    if world.is_main:
+        config, n_params = model.config, sum(p.numel() for p in model.parameters())
+        kind = "mixture of experts" if config.use_moe else "dense"
+        print(
+            f"model: {n_params / 1e6:.2f}M parameters, {config.hidden_size} x {config.num_hidden_layers}, {kind}, "
+            f"{origin}; on {world.world_size} x {world.device}",
+            flush=True,
+        )
+    check_length(options, model, options.from_weight)
+    return model.to(world.device)
+
+
+def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
+    """ValueError unless the network has positions for the rows that are asked for."""
+    n, most = options.max_seq_len, model.config.max_position_embeddings
+    if n > most:
+        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
+
+
+def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
+    """Change the dropout of a network that was built with another."""
+    model.config.dropout = dropout
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = dropout
+
+
+def load_data(
+    kind: type[JsonlDataset], options: TrainOptions, tokenizer, world: World, full_set: str, sample: str
+) -> tuple[JsonlDataset, JsonlDataset]:
+    """(training, validation) data from --data_path and --val_path, or from `full_set` or `sample` (default_data)."""
+    path = Path(options.data_path) if options.data_path else default_data(full_set, sample, quiet=not world.is_main)
+    cache_dir = Path(options.out_dir).absolute() / "cache"
+
+    def read(path: Path) -> JsonlDataset:
+        return kind(path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir)
+
+    with world.main_first():
+        train_data = read(path)
+        val_data = read(Path(options.val_path)) if options.val_path else None
+    if val_data is None:
+        train_data, val_data = train_data.split_validation()
+    # Each machine reads its own copy of the file.
+    samples = world.gather([(part.fingerprint, zlib.crc32(part.lengths.tobytes())) for part in (train_data, val_data)])
+    for rank, theirs in enumerate(samples):
+        if theirs != samples[0]:
+            raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
+    if world.is_main:
+        print(train_data.summary(), flush=True)
+    return train_data, val_data
+
+
+def train(options: TrainOptions, name: str, world: World, objective, tokenizer, *args, **kwargs) -> None:
+    """Train and save, unless --skip_finished and the same run has; `name` is the stage's, the rest the Trainer's."""
+    n_params = sum(p.numel() for p in objective.parameters())
+    n_trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    if world.is_main and n_trained < n_params:
+        print(f"trained: {n_trained:,} of {n_params:,} parameters, {n_trained / n_params:.1%}", flush=True)
+    replicas = replicas_class(options)
+    trainer = Trainer(options, name, world, objective, tokenizer, *args, make_replicas=replicas, **kwargs)
+    metrics = trainer.out_dir / "metrics" / f"{trainer.name}.jsonl"
+    if options.skip_finished and world.from_main(is_finished(trainer.weight_path, metrics, trainer.recipe)):
+        if world.is_main:
+            print(f"{name}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
+    else:
+        trainer.train()
+    stop_signal, trainer = trainer.stop_signal, None  # see stage()
     if stop_signal:
         raise SystemExit(128 + stop_signal)

@@ -21,9 +21,9 @@ from torch import nn
 from model.model_minimind import MiniMindForCausalLM
 from trainer.command_line import require
 from trainer.distributed import World
-from trainer.engine import Trainer
 from trainer.optim import set_lr
 from trainer.options import TrainOptions
+from trainer.replicas import Replicas
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
 
@@ -98,8 +98,8 @@ def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | Non
 # ---------------------------------------------------------------- training
 
 
-class ZeroTrainer(Trainer):
-    """`Trainer` whose backward pass, clipping and step are DeepSpeed's."""
+class ZeroReplicas(Replicas):
+    """`Replicas` whose backward pass, clipping and step are DeepSpeed's."""
 
     @staticmethod
     def check(options: TrainOptions, world: World) -> None:
@@ -119,11 +119,11 @@ class ZeroTrainer(Trainer):
         require(not options.compile or stage < 3, "--compile does not go with ZeRO stage 3: use stage 2 or 1")
         require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
 
-    def wrap(self) -> nn.Module:
+    def wrap(self, dtype: torch.dtype) -> nn.Module:
         from pydantic import ValidationError  # with which DeepSpeed reads its settings
 
-        require(self.dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
-        config = read_config(self.options, self.world.world_size, self.dtype)
+        require(dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
+        config = read_config(self.options, self.world.world_size, dtype)
         self.in_step = config["zero_optimization"]["stage"] == 3
         self.deepspeed = import_deepspeed(self.world.device)
         if not dist.is_initialized():  # DeepSpeed wants a group even of one
@@ -170,20 +170,16 @@ class ZeroTrainer(Trainer):
 
     @contextlib.contextmanager
     def gathered(self, write: bool = False):
-        """Every parameter whole on every rank; afterwards, with `write`, as the ranks have changed it."""
         parameters, writer = list(self.objective.parameters()), 0 if write else None
         with self.deepspeed.zero.GatheredParameters(parameters, modifier_rank=writer, enabled=self.in_step):
             yield
 
-    def save(self) -> None:
+    @contextlib.contextmanager
+    def whole_state(self, keep: bool):
         with self.gathered():
-            self.optimizer.gather(keep=self.world.writes)
-            super().save()
+            self.optimizer.gather(keep)
+            yield
         self.optimizer.moments = {}  # whole, they take twice what the weights do
-
-    def take_over(self, state: dict) -> None:
-        with self.gathered(write=True):
-            super().take_over(state)
 
 
 class ZeroAdamW:
