@@ -17,12 +17,11 @@ def identity(
     steps: int, dtype: torch.dtype,
 ) -> dict:  # fmt: skip
     """Everything that shapes the weights, but their start: the flags that are not free, and what others amount to."""
-    network = objective.model.config.to_diff_dict().items()
+    network = {name: getattr(objective.model.config, name) for name in options.sizes()}
     return compared_flags(options) | objective.origin | {
         "stage": stage, "steps": steps, "dtype": str(dtype).removeprefix("torch."),
         "samples_per_step": samples_per_step, "training_samples": len(train_data),
-        "data_fingerprint": train_data.fingerprint, "vocabulary": tokenizer_hash(tokenizer),
-        "network": {k: v for k, v in network if isinstance(v, int | float | str) and k != "transformers_version"},
+        "data_fingerprint": train_data.fingerprint, "network": network, "vocabulary": tokenizer_hash(tokenizer),
     }  # fmt: skip
 
 
