@@ -26,7 +26,7 @@ LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl"
 # scripts/compare_distillation.py equal to these.
 LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
     --hidden_size 112 --num_hidden_layers 4 --num_attention_heads 4 --max_seq_len 256 --batch_size 16
-    --epochs 1000 --max_steps 1250)
+    --max_steps 1250)
 LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_rate 5e-3)
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
@@ -79,12 +79,11 @@ die() {
     exit 1
 }
 
-# interrupted CODE: 128 + the signal's number. A closed terminal (HUP) hears nothing any more.
+# interrupted CODE: 128 + the signal's number. A closed terminal (HUP) can show nothing any more.
 interrupted() {
     trap - INT TERM HUP
-    stop_heartbeat 2>/dev/null || true
     say "" || true
-    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped." || true
+    say "run.sh: stopped. What was saved so far is kept; the same command continues where this stopped." || true
     exit "$1"
 }
 trap 'interrupted 130' INT
@@ -220,9 +219,7 @@ reachable() { timeout 5 "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen
 logged() {
     local what=$1 status=0
     shift
-    start_heartbeat
     "$@" </dev/null >"$LOG" 2>&1 || status=$?
-    stop_heartbeat
     if [[ $status == 0 ]]; then return; fi
     tail -n 8 -- "$LOG" | sed 's/^/    | /' >&2
     die "$what failed: $(reason). The whole log: $LOG"
@@ -232,7 +229,7 @@ reason() {
     if grep -qiE 'No space left on device|Disk quota exceeded' "$LOG"; then
         echo "the disk is full (of .venv, of ${TMPDIR:-/tmp} or of pip's cache in your home): make room and run again"
     elif grep -qiE 'ConnectionError|ConnectTimeout|Read ?Timeout|timed out|name resolution|Max retries|ProxyError|SSLError|Connection (refused|reset|broken)' "$LOG"; then
-        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it goes on where it stopped"
+        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it continues where it stopped"
     elif grep -q 'No matching distribution' "$LOG"; then
         echo "no package index that pip asks has it for $("$PYTHON" -V) on this kind of machine: use Python 3.11 to 3.13 on 64-bit Linux or macOS, or another index"
     elif grep -qi 'Permission denied' "$LOG"; then
@@ -240,23 +237,6 @@ reason() {
     else
         echo "the lines above say why"
     fi
-}
-
-# Only on a terminal: seconds and size so far, in one line that is wiped afterwards.
-HEARTBEAT=""
-start_heartbeat() {
-    if [[ ! -t 2 ]]; then return; fi
-    while sleep 2 && kill -0 $$ 2>/dev/null; do
-        printf '\r          %d s, .venv %s ' "$SECONDS" "$(du -sh "$VENV" 2>/dev/null | cut -f1)" >&2
-    done &
-    HEARTBEAT=$!
-}
-stop_heartbeat() {
-    if [[ -z $HEARTBEAT ]]; then return 0; fi # the 0 is needed: in a trap a bare return gives the interrupted command's code
-    kill "$HEARTBEAT" 2>/dev/null || true
-    wait "$HEARTBEAT" 2>/dev/null || true
-    HEARTBEAT=""
-    printf '\r\033[K' >&2
 }
 
 # ---- The words --------------------------------------------------------------------------------------------------
@@ -292,8 +272,8 @@ life_cycle() {
 }
 
 # phase TITLE SCRIPT FLAGS...
-# MINIMIND_REST before it: the time that all takes after this stage, in multiples of its own training, as measured on 2
-# idle cores (README); the stage says from it, seconds after it began, how long the rest takes on this machine.
+# MINIMIND_REST before it: the time of everything after this stage, in multiples of its own training, as measured on 2
+# idle cores; from it the stage says, seconds after it began, how long the rest takes on this machine.
 phase() {
     printf '\n%s\n' "$1"
     step "${@:2}"
@@ -319,24 +299,10 @@ door() {
     exec "$PYTHON" "$ROOT/$1" "${@:2}"
 }
 
+# run_tests FLAGS...: of pytest
 run_tests() {
-    set_up dev
-    cd -- "$ROOT"
     export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
-    "$PYTHON" -m ruff check
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not compat" --ignore=tests/compat "$@" # -n 0: in this one process
-}
-
-run_compat_tests() {
-    set_up dev
-    cd -- "$ROOT"
-    export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-    echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
-    if ! compgen -G "tests/compat/test_*.py" >/dev/null; then
-        echo "tests/compat: nothing is there yet, so nothing can disagree"
-        return
-    fi
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compat "$@"
+    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" # -n 0: in this one process
 }
 
 word=${1:-}
@@ -360,8 +326,18 @@ case $word in
     serve) door scripts/serve_openai_api.py "$@" ;;
     web) door scripts/web_demo.py "$@" ;;
     convert) door scripts/convert_model.py "$@" ;;
-    test) run_tests "$@" ;;
-    test-compat) run_compat_tests "$@" ;;
+    test)
+        set_up dev
+        cd -- "$ROOT"
+        "$PYTHON" -m ruff check
+        run_tests -m "not compat" --ignore=tests/compat "$@"
+        ;;
+    test-compat)
+        set_up dev
+        cd -- "$ROOT"
+        echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
+        run_tests tests/compat "$@"
+        ;;
     help | -h | --help) usage ;;
     *)
         say "run.sh: no such word: $word"

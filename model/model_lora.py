@@ -21,7 +21,7 @@ from model.weights import (
     WeightError,
     check_state,
     check_vocabulary,
-    read_beside,
+    read_metadata,
     read_state,
     to_half,
     tokenizer_hash,
@@ -119,7 +119,7 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight") and state[key].ndim == 2}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
-    alpha, info = None, read_beside(path)
+    alpha, info = None, read_metadata(path)
     if info is not None:
         try:
             alpha = float(info["lora"]["alpha"])
@@ -140,7 +140,7 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
 
 def is_foreign(adapter: Path, weight: Path) -> bool:
     """Whether the `.json` beside an adapter says that it was trained on another weight than this file."""
-    origin = (read_beside(adapter) or {}).get("origin")
+    origin = (read_metadata(adapter) or {}).get("origin")
     return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 

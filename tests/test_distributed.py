@@ -72,7 +72,7 @@ def test_a_stop_that_reaches_one_rank_stops_all_and_the_run_is_not_lost(data, tm
     assert again.returncode == 1 and "pretrain_32.pt: a run stopped after step 3 of 6 is there" in said
     assert records(tmp_path, "pretrain_32") == before and len(before) == 3
     on = run_preloaded(STAGE, *flags, "--batch_size", 2, "--skip_finished", 1)
-    assert on.returncode == 0 and "goes on after step 3 of 6" in on.stdout, on.stderr
+    assert on.returncode == 0 and "continues after step 3 of 6" in on.stdout, on.stderr
     assert [record["step"] for record in records(tmp_path, "pretrain_32")] == [1, 2, 3, 4, 5, 6]
 
 

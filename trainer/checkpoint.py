@@ -1,4 +1,4 @@
-"""Training states: everything that a stopped run needs to continue as if it had never stopped.
+"""Training states, from which a stopped run continues as if it had never stopped.
 
 Not to be confused with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
 alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so that reading one
@@ -9,14 +9,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import random
 import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
-import numpy as np
 import torch
 
 from model.files import write_atomically
@@ -64,7 +63,7 @@ def load_state(path: Path) -> tuple[dict, Path]:
     A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this.
     Raises StateError when there is none, or when another version of this program wrote it.
     """
-    damaged = []
+    damaged = False
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
@@ -73,7 +72,7 @@ def load_state(path: Path) -> tuple[dict, Path]:
         except Exception as error:  # foreign bytes make the reader fail in any way there is
             if isinstance(error, PermissionError) or lack_of_memory(error):  # no fault of the file
                 raise
-            damaged.append(candidate)
+            damaged = True
             continue
         if candidate != path:
             what = "is damaged" if damaged else "is not there"
@@ -84,7 +83,7 @@ def load_state(path: Path) -> tuple[dict, Path]:
             path.replace(path.with_suffix(".damaged.pt"))
         return state, candidate
     if damaged:
-        raise StateError(f"{damaged[0]}: this training state is damaged and no older one is left: start without it")
+        raise StateError(f"{path}: this training state is damaged and no older one is left: start without it")
     raise StateError(f"{path}: there is no training state to resume: start without --from_resume")
 
 
@@ -153,56 +152,41 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
 
 
 def take_lock(path: Path) -> IO[str]:
-    """The right to write the states, weights and metrics of one name: held until the file returned is closed, or the
-    process ends, however it does. Raises StateError while another process has it."""
+    """The right to write the states, weights and metrics of one name, until the process ends, however it does.
+
+    The file returned must stay open. Raises StateError while another process has the lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     try:
         # A lock of the process, which its loader's workers do not inherit: they outlive a killed run for seconds.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            file.seek(0)
-            holder = file.read(200).strip() or "another process"
-            raise StateError(
-                f"{path}: {holder} is writing this weight: wait for it, stop it, or pass another --save_weight or "
-                "--out_dir"
-            ) from None
-        print(f"note: {path.parent} has no file locks ({error.strerror}): start no second run of this name", flush=True)
-        return file
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            print(f"note: {path.parent} has no file locks ({error.strerror}): start no second run of this name")
+            return file
+        file.seek(0)
+        holder = file.read(200).strip() or "another process"
+        what = f"{holder} is writing this weight"
+        raise StateError(f"{path}: {what}: wait for it, stop it, or pass another --save_weight or --out_dir") from None
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     return file
 
 
-def seed_all(seed: int) -> None:
-    """Seed every random number generator of this process."""
-    torch.manual_seed(seed)  # of every device
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
+def generators() -> dict[str, ModuleType]:
+    """The modules of the random number generators that dropout may use, by kind of device."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    modules = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}
+    return {name: module for name, module in modules.items() if there[name]}
 
 
-def rng_states() -> dict:
-    """States of every random number generator of this process, as tensors and builtins."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    version, internal, gauss_next = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
-        "python": [version, list(internal), gauss_next],
-    }
+def rng_states() -> dict[str, torch.Tensor]:
+    return {name: module.get_rng_state() for name, module in generators().items()}
 
 
-def set_rng_states(states: dict) -> None:
-    torch.set_rng_state(states["torch"])
-    if states["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
-    if states["mps"] is not None and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(states["mps"])
-    keys, position, has_gauss, gauss = states["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = states["python"]
-    random.setstate((version, tuple(internal), gauss_next))
+def set_rng_states(states: dict[str, torch.Tensor]) -> None:
+    for name, module in generators().items():
+        if name in states:
+            module.set_rng_state(states[name])

@@ -20,7 +20,7 @@ from trainer.process import PATIENCE, count_reports
 
 # A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
 STEP_TIMEOUT = timedelta(minutes=10)
-LONG_PATIENCE = 60.0  # where it is known that it will
+LONG_PATIENCE = 60.0  # where it is known that it will say why
 
 
 class OtherRankError(RuntimeError):

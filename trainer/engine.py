@@ -103,7 +103,7 @@ class Trainer:
         self.stopping = False  # all ranks know of it: set in sum_or_stop() alone
         # Hash of the weights that training begins with, as they are now, before hours go by.
         self.start = "new" if options.from_weight == "none" else file_hash(Path(options.from_weight))
-        checkpoint.seed_all(options.seed + 1000 * world.rank)  # dropout differs between ranks
+        torch.manual_seed(options.seed + 1000 * world.rank)  # dropout differs between ranks
 
     # ------------------------------------------------------------ the loop
 

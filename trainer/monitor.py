@@ -19,7 +19,7 @@ from model.files import why_not_written, write_atomically
 from trainer.distributed import World
 from trainer.options import TrainOptions
 
-SECONDS_BEFORE_ESTIMATE = 5  # of training, for a first guess at how long all will take
+SECONDS_BEFORE_ESTIMATE = 5  # of training, before a line says how long all stages will take
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -145,7 +145,7 @@ class Monitor:
 
     def close(self, failed: bool = False) -> None:
         self.bar.close()
-        with contextlib.suppress(OSError):  # what a full disk did not take has been spoken of
+        with contextlib.suppress(OSError):  # a full disk has been reported
             self.file.close()
         if self.wandb_run:
             self.wandb_run.finish(exit_code=int(failed))
@@ -154,7 +154,7 @@ class Monitor:
         return self
 
     def __exit__(self, error, *_) -> None:
-        if error:  # else there may be something left to say
+        if error:  # else a summary may follow
             self.close(failed=True)
 
 

@@ -1,4 +1,4 @@
-"""What programs take for granted of their process and may lack: streams that work, a folder, a home, UTF-8."""
+"""A process and its surroundings: signals, streams that work, a folder, a home, UTF-8, other ranks."""
 
 import atexit
 import codecs
@@ -18,7 +18,7 @@ PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one r
 
 
 def as_text(argument: str | None) -> str | None:
-    """What was typed behind a flag, as UTF-8 whatever the locale is; bytes that are none become U+FFFD."""
+    """An argument of the command line as UTF-8, whatever the locale is; bytes that are none become U+FFFD."""
     try:
         (argument or "").encode()
     except UnicodeEncodeError:  # Python passes bytes that it could not read as lone surrogates, which paths need
@@ -79,8 +79,8 @@ def count_reports(mine: int = 0) -> int | None:
 
 
 class Output(io.FileIO):
-    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) what is written is lost, and
-    the program goes on; any other failure is raised, once."""
+    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) the program continues without;
+    any other failure is raised, once."""
 
     def write(self, data) -> int | None:
         try:
@@ -93,8 +93,8 @@ class Output(io.FileIO):
 
 
 def prepare_process() -> None:
-    """What programs take for granted: standard streams that never fail at a character, a working directory, a user's
-    name, and a home, where libraries keep their caches."""
+    """Give the process what libraries expect: standard streams that never fail at a character, a working directory, a
+    user's name, and a home, where they keep their caches."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed (`>&-`): the next file opened would take its place

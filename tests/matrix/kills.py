@@ -22,7 +22,7 @@ from pathlib import Path
 
 from runs import STAGES, Run, compare, make_data, preload, print_table, wait_for
 
-from model.weights import read_beside, read_state
+from model.weights import read_metadata, read_state
 from trainer.checkpoint import load_state
 
 MOMENTS = ("start", "between steps", "while writing")
@@ -58,7 +58,7 @@ def faults(run: Run) -> list[str]:
     if run.weight.exists() and run.weight.with_suffix(".json").exists():
         try:
             read_state(run.weight)
-            read_beside(run.weight)
+            read_metadata(run.weight)
         except ValueError as error:
             found.append(str(error))
     elif run.weight.exists():
