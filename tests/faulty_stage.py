@@ -29,7 +29,6 @@ def main() -> None:
     from dataset.lm_dataset import PretrainDataset, SFTDataset
     from model.model_lora import apply_lora, save_lora
     from model.weights import save_weights
-    from trainer.loading import load_tokenizer
     from trainer.objectives import LanguageModelObjective
     from trainer.replicas import Replicas
 
@@ -82,10 +81,9 @@ def main() -> None:
             wrapped.register_comm_hook(None, count)
             return wrapped
 
-    with trainer.stage.stage(options) as world:
+    with trainer.stage.stage(options) as (world, tokenizer):
         if options.report:
             trainer.stage.replicas_class = lambda options: CountingReplicas
-        tokenizer = load_tokenizer(options.tokenizer)
         model = trainer.stage.make_model(options, tokenizer, world)
         if options.lora:
             apply_lora(model, 2)

@@ -19,17 +19,15 @@ from trainer.command_line import UsageError, check_out_dir, default_data, requir
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.identity import is_finished
-from trainer.loading import quiet_transformers
+from trainer.loading import load_tokenizer, quiet_transformers
 from trainer.options import TrainOptions
 from trainer.replicas import Replicas
 
 
 @contextlib.contextmanager
-def stage(options: TrainOptions) -> Iterator[World]:
-    """Around everything that a stage does: joins the other ranks, refuses at once what cannot work here, and ends all
-    ranks whatever happens within, so that one of them says why.
-
-    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect.
+def stage(options: TrainOptions) -> Iterator[tuple]:
+    """(world, tokenizer), around everything that a stage does: joins the other ranks, refuses at once what cannot work
+    here, and ends all ranks whatever happens within, so that one of them says why.
     """
     quiet_transformers()
     world = join_world(options.device)
@@ -41,15 +39,15 @@ def stage(options: TrainOptions) -> Iterator[World]:
         replicas_class(options).check(options, world)
         if options.compile:
             check_compiler(world.device)
-        yield world
+        yield world, load_tokenizer(options.tokenizer)
     except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
         if world.world_size > 1:
             os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
         raise
     except Exception as error:
         if lack := lack_of_memory(error):
-            advice = "lower --batch_size or --max_seq_len"
-            error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
+            advice = "lower --batch_size or --max_seq_len, or pass --gradient_checkpointing 1"
+            error = ValueError(f"too little memory ({lack}): {advice}")
         elif options.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
             error = ValueError(why_not_compiled(error))
         if world.world_size > 1:
@@ -106,12 +104,9 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
         origin = f"weights of {path}"
     if world.is_main:
         config, n_params = model.config, sum(p.numel() for p in model.parameters())
-        kind = "mixture of experts" if config.use_moe else "dense"
-        print(
-            f"model: {n_params / 1e6:.2f}M parameters, {config.hidden_size} x {config.num_hidden_layers}, {kind}, "
-            f"{origin}; on {world.world_size} x {world.device}",
-            flush=True,
-        )
+        kind = f"{config.num_hidden_layers}, {'mixture of experts' if config.use_moe else 'dense'}"
+        size = f"{n_params / 1e6:.2f}M parameters, {config.hidden_size} x {kind}"
+        print(f"model: {size}, {origin}; on {world.world_size} x {world.device}", flush=True)
     check_length(options, model, options.from_weight)
     return model.to(world.device)
 
@@ -159,7 +154,10 @@ def load_data(
 
 
 def train(options: TrainOptions, name: str, world: World, objective, tokenizer, *args, **kwargs) -> None:
-    """Train and save, unless --skip_finished and the same run has; `name` is the stage's, the rest the Trainer's."""
+    """Train and save, unless --skip_finished and the same run has; `name` is the stage's, the rest the Trainer's.
+
+    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect.
+    """
     n_params = sum(p.numel() for p in objective.parameters())
     n_trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     if world.is_main and n_trained < n_params:

@@ -33,7 +33,6 @@ def main() -> None:
 
     from dataset.lm_dataset import ReasonDataset
     from model.weights import WeightError, find_weight
-    from trainer.loading import load_tokenizer
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import load_data, make_model, stage, train
 
@@ -42,8 +41,7 @@ def main() -> None:
         with contextlib.suppress(WeightError):
             options.from_weight = str(find_weight("rlhf", options.out_dir, options.hidden_size, options.use_moe))
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world), weighted=True)
         data = load_data(ReasonDataset, options, tokenizer, world, "r1_mix_1024.jsonl", "reason.jsonl")
         train(options, "reason", world, objective, tokenizer, *data)

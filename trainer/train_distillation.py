@@ -35,12 +35,10 @@ def main() -> None:
     from dataset.lm_dataset import SFTDataset
     from model.files import file_hash
     from model.weights import WeightError, find_weight, load_weights
-    from trainer.loading import load_tokenizer
     from trainer.objectives import DistillationObjective
     from trainer.stage import check_length, load_data, make_model, stage, train
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         student = make_model(options, tokenizer, world)
         path = find_weight(options.teacher_weight, options.out_dir)
         metadata = path.with_suffix(".json")

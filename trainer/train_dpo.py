@@ -39,13 +39,11 @@ def main() -> None:
     options = parse_options(DPOOptions, "Teach MiniMind a preference from pairs of answers.")
 
     from dataset.lm_dataset import DPODataset
-    from trainer.loading import load_tokenizer
     from trainer.objectives import PreferenceObjective
     from trainer.reference import Reference
     from trainer.stage import load_data, make_model, stage, train
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         model = make_model(options, tokenizer, world)
         reference = Reference(options, tokenizer, world, model.config)
         objective = PreferenceObjective(

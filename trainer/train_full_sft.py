@@ -28,12 +28,10 @@ def main() -> None:
     options = parse_options(SFTOptions, "Fine-tune MiniMind on conversations.")
 
     from dataset.lm_dataset import SFTDataset
-    from trainer.loading import load_tokenizer
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import load_data, make_model, stage, train
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world))
         data = load_data(SFTDataset, options, tokenizer, world, "sft_mini_512.jsonl", "sft.jsonl")
         train(options, "full_sft", world, objective, tokenizer, *data)

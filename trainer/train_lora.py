@@ -47,12 +47,10 @@ def main() -> None:
     from dataset.lm_dataset import SFTDataset
     from model.files import file_hash
     from model.model_lora import DEFAULT_TARGETS, apply_lora, save_lora
-    from trainer.loading import load_tokenizer
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import load_data, make_model, stage, train
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         model = make_model(options, tokenizer, world)
         torch.manual_seed(options.seed)  # of the A matrices
         targets = options.lora_targets or DEFAULT_TARGETS

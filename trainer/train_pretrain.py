@@ -27,12 +27,10 @@ def main() -> None:
     options = parse_options(PretrainOptions, "Pretrain MiniMind on plain text.")
 
     from dataset.lm_dataset import PretrainDataset
-    from trainer.loading import load_tokenizer
     from trainer.objectives import LanguageModelObjective
     from trainer.stage import load_data, make_model, stage, train
 
-    with stage(options) as world:
-        tokenizer = load_tokenizer(options.tokenizer)
+    with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world))
         data = load_data(PretrainDataset, options, tokenizer, world, "pretrain_hq.jsonl", "pretrain.jsonl")
         train(options, "pretrain", world, objective, tokenizer, *data)
