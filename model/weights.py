@@ -198,7 +198,9 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
             raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 
-def load_weights(path: str | Path, tokenizer=None, sizes: dict | None = None) -> tuple[MiniMindForCausalLM, dict]:
+def load_weights(
+    path: str | Path, tokenizer=None, sizes: dict | None = None, dropout: float | None = None
+) -> tuple[MiniMindForCausalLM, dict]:
     """A float32 model with the weights of `path`, and its metadata ({} without).
 
     The metadata decides the sizes; `sizes` (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only
@@ -224,9 +226,10 @@ def load_weights(path: str | Path, tokenizer=None, sizes: dict | None = None) ->
                     f"{path}: its {name} is {int(getattr(config, name))}, you asked for {int(value)}: "
                     f"leave --{name} out, or name another weight"
                 )
+    config.dropout = config.dropout if dropout is None else dropout
     check_sizes(config, state, path)
     model = build(config, path)
-    load_state(model, state, path)
+    model.load_state_dict(complete(state, config))
     return model, info
 
 

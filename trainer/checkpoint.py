@@ -1,4 +1,4 @@
-"""Training states, from which a stopped run continues as if it had never stopped.
+"""Training states, from which a stopped run continues as if it had never stopped, and which runs are the same.
 
 Not to be confused with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
 alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so that reading one
@@ -8,6 +8,7 @@ never executes anything.
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import socket
 import zipfile
@@ -18,9 +19,11 @@ from typing import IO
 
 import torch
 
-from model.files import write_atomically
+from dataset.lm_dataset import JsonlDataset
+from model.files import file_hash, write_atomically
 from model.memory import lack_of_memory
-from model.weights import n_bytes, write_tensors
+from model.weights import n_bytes, tokenizer_hash, write_tensors
+from trainer.command_line import compared_flags
 from trainer.distributed import OtherRankError
 from trainer.options import TrainOptions
 
@@ -101,6 +104,43 @@ def state_errors(path: Path) -> Iterator[None]:
         raise StateError(f"{path}: {what}; it was not changed") from error
 
 
+# ---------------------------------------------------------------- which runs are the same
+
+
+def identity(
+    options: TrainOptions, stage: str, objective, tokenizer, train_data: JsonlDataset, samples_per_step: int,
+    steps: int, dtype: torch.dtype,
+) -> dict:  # fmt: skip
+    """Everything that shapes the weights, but their start: the flags that are not free, and what others amount to."""
+    network = {name: getattr(objective.model.config, name) for name in options.sizes()}
+    return compared_flags(options) | objective.origin | {
+        "stage": stage, "steps": steps, "dtype": str(dtype).removeprefix("torch."),
+        "samples_per_step": samples_per_step, "training_samples": len(train_data),
+        "data_fingerprint": train_data.fingerprint, "network": network, "vocabulary": tokenizer_hash(tokenizer),
+    }  # fmt: skip
+
+
+def recipe(identity: dict, start: str, options: TrainOptions, val_data: JsonlDataset) -> dict:
+    """What a weight was made from, in words, for its `.json`."""
+    return identity | {
+        "start": start, "batch_size": options.batch_size, "accumulation_steps": options.accumulation_steps,
+        "validation_samples": len(val_data), "validation_fingerprint": val_data.fingerprint,
+    }  # fmt: skip
+
+
+def is_finished(weight: Path, metrics: Path, recipe: dict) -> bool:
+    """Whether a run of this recipe has written both files, and trained to the last step."""
+    metadata = weight.with_suffix(".json")
+    if not all(path.is_file() for path in (weight, metadata, metrics)):
+        return False
+    try:
+        info = json.loads(metadata.read_text(encoding="utf-8"))
+        same = info["recipe"] == recipe and info["step"] == recipe["steps"]
+        return same and info["sha256"] == file_hash(weight)
+    except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
+        return False
+
+
 def check_identity(before: dict, now: dict, path: Path) -> None:
     """StateError, naming what differs, unless the state in `path` is of the run that is to continue."""
     if changed := differences(before, now):
@@ -149,6 +189,9 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
         elif old != new:
             phrases.append(f"{within}{key} {old} → {new}")
     return phrases
+
+
+# ---------------------------------------------------------------- locks and random numbers
 
 
 def take_lock(path: Path) -> IO[str]:

@@ -24,7 +24,7 @@ LONG_PATIENCE = 60.0  # where it is known that it will say why
 
 
 class OtherRankError(RuntimeError):
-    """This rank is well, but cannot go on: another one has failed, and says why."""
+    """This rank cannot continue because another one has failed, which says why."""
 
 
 @dataclass
@@ -157,15 +157,10 @@ def join_world(device_name: str) -> World:
 # ---------------------------------------------------------------- when a rank fails
 
 
-def is_about_another_rank(error: Exception) -> bool:
-    """Whether an error only says that another rank is gone or silent."""
-    return isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error)
-
-
 def end_rank(error: Exception) -> NoReturn:
     """End this process because of `error`; of all ranks only the first that failed by itself says what happened."""
     message, reported = str(error), False
-    if is_about_another_rank(error):
+    if isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error):  # another one is gone or silent
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
         message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
         deadline = time.monotonic() + (LONG_PATIENCE if isinstance(error, OtherRankError) else PATIENCE)

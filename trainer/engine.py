@@ -29,7 +29,6 @@ from trainer import checkpoint
 from trainer.distributed import OtherRankError, World, choose_precision
 from trainer.evaluation import Evaluator
 from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, samples_of_step, where_not_finite
-from trainer.identity import identity, recipe
 from trainer.monitor import Figures, Monitor, flops_per_token, matmul_peak, peak_memory_mib, wandb_options
 from trainer.optim import get_lr
 from trainer.options import TrainOptions
@@ -317,12 +316,12 @@ class Trainer:
     def identity(self) -> dict:
         """What a resumed run must share with the stopped one."""
         run = (self.options, self.stage, self.objective, self.tokenizer, self.train_data)
-        return identity(*run, self.sampler.step_size, self.total_steps, self.dtype)
+        return checkpoint.identity(*run, self.sampler.step_size, self.total_steps, self.dtype)
 
     @property
     def recipe(self) -> dict:
         """What the result is made from: of two runs with one recipe it is the same, on one machine to the bit."""
-        return recipe(self.identity, self.start, self.options, self.val_data)
+        return checkpoint.recipe(self.identity, self.start, self.options, self.val_data)
 
     def save(self) -> None:
         """The training state, to resume from, and the weights, to use; neither of a run that has diverged."""

@@ -110,13 +110,6 @@ class Monitor:
         self.rest = float(os.environ.get("MINIMIND_REST", "nan"))
         self.first: tuple[float, int] | None = None  # when which step was the first to be shown
 
-    def _write(self, record: dict) -> None:
-        try:
-            self.file.write(json.dumps(record) + "\n")
-            self.file.flush()
-        except OSError as error:
-            raise OSError(why_not_written(self.path, 0, error)) from error
-
     def step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
         now, total = time.monotonic(), self.bar.total
@@ -129,7 +122,11 @@ class Monitor:
 
     def log(self, record: dict) -> None:
         """`record` has "step" and figures; those of a training step show in the bar."""
-        self._write(record)
+        try:
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise OSError(why_not_written(self.path, 0, error)) from error
         if "loss" in record:
             skipped = f", {record['skipped_steps']} steps skipped" if record.get("skipped_steps") else ""
             self.bar.set_postfix_str(

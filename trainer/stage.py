@@ -15,10 +15,10 @@ from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import find_weight, load_weights
+from trainer.checkpoint import is_finished
 from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
-from trainer.identity import is_finished
 from trainer.loading import load_tokenizer, quiet_transformers
 from trainer.options import TrainOptions
 from trainer.replicas import Replicas
@@ -99,8 +99,7 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
     else:
         path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
         options.from_weight = str(path)
-        model, _ = load_weights(path, tokenizer, options.sizes())
-        set_dropout(model, options.dropout)
+        model, _ = load_weights(path, tokenizer, options.sizes(), options.dropout)
         origin = f"weights of {path}"
     if world.is_main:
         config, n_params = model.config, sum(p.numel() for p in model.parameters())
@@ -116,16 +115,6 @@ def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str 
     n, most = options.max_seq_len, model.config.max_position_embeddings
     if n > most:
         raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
-
-
-def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
-    """Change the dropout of a network that was built with another."""
-    model.config.dropout = dropout
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
-        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
-            module.dropout = dropout
 
 
 def load_data(
