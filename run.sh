@@ -42,6 +42,20 @@ PYTHON=$VENV/bin/python
 LOG=$VENV/setup.log # what the last step of the set-up printed
 TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 
+# word|script and flags|what it does
+DOORS='data|scripts/download_data.py|fetch the published data sets by name, for the real sizes
+pretrain|trainer/train_pretrain.py|learn language and facts from plain text
+sft|trainer/train_full_sft.py|learn to answer, from conversations
+lora|trainer/train_lora.py|learn something small in an adapter, the rest frozen
+dpo|trainer/train_dpo.py|learn a preference, from pairs of answers
+distill|trainer/train_distillation.py|a small network learns from a larger one
+reason|trainer/train_distill_reason.py|learn to think before answering
+eval|eval_model.py --score|the held-out score by category
+chat|eval_model.py --model_mode 1|talk to the trained model
+serve|scripts/serve_openai_api.py|serve it by the OpenAI protocol, on http://127.0.0.1:8998/v1
+web|scripts/web_demo.py|talk to it in a web page, on http://127.0.0.1:8501
+convert|scripts/convert_model.py|to and from Hugging Face folders; to GGUF, for llama.cpp and ollama'
+
 usage() {
     cat <<TEXT
 usage: ./run.sh [word [flags]]
@@ -49,24 +63,16 @@ usage: ./run.sh [word [flags]]
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
   all          every stage, from pretraining to reasoning, and a report of what each changed, about $LIFE_MINUTES minutes
   setup        only make .venv and install the packages (1.9 GB on disk)
-  data         scripts/download_data.py: fetch the published data sets by name, for the real sizes
-  pretrain     trainer/train_pretrain.py: learn language and facts from plain text
-  sft          trainer/train_full_sft.py: learn to answer, from conversations
-  lora         trainer/train_lora.py: learn something small in an adapter, the rest frozen
-  dpo          trainer/train_dpo.py: learn a preference, from pairs of answers
-  distill      trainer/train_distillation.py: a small network learns from a larger one
-  reason       trainer/train_distill_reason.py: learn to think before answering
-  eval         eval_model.py --score: the held-out score by category
-  chat         eval_model.py --model_mode 1: talk to the trained model
-  serve        scripts/serve_openai_api.py: serve it by OpenAI's protocol, on http://127.0.0.1:8998/v1
-  web          scripts/web_demo.py: talk to it in a web page, on http://127.0.0.1:8501
-  convert      scripts/convert_model.py: to and from Hugging Face folders; to GGUF, for llama.cpp and ollama
+TEXT
+    while IFS='|' read -r name script purpose; do
+        printf '  %-12s %s: %s\n' "$name" "$script" "$purpose"
+    done <<<"$DOORS"
+    cat <<TEXT
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   help         this list
 
-Words and flags after a stage, data, eval, chat, serve, web and convert go to the script behind the word:
-./run.sh pretrain --help
+Flags after a word that names a script go to that script: ./run.sh pretrain --help
 TEXT
 }
 
@@ -314,18 +320,6 @@ case $word in
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"
         ;;
-    data) door scripts/download_data.py "$@" ;;
-    pretrain) door trainer/train_pretrain.py "$@" ;;
-    sft) door trainer/train_full_sft.py "$@" ;;
-    lora) door trainer/train_lora.py "$@" ;;
-    dpo) door trainer/train_dpo.py "$@" ;;
-    distill) door trainer/train_distillation.py "$@" ;;
-    reason) door trainer/train_distill_reason.py "$@" ;;
-    eval) door eval_model.py --score "$@" ;;
-    chat) door eval_model.py --model_mode 1 "$@" ;;
-    serve) door scripts/serve_openai_api.py "$@" ;;
-    web) door scripts/web_demo.py "$@" ;;
-    convert) door scripts/convert_model.py "$@" ;;
     test)
         set_up dev
         cd -- "$ROOT"
@@ -340,6 +334,12 @@ case $word in
         ;;
     help | -h | --help) usage ;;
     *)
+        script=""
+        while IFS='|' read -r name match _; do
+            if [[ $name == "$word" ]]; then script=$match; fi
+        done <<<"$DOORS"
+        # shellcheck disable=SC2086 # the script and its flags
+        if [[ -n $script ]]; then door $script "$@"; fi
         say "run.sh: no such word: $word"
         usage >&2
         exit 2

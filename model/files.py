@@ -49,10 +49,7 @@ def remove_stale(path: Path) -> None:
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
         if writer.isdecimal() and not is_running(int(writer)):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
+            shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
 
 
 def is_running(process_id: int) -> bool:
@@ -108,11 +105,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
     free = shutil.disk_usage(path.parent).free
     if free > size + 2**20:
         return f"{path}: the disk takes no more files (no inodes, or a quota): remove some and run again; {intact}"
-    needs = f"it needs {size / 2**20:,.1f} MiB, " if size else ""
-    return (
-        f"{path}: the disk is full: {needs}{free / 2**20:,.1f} MiB are free in {path.parent}: "
-        f"make room and run again; {intact}"
-    )
+    needs = (f"it needs {size / 2**20:,.1f} MiB, " if size else "") + f"{free / 2**20:,.1f} MiB are free"
+    return f"{path}: the disk is full: {needs} in {path.parent}: make room and run again; {intact}"
 
 
 def write_json(path: Path, content: dict) -> None:

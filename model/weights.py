@@ -39,8 +39,7 @@ def tokenizer_hash(tokenizer) -> str:
 
 
 def write_tensors(content: dict, path: Path) -> None:
-    """torch.save into an open file: given a name, it would write that name into the file, and equal contents would
-    give unequal bytes."""
+    """torch.save into an open file: given a name, it would write that into the file too."""
     with open(path, "wb") as file:
         torch.save(content, file)
 
@@ -84,14 +83,11 @@ def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tenso
     """
     halves: dict[int, torch.Tensor] = {}
     for key, value in state.items():
-        if value.data_ptr() in halves:
-            continue
-        half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
-        if not half.isfinite().all():
-            raise WeightError(
-                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
-                "NaN): training has diverged"
-            )
+        if value.data_ptr() not in halves:
+            half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
+            if not half.isfinite().all():
+                what = f"tensor {key} holds numbers that half precision cannot (above 65,504, or NaN)"
+                raise WeightError(f"{path}: not written, because {what}: training has diverged")
     return {key: halves[value.data_ptr()] for key, value in state.items()}
 
 
@@ -138,17 +134,14 @@ def read_metadata(path: Path) -> dict | None:
         raise no_description(metadata) from error
     sha256, older = file_hash(path), info.pop("replaced", None)
     if sha256 not in (expected, *replaced):
-        raise WeightError(
-            f"{path}: it is not the file that {metadata.name} describes: copy both again, or continue the run that "
-            "writes them (--from_resume 1), which writes both again"
-        )
+        advice = "copy both again, or continue the run that writes them (--from_resume 1)"
+        raise WeightError(f"{path}: it is not the file that {metadata.name} describes: {advice}")
     return info if sha256 == expected else older
 
 
 def no_description(metadata: Path) -> WeightError:
-    return WeightError(
-        f"{metadata}: this does not describe a weight: delete it and give the sizes by flags, or train again"
-    )
+    advice = "delete it and give the sizes by flags, or train again"
+    return WeightError(f"{metadata}: this does not describe a weight: {advice}")
 
 
 def read_info(path: Path) -> dict | None:
@@ -192,9 +185,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
     """WeightError unless the tensors of a file are numbers that can be computed with as they are."""
     for key, value in state.items():
-        if not value.is_floating_point() or value.element_size() == 1 or value.layout != torch.strided or value.is_meta:
-            how = value.dtype if value.layout == torch.strided else value.layout
-            kind = "without its numbers" if value.is_meta else f"as {how}"
+        strided = value.layout == torch.strided
+        if not value.is_floating_point() or value.element_size() == 1 or not strided or value.is_meta:
+            kind = "without its numbers" if value.is_meta else f"as {value.dtype if strided else value.layout}"
             raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 
@@ -212,20 +205,16 @@ def load_weights(
     sizes = {name: value for name, value in (sizes or {}).items() if value is not None}
     if info is None:
         if "hidden_size" not in sizes or "num_hidden_layers" not in sizes:
-            raise WeightError(
-                f"{path}: there is no {path.with_suffix('.json').name} that holds its sizes: "
-                "pass --hidden_size, --num_hidden_layers, --use_moe and --tokenizer"
-            )
+            advice = "pass --hidden_size, --num_hidden_layers, --use_moe and --tokenizer"
+            raise WeightError(f"{path}: there is no {path.with_suffix('.json').name} that holds its sizes: {advice}")
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
         check_vocabulary(path, info, tokenizer)
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
-            if value != getattr(config, name):
-                raise WeightError(
-                    f"{path}: its {name} is {int(getattr(config, name))}, you asked for {int(value)}: "
-                    f"leave --{name} out, or name another weight"
-                )
+            if (own := getattr(config, name)) != value:
+                advice = f"leave --{name} out, or name another weight"
+                raise WeightError(f"{path}: its {name} is {int(own)}, you asked for {int(value)}: {advice}")
     config.dropout = config.dropout if dropout is None else dropout
     check_sizes(config, state, path)
     model = build(config, path)
@@ -279,12 +268,8 @@ def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], pa
         raise WeightError(f"{path}: tensor {key} {problem}: {advice}")
     for key, value in own.items():
         if value.shape != state[key].shape:
-            raise WeightError(
-                f"{path}: tensor {key} has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}: "
-                "check --hidden_size and --tokenizer"
-            )
+            shapes = f"has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}"
+            raise WeightError(f"{path}: tensor {key} {shapes}: check --hidden_size and --tokenizer")
         if not state[key].isfinite().all():
-            raise WeightError(
-                f"{path}: tensor {key} holds numbers that are not finite (NaN or infinity), so this weight is broken: "
-                "take an older one, or train it again"
-            )
+            what = "holds numbers that are not finite (NaN or infinity), so this weight is broken"
+            raise WeightError(f"{path}: tensor {key} {what}: take an older one, or train it again")

@@ -147,7 +147,7 @@ def test_a_reader_that_is_gone_does_not_stop_a_message(tmp_path):
 
 @pytest.mark.parametrize(("number", "ignored"), [(signal.SIGHUP, 0), (signal.SIGHUP, 1), (signal.SIGTERM, 0)])
 def test_a_command_ends_by_a_signal_unless_it_is_ignored(number, ignored):
-    lines = ["import os, signal, sys", f"sys.path.insert(0, {str(ROOT)!r})", "from trainer.options import run"]
+    lines = ["import os, signal, sys", f"sys.path.insert(0, {str(ROOT)!r})", "from trainer.command_line import run"]
     lines += [f"signal.signal({int(number)}, signal.SIG_IGN)"] if ignored else []
     lines += [f"def main():\n    os.kill(os.getpid(), {int(number)})\n    print('went on')", "run(main)"]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)

@@ -144,10 +144,8 @@ def is_finished(weight: Path, metrics: Path, recipe: dict) -> bool:
 def check_identity(before: dict, now: dict, path: Path) -> None:
     """StateError, naming what differs, unless the state in `path` is of the run that is to continue."""
     if changed := differences(before, now):
-        raise StateError(
-            f"{path}: this is not the run that was stopped (then → now): {'; '.join(changed)}: "
-            "make them equal, or start again without --from_resume"
-        )
+        what = f"this is not the run that was stopped (then → now): {'; '.join(changed)}"
+        raise StateError(f"{path}: {what}: make them equal, or start again without --from_resume")
 
 
 def should_resume(path: Path, options: TrainOptions, identity: dict, start: str, total_steps: int) -> bool:
@@ -157,26 +155,20 @@ def should_resume(path: Path, options: TrainOptions, identity: dict, start: str,
     """
     if options.from_resume:
         return True
-    state = newest_readable(path)  # its tensors stay on the disk, unchecked
+    state = None
+    for candidate in (previous(path), path):
+        with contextlib.suppress(Exception):  # foreign bytes make the reader fail in any way there is
+            found = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)  # no tensor is read
+            state = found if found["format"] == FORMAT else state
     if not state or not 0 < state["step"] < total_steps or differences(state["identity"], identity):
         return False
+    where = f"after step {state['step']} of {total_steps}"
     if not options.skip_finished:
-        raise StateError(
-            f"{path}: a run stopped after step {state['step']} of {total_steps} is there: pass --from_resume 1 to "
-            f"continue it, another --save_weight, or delete that file and {previous(path).name} to start again"
-        )
+        advice = f"another --save_weight, or delete that file and {previous(path).name} to start again"
+        raise StateError(f"{path}: a run stopped {where} is there: pass --from_resume 1 to continue it, {advice}")
     if state["start"] == start:
-        print(f"{path.stem}: continues after step {state['step']} of {total_steps}, where it was stopped", flush=True)
+        print(f"{path.stem}: continues {where}, where it was stopped", flush=True)
     return state["start"] == start
-
-
-def newest_readable(path: Path) -> dict | None:
-    for candidate in (path, previous(path)):
-        with contextlib.suppress(Exception):  # foreign bytes make the reader fail in any way there is
-            state = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)
-            if state["format"] == FORMAT:
-                return state
-    return None
 
 
 def differences(before: dict, now: dict, within: str = "") -> list[str]:

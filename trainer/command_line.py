@@ -121,20 +121,18 @@ def fail(message: str, code: int = 1) -> int:
 
 def run(main: Callable[[], None]) -> None:
     """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
-    code 1, Ctrl-C with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129, both like Ctrl-C: what it began is
-    put away, and processes that it started end with it.
-
-    MINIMIND_TRACEBACK=1 shows the whole traceback instead.
+    code 1, or with a traceback under MINIMIND_TRACEBACK=1; Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end it with
+    130, 143 and 129, after it has cleaned up.
     """
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
         if not os.environ.get(name, "1").removeprefix("-").isdecimal():
-            said = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
-            sys.exit(fail(f"{said}: unset it, or start with torchrun", code=2))
+            what = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
+            sys.exit(fail(f"{what}: unset it, or start with torchrun", code=2))
     share_cores()
     own = os.getpid()
 
     def terminate(number, frame):
-        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing of its own to put away
+        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing to clean up
             os._exit(128 + number)
         raise KeyboardInterrupt(number)
 
@@ -172,13 +170,9 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
 
 
 def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
-    """`dataset/{full_set}` when it has been downloaded, else the sample, said in one line unless `quiet`."""
+    """`dataset/{full_set}` when it has been downloaded, else the sample, with a note unless `quiet`."""
     full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
-    if full.exists():
-        return full
-    if not quiet:
-        print(
-            f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} "
-            "into dataset/ (./run.sh data lists and fetches what is published)."
-        )
-    return small
+    if not full.exists() and not quiet:
+        get_it = f"For the full set put {full_set} into dataset/ (./run.sh data lists and fetches what is published)"
+        print(f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. {get_it}.")
+    return full if full.exists() else small

@@ -21,13 +21,11 @@ MAX_LINES = 20  # line numbers that a message lists
 
 
 class LossWatch:
-    """Knows which losses stand out.
+    """Knows which losses stand out: those above the median of the last WINDOW steps by more than 6 robust standard
+    deviations (1.4826 times the median distance from the median) and by more than 0.5 nats.
 
-    A loss does if it lies above the median of the last WINDOW steps by more than 6 robust standard deviations
-    (1.4826 times the median distance from the median) and by more than 0.5 nats. Median and median distance, because
-    mean and variance are themselves drawn upwards by what they should reveal; the deviations, because losses of small
-    batches scatter widely; the nats, because late in a run the scatter is so small that anything would stand out. In a
-    run that learns the older losses are the higher ones, so learning itself never stands out.
+    Medians, because mean and variance are drawn upwards by what they should reveal; the nats, because late in a run
+    the scatter is so small that anything would stand out. In a run that learns the older losses are the higher ones.
     """
 
     def __init__(self):

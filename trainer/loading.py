@@ -28,20 +28,17 @@ def load_tokenizer(folder: str):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
     except Exception as error:  # the file can hold anything
-        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
+        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot encode every text"
         raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
     control_tokens(tokenizer)
     entries = tokenizer.get_vocab()
     last = max(entries, key=entries.get)
     if entries[last] >= len(tokenizer):
-        raise ValueError(
-            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
-            "fill the gaps in tokenizer.json with unused entries"
-        )
+        what = f"its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,})"
+        raise ValueError(f"{folder}: {what}: fill the gaps in tokenizer.json with unused entries")
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
-    # Some carry how a program that they were made for cuts and pads its texts.
-    tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.pad_token = tokenizer.eos_token  # any would do: padding is never read or learned
+    tokenizer.backend_tokenizer.no_truncation()  # which the program that it was made for may have wanted
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
 
@@ -68,10 +65,8 @@ def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindFor
 
     model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
     if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
-            f"{model.config.vocab_size:,}: name its own with --tokenizer"
-        )
+        what = f"this tokenizer has {len(tokenizer):,} entries, the network {model.config.vocab_size:,}"
+        raise ValueError(f"{tokenizer.name_or_path}: {what}: name its own with --tokenizer")
     return model, tokenizer
 
 
@@ -120,6 +115,5 @@ def load_model(
     n_params = sum(p.numel() for p in model.parameters())
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
     recipe = info.get("recipe")
-    trained_length = recipe.get("max_seq_len") if isinstance(recipe, dict) else None
-    trained_length = trained_length if isinstance(trained_length, int) else 0
-    return Loaded(model.eval().to(device), tokenizer, title, stage), trained_length
+    length = recipe.get("max_seq_len") if isinstance(recipe, dict) else 0
+    return Loaded(model.eval().to(device), tokenizer, title, stage), length if isinstance(length, int) else 0
