@@ -51,9 +51,13 @@ def sequence_log_probs(
 
 
 def dpo_loss(
-    policy_chosen: torch.Tensor, policy_rejected: torch.Tensor, reference_chosen: torch.Tensor,
-    reference_rejected: torch.Tensor, beta: float, label_smoothing: float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    policy_chosen: torch.Tensor,
+    policy_rejected: torch.Tensor,
+    reference_chosen: torch.Tensor,
+    reference_rejected: torch.Tensor,
+    beta: float,
+    label_smoothing: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Direct preference optimisation, from log-probabilities (B,) to losses and both implicit rewards, each (B,).
 
         reward(y) = beta * (log pi(y) - log ref(y)),  loss = -log sigmoid(reward(chosen) - reward(rejected))
@@ -69,9 +73,14 @@ def dpo_loss(
 
 
 def token_kl(
-    hidden: torch.Tensor, head: torch.Tensor, teacher_hidden: torch.Tensor, teacher_head: torch.Tensor,
-    loss_mask: torch.Tensor, temperature: float = 1.0, reverse: bool = False,
-) -> torch.Tensor:  # fmt: skip
+    hidden: torch.Tensor,
+    head: torch.Tensor,
+    teacher_hidden: torch.Tensor,
+    teacher_head: torch.Tensor,
+    loss_mask: torch.Tensor,
+    temperature: float = 1.0,
+    reverse: bool = False,
+) -> torch.Tensor:
     """Divergence of two networks' next-token distributions, summed over the tokens where loss_mask is not 0, a scalar.
 
     With p the teacher's softmax(logits / T) and q the student's: T^2 * KL(p || q), or T^2 * KL(q || p) in `reverse`.
@@ -83,7 +92,7 @@ def token_kl(
     rows = hidden.flatten(0, 1)[learned]
     teacher_rows = teacher_hidden.detach().flatten(0, 1)[learned]
     sums = [
-        # Computed again in the backward pass: else every chunk's logits would wait for it.
+        # Not kept but made again in the backward pass: else every chunk's logits would wait for it.
         checkpoint(
             _kl_of_chunk, chunk, head, teacher_chunk, teacher_head.detach(), temperature, reverse,
             use_reentrant=False, preserve_rng_state=False,
