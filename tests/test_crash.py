@@ -31,7 +31,7 @@ from trainer.checkpoint import StateError, differences, load_state, previous, sa
 from trainer.process import stop_signals
 from trainer.reference import read_reference
 
-EVERY_STEP = ["--max_steps", 40, "--epochs", 99, "--save_interval", 1, "--eval_interval", 15]
+EVERY_STEP = ["--max_steps", 40, "--save_interval", 1, "--eval_interval", 15]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_stop_is_heard_during_a_long_validation_and_the_validation_is_made_up_
 
 def test_a_terminal_that_is_closed_stops_the_run_and_loses_nothing(folder):
     """A real one, which takes standard output and error away with it."""
-    run = new_run(folder, "terminal", "--max_steps", 4000, "--epochs", 999)
+    run = new_run(folder, "terminal", "--max_steps", 4000)
     master, slave = os.openpty()
 
     def take_terminal() -> None:
@@ -141,7 +141,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing():
 
 
 def test_two_at_once_are_refused_and_a_killed_one_leaves_the_way_free(folder):
-    run = new_run(folder, "twice", "--max_steps", 4000, "--epochs", 999, "--num_workers", 1)
+    run = new_run(folder, "twice", "--max_steps", 4000, "--num_workers", 1)
     first = run.start()
     assert wait_for(first, lambda: run.n_steps() > 2)
     told = sentence(run.start().join())

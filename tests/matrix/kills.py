@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--signals", nargs="+", default=["SIGKILL", "SIGTERM"], choices=("SIGKILL", "SIGTERM"))
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
-    steps = ["--max_steps", 6 * options.kills, "--epochs", 1000, "--save_interval", 1, "--eval_interval", 25]
+    steps = ["--max_steps", 6 * options.kills, "--save_interval", 1, "--eval_interval", 25]
     table, rng = [], random.Random(options.seed)
     preload()
     with tempfile.TemporaryDirectory() as folder:
