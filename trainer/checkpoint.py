@@ -14,7 +14,6 @@ import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import IO
 
 import torch
@@ -27,6 +26,7 @@ from trainer.command_line import compared_flags
 from trainer.distributed import OtherRankError
 from trainer.options import TrainOptions
 
+GENERATORS = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}  # of random numbers
 FORMAT = 6  # raise it when a state means something else than before
 
 
@@ -210,18 +210,11 @@ def take_lock(path: Path) -> IO[str]:
     return file
 
 
-def generators() -> dict[str, ModuleType]:
-    """The modules of the random number generators that dropout may use, by kind of device."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    modules = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}
-    return {name: module for name, module in modules.items() if there[name]}
+def rng_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """States of the generators that dropout may use, by kind of device."""
+    return {kind: GENERATORS[kind].get_rng_state() for kind in {"cpu", device.type}}
 
 
-def rng_states() -> dict[str, torch.Tensor]:
-    return {name: module.get_rng_state() for name, module in generators().items()}
-
-
-def set_rng_states(states: dict[str, torch.Tensor]) -> None:
-    for name, module in generators().items():
-        if name in states:
-            module.set_rng_state(states[name])
+def set_rng_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
+    for kind in {"cpu", device.type} & states.keys():
+        GENERATORS[kind].set_rng_state(states[kind])

@@ -330,12 +330,13 @@ class Trainer:
                 to_half(self.trained_state(), self.weight_path)
             except WeightError as error:  # on all ranks alike: their weights are the same
                 self.fail(str(error))
-            rngs, seconds = self.world.gather(checkpoint.rng_states()), self.seconds + self.recent.seconds
+            rngs = self.world.gather(checkpoint.rng_states(self.world.device))
             self.saved, self.saved_step = (self.step, self.validated), self.step
             if self.world.writes:
-                self.write_files(rngs, seconds)
+                self.write_files(rngs)
 
-    def write_files(self, rngs: list[dict], seconds: float) -> None:
+    def write_files(self, rngs: list[dict]) -> None:
+        seconds = self.seconds + self.recent.seconds
         state = {name: getattr(self, name) for name in RESTORED} | {"seconds": seconds, "rngs": rngs}
         state |= {"model": self.trained_state(), "optimizer": self.optimizer.state_dict(), "identity": self.identity}
         checkpoint.save_state(state | {"scaler": self.scaler.state_dict()}, self.state_path)
@@ -360,10 +361,10 @@ class Trainer:
         """
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         state, path = self.world.from_main(checkpoint.load_state(self.state_path) if self.world.is_main else None)
-        if state["start"] != self.start and self.world.is_main:
-            print(f"note: this run began from other weights than {self.options.from_weight}: it continues with its own")
         with checkpoint.state_errors(path), self.replicas.gathered(write=True):
             checkpoint.check_identity(state["identity"], self.identity, path)
+            if state["start"] != self.start and self.world.is_main:
+                print(f"note: this run began from other weights than {self.options.from_weight}: it keeps its own")
             for name in RESTORED:
                 setattr(self, name, state[name])
             if self.trained_state().keys() != state["model"].keys():
@@ -377,7 +378,7 @@ class Trainer:
     def set_random_generators(self, rngs: list[dict]) -> None:
         """Each rank draws its own dropout."""
         if len(rngs) == self.world.world_size:
-            checkpoint.set_rng_states(rngs[self.world.rank])
+            checkpoint.set_rng_states(rngs[self.world.rank], self.world.device)
         elif self.world.is_main:
             print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
 
