@@ -113,7 +113,7 @@ is_set_up() {
 # set_up NAME: `run` for everyday use, `dev` for the tests. Afterwards $PYTHON has all packages of NAME.
 set_up() {
     if is_set_up "$1"; then return; fi
-    exec 9<"$ROOT" # a lock on the folder itself: two set-ups at once go one after the other
+    exec 9<"$ROOT" # a lock on the folder itself: the second of two set-ups waits
     if command -v flock >/dev/null && ! flock -n 9; then
         say "[setup] another set-up of $ROOT is running: waiting for it to end"
         flock 9 || true

@@ -110,7 +110,7 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
 
 
 def fail(message: str, code: int = 1) -> int:
-    """Print an error as one sentence and return the exit code. Of several ranks, the first to fail speaks."""
+    """Print an error as one sentence and return the exit code. Of several ranks, only the first to fail prints."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         message = f"rank {os.environ.get('RANK')}: {message}"
         if (count_reports(mine=1) or 1) > 1:

@@ -35,12 +35,12 @@ from trainer.options import TrainOptions
 from trainer.process import stop_signals
 from trainer.replicas import Replicas
 
-# What a training state holds of a Trainer beside its tensors, random generators and identity.
+# Attributes of a Trainer in a training state, which also has tensors, random generators and the identity.
 RESTORED = ("start", "step", "tokens", "seconds", "validation", "validated", "skipped_steps")
 
 
 class TrainingError(ValueError):
-    """Training cannot go on: what, at which step, what to do."""
+    """Training cannot continue: what, at which step, what to do."""
 
 
 class Trainer:
@@ -348,14 +348,14 @@ class Trainer:
         )  # fmt: skip
 
     def trained_state(self) -> dict[str, torch.Tensor]:
-        """The model's tensors without those that are frozen: they are read anew from where they came from."""
+        """The model's tensors without those that are frozen: a resumed run loads them as this one did."""
         state = self.model.state_dict(keep_vars=True)
         return {key: value.detach() for key, value in state.items() if value.requires_grad}
 
     def resume(self) -> None:
         """Continue the newest training state: on one machine, with as many ranks, the same to the bit as if the run had
         never stopped (with --compile only where all batches have one shape). With another number of ranks, but as many
-        samples per step, figures agree to rounding. The figures since the last log begin anew.
+        samples per step, figures agree to rounding. The figures since the last log start again.
 
         Raises StateError, naming what differs, when this is not the run that was stopped.
         """

@@ -46,7 +46,7 @@ def load_tokenizer(folder: str):
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
     """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one.
 
-    Raises ValueError, beside what `load_weights` does, when neither folder nor metadata names the weight's vocabulary.
+    Raises ValueError, and what `load_weights` does, when neither folder nor metadata names the weight's vocabulary.
     """
     tokenizer = load_tokenizer(folder or str(ROOT / "model"))
     model, info = load_weights(weight, tokenizer, sizes)
@@ -59,9 +59,9 @@ def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindFor
 def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
     """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
 
-    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
+    Raises ValueError, and what `read_folder` does, for a tokenizer with more entries than the network has.
     """
-    from model.formats.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
+    from model.formats.hf_folder import read_folder  # other programs' networks, not needed to train
 
     model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
     if len(tokenizer) > model.config.vocab_size:
@@ -80,18 +80,17 @@ class Loaded(NamedTuple):
     model: MiniMindForCausalLM  # in eval mode, on its device
     tokenizer: PreTrainedTokenizerFast
     title: str  # one line that says which it is
-    stage: str  # what it was trained to do last, which decides how it is spoken to
+    stage: str  # what it was trained to do last, which decides how prompts are written
 
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
     lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
 ) -> tuple[Loaded, int]:  # fmt: skip
-    """A weight, perhaps with an adapter on top, ready to be spoken to, and how many tokens per row it was trained on (0
-    where its metadata does not say it); with a seed, its network untrained.
+    """A weight, perhaps with an adapter on top, and how many tokens per row it was trained on (0: unknown).
 
-    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder; `usual_stage` is the stage of a weight
-    without metadata.
+    With a seed, its network untrained. `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
+    `usual_stage` is the stage of a weight without metadata.
     """
     quiet_transformers()
     device, info = choose_device(device), {}

@@ -22,14 +22,14 @@ class ModelOptions:
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer", free=True)
 
     def sizes(self) -> dict[str, int | bool | None]:
-        """The flags that shape the network, by the names of MiniMindConfig; None where nothing was said."""
+        """The flags that shape the network, by the names of MiniMindConfig; None where none was given."""
         names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass
 class TrainOptions(ModelOptions):
-    """What every stage can be told. Paths given are relative to the working directory, defaults to the repo.
+    """The flags of every stage. Paths given are relative to the working directory, defaults to the repo.
 
     A resumed run must agree with the stopped one in all that is not `free`. Some free flags are compared by what they
     amount to (trainer/identity.py): the steps of the run, the samples per step, the type to compute in, the data.
@@ -97,7 +97,7 @@ class WeightOptions(ModelOptions):
 
     def load_model(self, untrained_seed: int | None = None):
         """The trainer.loading.Loaded that the flags name. Sets `max_seq_len` where it was not given."""
-        from trainer.loading import load_model  # torch, which nobody needs who asks for --help
+        from trainer.loading import load_model  # and torch, which --help does not need
 
         loaded, trained_length = load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],

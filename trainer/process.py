@@ -62,7 +62,7 @@ def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractConte
 
 
 def count_reports(mine: int = 0) -> int | None:
-    """How many ranks have reported an error, this one included if `mine` is 1; None where nobody counts.
+    """How many ranks have reported an error, this one included if `mine` is 1; None without a counter.
 
     torchrun's own process does: it outlives the ranks.
     """

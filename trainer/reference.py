@@ -19,7 +19,7 @@ from trainer.objectives import decode
 from trainer.options import TrainOptions
 
 CACHE_FORMAT = 1  # raise it when the meaning of the cached numbers changes
-KL_PROMPTS, KL_TOKENS = 32, 64  # held-out prompts, and tokens of a sampled answer: little beside a validation's loss
+KL_PROMPTS, KL_TOKENS = 32, 64  # held-out prompts, and tokens of a sampled answer, few for a validation
 
 
 class Reference:

@@ -44,7 +44,7 @@ def share_cores() -> None:
 
 
 def all_cores() -> set[int]:
-    """The cores that this process may use. One that was started by a process which keeps to fewer gets them back."""
+    """The cores that this process may use. A process started by one that is restricted to fewer gets them back."""
     if not hasattr(os, "sched_setaffinity"):
         return set()
     known = os.environ.setdefault("MINIMIND_CORES", ",".join(map(str, sorted(os.sched_getaffinity(0)))))
@@ -90,7 +90,7 @@ class Watch:
         loaded = torch is not None and not torch.__spec__._initializing
         self.calm = 0 if others >= FREE else self.calm + 1
         if self.current != self.cpus and self.calm < 2:
-            # Another process that keeps to one core may have chosen the same; then there is an idle one.
+            # Another process that is restricted to one core may have chosen the same; then there is an idle one.
             free = [c for c in self.cpus - self.current if idle[c] > 0.5 * seconds]
             if free and random.random() < 0.5:
                 self.current = self.current - {min(self.current)} | {random.choice(free)}

@@ -2,7 +2,7 @@
 
 Stage 1 divides AdamW's moments and the float32 weights that it works on, stage 2 the gradients too, stage 3 the
 parameters themselves, which are gathered layer by layer while they are used. The arithmetic is that of DDP, and so
-are the files: a training state is gathered into the one format, so a run may go on with or without DeepSpeed, in any
+are the files: a training state is gathered into the one format, so a run may continue with or without DeepSpeed, in any
 stage and with any number of ranks.
 """
 
@@ -259,7 +259,7 @@ class ZeroAdamW:
 
 
 def import_deepspeed(device: torch.device):
-    """The package, told where to compute, and without its notes of what it does."""
+    """The package, set to this device, without its notes of what it does."""
     os.environ.setdefault("DS_ACCELERATOR", device.type)
     import deepspeed
 
