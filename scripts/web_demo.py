@@ -39,7 +39,7 @@ from scripts.web.chat import (  # noqa: E402
 )
 from scripts.web.texts import LANGUAGES, Texts  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
-from trainer.options import LEAST_CONTEXT, WeightOptions  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 
 PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two pictures of an answer in the making
@@ -87,7 +87,7 @@ export default function ({ parentElement, data }) {
 class WebOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights that the page offers")
     tokenizer: str = flag(str(ROOT / "model"), "folder of their tokenizer")
-    max_seq_len: int | None = flag(None, "most tokens of prompt and answer; default: as in training", least=64)
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=64)
     device: str = flag("auto", "cuda, mps, cpu or auto")
     host: str = flag("127.0.0.1", "address to listen on; under streamlit run: --server.address, --server.allowedHosts")
     port: int = flag(8501, "port to listen on; under streamlit run: --server.port", least=1, most=65535)
@@ -188,7 +188,7 @@ def load(path: Path, adapter: Path | None, is_folder: bool, options: WebOptions,
 
 
 def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
-    context = getattr(model, "context", options.max_seq_len or LEAST_CONTEXT)
+    context = getattr(model, "context", options.max_seq_len)
     with st.sidebar.container(key="settings"):
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
         most, usual = context // 2, answer_room(context)

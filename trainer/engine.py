@@ -67,12 +67,12 @@ class Trainer:
         self.dtype, self.autocast = choose_precision(options.dtype, world.device)
         if options.gradient_checkpointing:
             self.model.activation_checkpointing_enable({"use_reentrant": False})
+        self.flops = flops_per_token(self.model, options.max_seq_len)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:
             # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
             # rounds, would depend on the shapes that came before it, which are others after a resume.
             self.model.model.compile(dynamic=False if packed else None)
-        self.flops = flops_per_token(self.model, options.max_seq_len)
         self.replicas = make_replicas(self.objective, options, world, self.dtype)
         self.optimizer, self.scaler = self.replicas.optimizer, self.replicas.scaler
         self.sampler = StepSampler(
