@@ -112,10 +112,10 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"--device {name}: there is no such device; use cuda, mps or cpu") from None
-    require(device.type in ("cuda", "mps", "cpu"), f"--device {name}: use cuda, mps or cpu")
-    require(device.type != "cuda" or torch.cuda.is_available(), f"--device {name}: there is no usable NVIDIA GPU")
-    require(device.type != "mps" or torch.backends.mps.is_available(), f"--device {name}: there is no Apple GPU")
+        raise UsageError(f"--device {name}: use cuda, mps or cpu") from None
+    kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    require(device.type in kinds, f"--device {name}: use cuda, mps or cpu")
+    require(kinds[device.type], f"--device {name}: torch finds no such GPU here")
     if device.type == "cuda":
         index = local_rank if device.index is None else device.index
         require(index < torch.cuda.device_count(), f"--device cuda:{index}: there are {torch.cuda.device_count()} GPUs")
