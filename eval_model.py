@@ -53,10 +53,8 @@ class EvalOptions(WeightOptions):
 
 
 def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
-    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags.
-
-    The noise of sampling is that of --seed and the turn.
-    """
+    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags. The noise
+    of sampling is that of --seed and the turn."""
     from dataset.chat import answer_room, make_prompt
     from model.sampling import Sampling
 

@@ -205,11 +205,7 @@ install_packages() {
         fi
         logged "installing $torch" "$PYTHON" -m pip install --prefer-binary ${index[@]+"${index[@]}"} "$torch"
     fi
-    if [[ $1 == dev ]] && is_set_up run; then
-        say "[setup 3/4] the packages of $file (0.2 GB to download, 0.6 GB on disk, a minute)"
-    else
-        say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
-    fi
+    say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
     logged "installing $file" "$PYTHON" -m pip install --prefer-binary -r "$ROOT/$file"
     say "[setup 4/4] do they load? (10 s)"
     logged "loading the packages" "$PYTHON" -c 'import torch, transformers, tokenizers, matplotlib'

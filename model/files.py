@@ -63,10 +63,8 @@ def is_running(process_id: int) -> bool:
 
 
 def hard_link(path: Path, previous: Path) -> None:
-    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file.
-
-    Where the disk has no hard links it is renamed, and until the new one takes its place only `previous` is there.
-    """
+    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file. Where the
+    disk has no hard links it is renamed, and until the new one takes its place only `previous` is there."""
     remove_stale(previous)
     link = temporary_name(previous)
     try:

@@ -77,10 +77,8 @@ def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
 
 
 def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in half precision, to be written to `path`; tied ones stay tied, and are stored once.
-
-    Raises WeightError for numbers that half precision cannot hold.
-    """
+    """The tensors in half precision, to be written to `path`; tied ones stay tied, and are stored once. Raises
+    WeightError for numbers that half precision cannot hold."""
     halves: dict[int, torch.Tensor] = {}
     for key, value in state.items():
         if value.data_ptr() not in halves:
@@ -92,10 +90,8 @@ def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tenso
 
 
 def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info) -> None:
-    """Write `path` in half precision and its metadata, with `info` (stage, step, …).
-
-    Raises WeightError for weights that half precision cannot hold; what was at `path` stays then.
-    """
+    """Write `path` in half precision and its metadata, with `info` (stage, step, …). Raises WeightError for weights
+    that half precision cannot hold; what was at `path` stays then."""
     state = to_half(model.state_dict(), Path(path))
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}
     info = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
@@ -120,10 +116,8 @@ def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, 
 
 
 def read_metadata(path: Path) -> dict | None:
-    """The metadata of the weight or adapter at `path`; None when there is none.
-
-    Raises WeightError when it cannot be read, or describes another file.
-    """
+    """The metadata of the weight or adapter at `path`; None when there is none. Raises WeightError when it cannot be
+    read, or describes another file."""
     metadata = path.with_suffix(".json")
     if not metadata.is_file():
         return None

@@ -149,10 +149,8 @@ def check_identity(before: dict, now: dict, path: Path) -> None:
 
 
 def should_resume(path: Path, options: TrainOptions, identity: dict, start: str, total_steps: int) -> bool:
-    """As --from_resume says; with --skip_finished also when the same run, from the same `start`, was stopped.
-
-    Raises StateError rather than let a new run overwrite a stopped one.
-    """
+    """As --from_resume says; with --skip_finished also when the same run, from the same `start`, was stopped. Raises
+    StateError rather than let a new run overwrite a stopped one."""
     if options.from_resume:
         return True
     state = None
@@ -187,10 +185,8 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
 
 
 def take_lock(path: Path) -> IO[str]:
-    """The right to write the states, weights and metrics of one name, until the process ends, however it does.
-
-    The file returned must stay open. Raises StateError while another process has the lock.
-    """
+    """The right to write the states, weights and metrics of one name, until the process ends, however it does. The file
+    returned must stay open. Raises StateError while another process has the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     try:

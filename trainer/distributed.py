@@ -82,10 +82,8 @@ class World:
 
     @contextlib.contextmanager
     def main_first(self):
-        """The ranks that write go through the block (to fill a cache), then the others (to find it filled).
-
-        It may take hours, so nobody waits in a collective operation, whose time is limited.
-        """
+        """The ranks that write go through the block (to fill a cache), then the others (to find it filled). It may take
+        hours, so nobody waits in a collective operation, whose time is limited."""
         self.waits += 1
         key, passed = f"minimind/main_first/{self.writer}/{self.waits}", False
         if self.world_size > 1 and not self.writes:

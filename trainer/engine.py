@@ -107,10 +107,8 @@ class Trainer:
     # ------------------------------------------------------------ the loop
 
     def train(self) -> None:
-        """Train to the last step, or until a signal asks to stop; save; print a summary.
-
-        Raises StateError when another process is writing the same weight, or a stopped run would be lost.
-        """
+        """Train to the last step, or until a signal asks to stop; save; print a summary. Raises StateError when another
+        process is writing the same weight, or a stopped run would be lost."""
         if self.world.writes:
             self.lock = checkpoint.take_lock(self.state_path.with_suffix(".lock"))
         found = self.world.is_main and checkpoint.should_resume(

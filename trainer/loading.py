@@ -17,10 +17,8 @@ from trainer.process import as_text
 
 
 def load_tokenizer(folder: str):
-    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
-
-    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
-    """
+    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about. Raises
+    UsageError when there is none, ValueError when it cannot be read or no network can be trained with it."""
     there = (Path(folder) / "tokenizer.json").is_file()
     require(there, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
@@ -44,10 +42,8 @@ def load_tokenizer(folder: str):
 
 
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
-    """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one.
-
-    Raises ValueError, and what `load_weights` does, when neither folder nor metadata names the weight's vocabulary.
-    """
+    """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one. Raises ValueError, and what
+    `load_weights` does, when neither folder nor metadata names the weight's vocabulary."""
     tokenizer = load_tokenizer(folder or str(ROOT / "model"))
     model, info = load_weights(weight, tokenizer, sizes)
     if not info and not folder:
@@ -57,10 +53,8 @@ def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindFor
 
 
 def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
-    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
-
-    Raises ValueError, and what `read_folder` does, for a tokenizer with more entries than the network has.
-    """
+    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another. Raises ValueError, and what
+    `read_folder` does, for a tokenizer with more entries than the network has."""
     from model.formats.hf_folder import read_folder  # other programs' networks, not needed to train
 
     model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))

@@ -12,10 +12,8 @@ from trainer.options import TrainOptions
 
 
 class Replicas:
-    """The objective, whole on every rank, and its optimizer: DDP averages the gradients.
-
-    trainer/zero.py has the same for DeepSpeed, where the ranks divide the model among them.
-    """
+    """The objective, whole on every rank, and its optimizer: DDP averages the gradients. trainer/zero.py has the same
+    for DeepSpeed, where the ranks divide the model among them."""
 
     in_step = False  # whether a rank can call the network only together with all others
 

@@ -27,8 +27,7 @@ from trainer.replicas import Replicas
 @contextlib.contextmanager
 def stage(options: TrainOptions) -> Iterator[tuple]:
     """(world, tokenizer), around everything that a stage does: joins the other ranks, refuses at once what cannot work
-    here, and ends all ranks whatever happens within, so that one of them says why.
-    """
+    here, and ends all ranks whatever happens within, so that one of them says why."""
     quiet_transformers()
     world = join_world(options.device)
     try:
@@ -83,10 +82,8 @@ def why_not_compiled(error: Exception) -> str:
 
 
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
-    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names.
-
-    A name in `--from_weight` becomes its path: whoever asks later means this file, not what is newest by then.
-    """
+    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names. A name in
+    `--from_weight` becomes its path: whoever asks later means this file, not what is newest by then."""
     if options.from_weight == "none":
         given = {name: value for name, value in options.sizes().items() if value is not None}
         torch.manual_seed(options.seed)
@@ -144,9 +141,7 @@ def load_data(
 
 def train(options: TrainOptions, name: str, world: World, objective, tokenizer, *args, **kwargs) -> None:
     """Train and save, unless --skip_finished and the same run has; `name` is the stage's, the rest the Trainer's.
-
-    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect.
-    """
+    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect."""
     n_params = sum(p.numel() for p in objective.parameters())
     n_trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
     if world.is_main and n_trained < n_params:

@@ -170,11 +170,8 @@ class ZeroReplicas(Replicas):
 
 
 class ZeroAdamW:
-    """The AdamW inside DeepSpeed's optimizer, to the rest of the engine like any other.
-
-    Made before DeepSpeed divides the parameters. State dicts have the format of the undivided optimizer:
-    {"parts": [AdamW's own state dict]}.
-    """
+    """The AdamW inside DeepSpeed's optimizer, to the rest of the engine like any other. Made before DeepSpeed divides
+    the parameters. State dicts have the format of the undivided optimizer: {"parts": [AdamW's own state dict]}."""
 
     def __init__(self, adamw: torch.optim.AdamW):
         self.adamw = adamw
@@ -229,10 +226,8 @@ class ZeroAdamW:
         self.link()
 
     def link(self) -> None:
-        """Let stages 1 and 2 find the moments by their parameters.
-
-        DeepSpeed 0.19 does it once, after the step of the first group, when the second one's are not there yet.
-        """
+        """Let stages 1 and 2 find the moments by their parameters. DeepSpeed 0.19 does it once, after the step of the
+        first group, when the second one's are not there yet."""
         zero = self.engine.optimizer
         if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
             zero._hp_optimizer_states_linked = False
