@@ -62,7 +62,7 @@ def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractConte
 
 
 def count_reports(mine: int = 0) -> int | None:
-    """How many ranks have reported an error, this one included if `mine` is 1. torchrun's own process counts them, as it
+    """How many ranks have reported an error, this one included if `mine` is 1. torchrun's own process counts, as it
     outlives the ranks; None without it."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
