@@ -25,16 +25,8 @@ from trainer.process import as_text  # noqa: E402
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
-CHAT_PROMPTS = (
-    "你好！",
-    "你是谁？",
-    "法国的首都是哪里？",
-    "《红楼梦》是谁写的？",
-    "23 加 45 等于多少？",
-    "把 31、7、58 从小到大排一排。",
-    "星期三的两天后是星期几？",
-    "What is the chemical symbol of oxygen?",
-)
+CHAT_PROMPTS = ("你好！", "你是谁？", "法国的首都是哪里？", "《红楼梦》是谁写的？", "23 加 45 等于多少？")
+CHAT_PROMPTS += ("把 31、7、58 从小到大排一排。", "星期三的两天后是星期几？", "What is the chemical symbol of oxygen?")
 
 
 @dataclass
@@ -60,23 +52,9 @@ class EvalOptions(WeightOptions):
 # ---------------------------------------------------------------- talking
 
 
-def make_engine(model, tokenizer, options: EvalOptions):
-    """The engine for one conversation."""
-    from model.generation import Generator
-
-    return Generator(model, tokenizer, 1, options.context(model), options.compute_dtype(model))
-
-
-def newest(history: list[dict], count: int) -> list[dict]:
-    """The last `count` messages; all if it is negative."""
-    return history if count < 0 else history[-count:] if count else []
-
-
 def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
-    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags.
-
-    The noise of sampling is that of --seed and the turn.
-    """
+    """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags. The noise
+    of sampling is that of --seed and the turn."""
     from dataset.chat import answer_room, make_prompt
     from model.sampling import Sampling
 
@@ -86,16 +64,20 @@ def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOpt
         temperature=options.temperature, top_p=options.top_p, seed=options.seed + turn,
         skip_special_tokens=stage != "reason",
     )  # fmt: skip
-    pieces = []
+    text = ""
     for piece in engine.stream(prompt_ids, sampling):
-        pieces.append(piece.text)
+        text += piece.text
         if options.stream:
             print(show(piece.text, stage), end="", flush=True)
-    text = "".join(pieces)
     print("" if options.stream else show(text, stage), flush=True)
     if piece.finish_reason == "length":
         print(f"note: the answer was cut where the context of {context} tokens ends (--max_seq_len)", file=sys.stderr)
     return text
+
+
+def newest(history: list[dict], count: int) -> list[dict]:
+    """The last `count` messages; all if it is negative."""
+    return history if count < 0 else history[-count:] if count else []
 
 
 def show(text: str, stage: str) -> str:
@@ -122,38 +104,38 @@ def typed_messages() -> Iterator[str]:
 
 def talk(options: EvalOptions) -> None:
     """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
+    from model.generation import Generator
+
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
     model, tokenizer, title, stage = options.load_model()
     if options.prompt is None:
         print(title)
-    engine = make_engine(model, tokenizer, options)
+    engine = Generator(model, tokenizer, 1, options.context(model), options.compute_dtype(model))
+    system = [{"role": "system", "content": options.system}] if options.system else []
     if options.prompt is None and not options.auto:
         if sys.stdin.isatty():
             print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
-        converse(engine, tokenizer, stage, typed_messages(), options)
+        converse(engine, tokenizer, stage, system, typed_messages(), options)
         return
     samples = PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS
     for prompt in [options.prompt] if options.prompt else samples:
         if options.prompt is None:
             print(f"\n> {prompt}")
-        answer(engine, tokenizer, stage, [*system_turn(options), {"role": "user", "content": prompt}], options)
+        answer(engine, tokenizer, stage, [*system, {"role": "user", "content": prompt}], options)
 
 
-def system_turn(options: EvalOptions) -> list[dict]:
-    return [{"role": "system", "content": options.system}] if options.system else []
-
-
-def converse(engine, tokenizer, stage: str, messages: Iterator[str], options: EvalOptions) -> None:
+def converse(
+    engine, tokenizer, stage: str, system: list[dict], messages: Iterator[str], options: EvalOptions
+) -> None:  # fmt: skip
     """Answer one message after the other, each with the conversation so far in mind."""
     history: list[dict] = []
     for turn, message in enumerate(messages):
         if message == "/clear":
             history = []
             continue
-        history = newest(history, options.history_cnt)
-        history.append({"role": "user", "content": message})
+        history = [*newest(history, options.history_cnt), {"role": "user", "content": message}]
         try:
-            reply = answer(engine, tokenizer, stage, system_turn(options) + history, options, turn)
+            reply = answer(engine, tokenizer, stage, system + history, options, turn)
         except ValueError as error:  # too long a message: say so, keep talking
             print(f"error: {error}", file=sys.stderr)
             history.pop()
@@ -167,11 +149,11 @@ def converse(engine, tokenizer, stage: str, messages: Iterator[str], options: Ev
 def check_score_json(path: Path) -> None:
     """ValueError unless a table can be written there, in place of none or an older one."""
     check_out_dir(path.parent, "--score_json")
-    is_free = not path.exists()
+    replaceable = not path.exists()
     if path.is_file():
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-            is_free = "categories" in json.loads(path.read_text(encoding="utf-8"))
-    if not is_free:
+            replaceable = "categories" in json.loads(path.read_text(encoding="utf-8"))
+    if not replaceable:
         raise ValueError(f"--score_json {path}: something else than a table of scores is there: name another file")
 
 

@@ -26,7 +26,7 @@ LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl"
 # scripts/compare_distillation.py equal to these.
 LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
     --hidden_size 112 --num_hidden_layers 4 --num_attention_heads 4 --max_seq_len 256 --batch_size 16
-    --epochs 1000 --max_steps 1250)
+    --max_steps 1250)
 LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_rate 5e-3)
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
@@ -42,6 +42,20 @@ PYTHON=$VENV/bin/python
 LOG=$VENV/setup.log # what the last step of the set-up printed
 TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 
+# word|script and flags|what it does
+DOORS='data|scripts/download_data.py|fetch the published data sets by name, for the real sizes
+pretrain|trainer/train_pretrain.py|learn language and facts from plain text
+sft|trainer/train_full_sft.py|learn to answer, from conversations
+lora|trainer/train_lora.py|learn something small in an adapter, the rest frozen
+dpo|trainer/train_dpo.py|learn a preference, from pairs of answers
+distill|trainer/train_distillation.py|a small network learns from a larger one
+reason|trainer/train_distill_reason.py|learn to think before answering
+eval|eval_model.py --score|the held-out score by category
+chat|eval_model.py --model_mode 1|talk to the trained model
+serve|scripts/serve_openai_api.py|serve it by the OpenAI protocol, on http://127.0.0.1:8998/v1
+web|scripts/web_demo.py|talk to it in a web page, on http://127.0.0.1:8501
+convert|scripts/convert_model.py|to and from Hugging Face folders; to GGUF, for llama.cpp and ollama'
+
 usage() {
     cat <<TEXT
 usage: ./run.sh [word [flags]]
@@ -49,25 +63,17 @@ usage: ./run.sh [word [flags]]
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
   all          every stage, from pretraining to reasoning, and a report of what each changed, about $LIFE_MINUTES minutes
   setup        only make .venv and install the packages (1.9 GB on disk)
-  data         scripts/download_data.py: fetch the published data sets by name, for the real sizes
-  pretrain     trainer/train_pretrain.py: learn language and facts from plain text
-  sft          trainer/train_full_sft.py: learn to answer, from conversations
-  lora         trainer/train_lora.py: learn something small in an adapter, the rest frozen
-  dpo          trainer/train_dpo.py: learn a preference, from pairs of answers
-  distill      trainer/train_distillation.py: a small network learns from a larger one
-  reason       trainer/train_distill_reason.py: learn to think before answering
-  eval         eval_model.py --score: the held-out score by category
-  chat         eval_model.py --model_mode 1: talk to the trained model
-  serve        scripts/serve_openai_api.py: serve it by OpenAI's protocol, on http://127.0.0.1:8998/v1
-  web          scripts/web_demo.py: talk to it in a web page, on http://127.0.0.1:8501
-  convert      scripts/convert_model.py: to and from Hugging Face folders; to GGUF, for llama.cpp and ollama
+TEXT
+    while IFS='|' read -r name script purpose; do
+        printf '  %-12s %s: %s\n' "$name" "$script" "$purpose"
+    done <<<"$DOORS"
+    cat <<TEXT
   test         ruff and the test suite; flags go to pytest (./run.sh test -k tokenizer)
   test-compat  tests/compat: agreement with outside programs
   test-gpu     tests/gpu: proof on an NVIDIA GPU, about 6 minutes, and the table of scripts/benchmark.py
   help         this list
 
-Words and flags after a stage, data, eval, chat, serve, web and convert go to the script behind the word:
-./run.sh pretrain --help
+Flags after a word that names a script go to that script: ./run.sh pretrain --help
 TEXT
 }
 
@@ -80,12 +86,11 @@ die() {
     exit 1
 }
 
-# interrupted CODE: 128 + the signal's number. A closed terminal (HUP) hears nothing any more.
+# interrupted CODE: 128 + the signal's number. A closed terminal (HUP) can show nothing any more.
 interrupted() {
     trap - INT TERM HUP
-    stop_heartbeat 2>/dev/null || true
     say "" || true
-    say "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped." || true
+    say "run.sh: stopped. What was saved so far is kept; the same command continues where this stopped." || true
     exit "$1"
 }
 trap 'interrupted 130' INT
@@ -109,7 +114,7 @@ is_set_up() {
 # set_up NAME: `run` for everyday use, `dev` for the tests. Afterwards $PYTHON has all packages of NAME.
 set_up() {
     if is_set_up "$1"; then return; fi
-    exec 9<"$ROOT" # a lock on the folder itself: two set-ups at once go one after the other
+    exec 9<"$ROOT" # a lock on the folder itself: the second of two set-ups waits
     if command -v flock >/dev/null && ! flock -n 9; then
         say "[setup] another set-up of $ROOT is running: waiting for it to end"
         flock 9 || true
@@ -201,11 +206,7 @@ install_packages() {
         fi
         logged "installing $torch" "$PYTHON" -m pip install --prefer-binary ${index[@]+"${index[@]}"} "$torch"
     fi
-    if [[ $1 == dev ]] && is_set_up run; then
-        say "[setup 3/4] the packages of $file (0.2 GB to download, 0.6 GB on disk, a minute)"
-    else
-        say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
-    fi
+    say "[setup 3/4] the packages of $file (0.3 GB to download, 1.1 GB on disk, a minute or two)"
     logged "installing $file" "$PYTHON" -m pip install --prefer-binary -c "$ROOT/requirements.lock" -r "$ROOT/$file"
     say "[setup 4/4] do they load? (10 s)"
     logged "loading the packages" "$PYTHON" -c 'import torch, transformers, tokenizers, matplotlib'
@@ -221,9 +222,7 @@ reachable() { timeout 5 "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen
 logged() {
     local what=$1 status=0
     shift
-    start_heartbeat
     "$@" </dev/null >"$LOG" 2>&1 || status=$?
-    stop_heartbeat
     if [[ $status == 0 ]]; then return; fi
     tail -n 8 -- "$LOG" | sed 's/^/    | /' >&2
     die "$what failed: $(reason). The whole log: $LOG"
@@ -233,7 +232,7 @@ reason() {
     if grep -qiE 'No space left on device|Disk quota exceeded' "$LOG"; then
         echo "the disk is full (of .venv, of ${TMPDIR:-/tmp} or of pip's cache in your home): make room and run again"
     elif grep -qiE 'ConnectionError|ConnectTimeout|Read ?Timeout|timed out|name resolution|Max retries|ProxyError|SSLError|Connection (refused|reset|broken)' "$LOG"; then
-        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it goes on where it stopped"
+        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it continues where it stopped"
     elif grep -q 'No matching distribution' "$LOG"; then
         echo "no package index that pip asks has it for $("$PYTHON" -V) on this kind of machine: use Python 3.11 to 3.13 on 64-bit Linux or macOS, or another index"
     elif grep -qi 'Permission denied' "$LOG"; then
@@ -241,23 +240,6 @@ reason() {
     else
         echo "the lines above say why"
     fi
-}
-
-# Only on a terminal: seconds and size so far, in one line that is wiped afterwards.
-HEARTBEAT=""
-start_heartbeat() {
-    if [[ ! -t 2 ]]; then return; fi
-    while sleep 2 && kill -0 $$ 2>/dev/null; do
-        printf '\r          %d s, .venv %s ' "$SECONDS" "$(du -sh "$VENV" 2>/dev/null | cut -f1)" >&2
-    done &
-    HEARTBEAT=$!
-}
-stop_heartbeat() {
-    if [[ -z $HEARTBEAT ]]; then return 0; fi # the 0 is needed: in a trap a bare return gives the interrupted command's code
-    kill "$HEARTBEAT" 2>/dev/null || true
-    wait "$HEARTBEAT" 2>/dev/null || true
-    HEARTBEAT=""
-    printf '\r\033[K' >&2
 }
 
 # ---- The words --------------------------------------------------------------------------------------------------
@@ -293,8 +275,8 @@ life_cycle() {
 }
 
 # phase TITLE SCRIPT FLAGS...
-# MINIMIND_REST before it: the time that all takes after this stage, in multiples of its own training, as measured on 2
-# idle cores (README); the stage says from it, seconds after it began, how long the rest takes on this machine.
+# MINIMIND_REST before it: the time of everything after this stage, in multiples of its own training, as measured on 2
+# idle cores; from it the stage says, seconds after it began, how long the rest takes on this machine.
 phase() {
     printf '\n%s\n' "$1"
     step "${@:2}"
@@ -320,25 +302,10 @@ door() {
     exec "$PYTHON" "$ROOT/$1" "${@:2}"
 }
 
+# run_tests FLAGS...: of pytest
 run_tests() {
-    set_up dev
-    cd -- "$ROOT"
     export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
-    "$PYTHON" -m ruff check
-    # -n 0: in this one process
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/compat --ignore=tests/gpu "$@"
-}
-
-run_compat_tests() {
-    set_up dev
-    cd -- "$ROOT"
-    export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-    echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
-    if ! compgen -G "tests/compat/test_*.py" >/dev/null; then
-        echo "tests/compat: nothing is there yet, so nothing can disagree"
-        return
-    fi
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compat "$@"
+    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" # -n 0: in this one process
 }
 
 word=${1:-}
@@ -350,23 +317,30 @@ case $word in
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"
         ;;
-    data) door scripts/download_data.py "$@" ;;
-    pretrain) door trainer/train_pretrain.py "$@" ;;
-    sft) door trainer/train_full_sft.py "$@" ;;
-    lora) door trainer/train_lora.py "$@" ;;
-    dpo) door trainer/train_dpo.py "$@" ;;
-    distill) door trainer/train_distillation.py "$@" ;;
-    reason) door trainer/train_distill_reason.py "$@" ;;
-    eval) door eval_model.py --score "$@" ;;
-    chat) door eval_model.py --model_mode 1 "$@" ;;
-    serve) door scripts/serve_openai_api.py "$@" ;;
-    web) door scripts/web_demo.py "$@" ;;
-    convert) door scripts/convert_model.py "$@" ;;
-    test) run_tests "$@" ;;
-    test-compat) run_compat_tests "$@" ;;
-    test-gpu) set_up dev && exec "$PYTHON" -m pytest -rs "$ROOT/tests/gpu" "$@" ;;
+    test)
+        set_up dev
+        cd -- "$ROOT"
+        "$PYTHON" -m ruff check
+        run_tests --ignore=tests/compat --ignore=tests/gpu "$@"
+        ;;
+    test-compat)
+        set_up dev
+        cd -- "$ROOT"
+        echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
+        run_tests tests/compat "$@"
+        ;;
+    test-gpu)
+        set_up dev
+        exec "$PYTHON" -m pytest -rs "$ROOT/tests/gpu" "$@"
+        ;;
     help | -h | --help) usage ;;
     *)
+        script=""
+        while IFS='|' read -r name match _; do
+            if [[ $name == "$word" ]]; then script=$match; fi
+        done <<<"$DOORS"
+        # shellcheck disable=SC2086 # the script and its flags
+        if [[ -n $script ]]; then door $script "$@"; fi
         say "run.sh: no such word: $word"
         usage >&2
         exit 2

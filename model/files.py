@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, put on the disk, then renamed."""
+"""Files that are whole or not there: written under a temporary name, flushed to the disk, then renamed."""
 
 import errno
 import glob
@@ -16,10 +16,10 @@ def file_hash(path: Path) -> str:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, previous: Path | None = None) -> None:
-    """Let `write` make a temporary file beside `path`, flush it, then rename it: `path` is old or new, never half.
+    """Let `write` make a temporary file in the folder of `path`, flush it, then rename it: `path` is old or new, never
+    half. What it held so far is then at `previous`. `size` in bytes is only for the message.
 
-    With `previous`, what `path` held so far is kept under that name. `size` in bytes is only for the message.
-    Raises OSError, in one sentence, when the disk is full or fails; `path` is then what it was.
+    Raises OSError, in one sentence, when the disk is full or fails; `path` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path)
@@ -28,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, p
         write(temporary)
         flush(temporary)
         if previous is not None and path.exists():  # the new one is whole and on the disk by now
-            keep(path, previous)
+            hard_link(path, previous)
         os.replace(temporary, path)
         flush(path.parent)
     except Exception as error:
@@ -49,10 +49,7 @@ def remove_stale(path: Path) -> None:
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
         if writer.isdecimal() and not is_running(int(writer)):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
+            shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
 
 
 def is_running(process_id: int) -> bool:
@@ -65,11 +62,9 @@ def is_running(process_id: int) -> bool:
     return True
 
 
-def keep(path: Path, previous: Path) -> None:
-    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file.
-
-    Where the disk knows no hard links it is renamed, and until the new one takes its place only `previous` is there.
-    """
+def hard_link(path: Path, previous: Path) -> None:
+    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file. Where the
+    disk has no hard links it is renamed, and until the new one takes its place only `previous` is there."""
     remove_stale(previous)
     link = temporary_name(previous)
     try:
@@ -83,7 +78,7 @@ def keep(path: Path, previous: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Put a file on the disk itself, so that a power cut cannot undo it; or, where the system can, a folder's names."""
+    """Put a file, or where the system can the names in a folder, on the disk itself, safe from a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -95,7 +90,7 @@ def flush(path: Path) -> None:
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """What the operating system said, if `error` comes from there: torch wraps it in an error of its own."""
+    """The operating system's error that `error` is or wraps, as torch does."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
@@ -108,11 +103,8 @@ def why_not_written(path: Path, size: int, error: OSError) -> str:
     free = shutil.disk_usage(path.parent).free
     if free > size + 2**20:
         return f"{path}: the disk takes no more files (no inodes, or a quota): remove some and run again; {intact}"
-    needs = f"it needs {size / 2**20:,.1f} MiB, " if size else ""
-    return (
-        f"{path}: the disk is full: {needs}{free / 2**20:,.1f} MiB are free in {path.parent}: "
-        f"make room and run again; {intact}"
-    )
+    needs = (f"it needs {size / 2**20:,.1f} MiB, " if size else "") + f"{free / 2**20:,.1f} MiB are free"
+    return f"{path}: the disk is full: {needs} in {path.parent}: make room and run again; {intact}"
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -22,7 +22,7 @@ from model.weights import (
     WeightError,
     check_state,
     check_vocabulary,
-    read_beside,
+    read_metadata,
     read_state,
     to_half,
     tokenizer_hash,
@@ -123,7 +123,7 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight") and state[key].ndim == 2}
     if len(ranks) != 1:
         raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
-    alpha, metadata = None, read_beside(path)
+    alpha, metadata = None, read_metadata(path)
     if metadata is not None:
         try:
             alpha = float(metadata["lora"]["alpha"])
@@ -145,7 +145,7 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
 
 def is_foreign(adapter: Path, weight: Path) -> bool:
     """Whether an adapter was, by its `.json`, trained on another weight than this file."""
-    origin = (read_beside(adapter) or {}).get("origin")
+    origin = (read_metadata(adapter) or {}).get("origin")
     return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 

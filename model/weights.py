@@ -1,8 +1,8 @@
-"""Weight files: `out/full_sft_512.pth`, a plain half-precision state dict, with `out/full_sft_512.json` beside it.
+"""Weight files: `out/full_sft_512.pth`, a plain half-precision state dict, and its metadata, `out/full_sft_512.json`.
 
-The `.json` says what the `.pth` cannot: the network's sizes, the vocabulary it speaks, the stage and data it comes
-from, its validation figures, and the hash of the `.pth`. With it no reader has to be told sizes, and a weight never
-meets a vocabulary that fits its shape but not its meaning.
+The metadata holds what the `.pth` cannot: the network's sizes, the hash of its vocabulary, the stage, the recipe, the
+validation figures, and the hash of the `.pth`. With it no reader needs sizes, and a weight never meets a vocabulary
+that fits its shape but not its meaning.
 
 Everything here is written so that a kill or a power cut at any moment leaves either the old or the new, whole.
 """
@@ -39,73 +39,63 @@ def tokenizer_hash(tokenizer) -> str:
 
 
 def write_tensors(content: dict, path: Path) -> None:
-    """torch.save into an open file: given a name, it would write that name into the file, and equal contents would
-    give unequal bytes."""
+    """torch.save into an open file: given a name, it would write that into the file too."""
     with open(path, "wb") as file:
         torch.save(content, file)
 
 
-def tensors_in(content) -> dict[int, torch.Tensor]:
-    """All tensors in nested dicts and lists, each once, by where they lie in memory."""
-    if isinstance(content, torch.Tensor):
-        return {content.data_ptr(): content}
-    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
-    return {place: tensor for part in inner for place, tensor in tensors_in(part).items()}
-
-
 def n_bytes(content) -> int:
-    """What the tensors in `content` take on the disk."""
-    return sum(tensor.nbytes for tensor in tensors_in(content).values())
+    """What the tensors in nested dicts and lists take on the disk, each counted once."""
+
+    def tensors(part) -> dict[int, torch.Tensor]:  # by where they lie in memory
+        if isinstance(part, torch.Tensor):
+            return {part.data_ptr(): part}
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+        return {place: tensor for one in inner for place, tensor in tensors(one).items()}
+
+    return sum(tensor.nbytes for tensor in tensors(content).values())
 
 
 def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
-    """Write the tensors to `path` and `info`, with their hash, to the `.json` beside it.
+    """Write the tensors to `path` and `info`, with their hash, as its metadata.
 
     Two files cannot be renamed in one step. So the `.json` goes first and holds two descriptions, the new one and
-    within it, as "replaced", the older; whichever `.pth` is there, `read_beside` finds the one that belongs to it.
+    within it, as "replaced", the older; whichever `.pth` is there, `read_metadata` finds the one that belongs to it.
     """
-    beside, older, info = path.with_suffix(".json"), None, dict(info)
-    with contextlib.suppress(WeightError):  # of a pair that does not belong together there is nothing to keep
-        older = read_beside(path) if path.is_file() else None
+    metadata, older, info = path.with_suffix(".json"), None, dict(info)
+    with contextlib.suppress(WeightError):  # files that do not belong together
+        older = read_metadata(path) if path.is_file() else None
 
     def write(temporary: Path) -> None:
         write_tensors(state, temporary)
         info["sha256"] = file_hash(temporary)
         if older is not None or not path.is_file():
-            write_json(beside, info | ({"replaced": older} if older else {}))
+            write_json(metadata, info | ({"replaced": older} if older else {}))
 
     write_atomically(path, write, n_bytes(state))
-    write_json(beside, info)
+    write_json(metadata, info)
 
 
 def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in half precision, to be written to `path`; tied ones stay tied, and are stored once.
-
-    Raises WeightError for numbers that half precision cannot hold.
-    """
+    """The tensors in half precision, to be written to `path`; tied ones stay tied, and are stored once. Raises
+    WeightError for numbers that half precision cannot hold."""
     halves: dict[int, torch.Tensor] = {}
     for key, value in state.items():
-        if value.data_ptr() in halves:
-            continue
-        half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
-        if not half.isfinite().all():
-            raise WeightError(
-                f"{path}: not written, because tensor {key} holds numbers that half precision cannot (above 65,504, or "
-                "NaN): training has diverged"
-            )
+        if value.data_ptr() not in halves:
+            half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
+            if not half.isfinite().all():
+                what = f"tensor {key} holds numbers that half precision cannot (above 65,504, or NaN)"
+                raise WeightError(f"{path}: not written, because {what}: training has diverged")
     return {key: halves[value.data_ptr()] for key, value in state.items()}
 
 
 def save_weights(model: MiniMindForCausalLM, path: str | Path, tokenizer, **info) -> None:
-    """Write `path` in half precision and the `.json` beside it; `info` (stage, step, …) goes into the latter.
-
-    Raises WeightError for weights that half precision cannot hold; what was at `path` stays then.
-    """
-    path = Path(path)
-    state = to_half(model.state_dict(), path)
+    """Write `path` in half precision and its metadata, with `info` (stage, step, …). Raises WeightError for weights
+    that half precision cannot hold; what was at `path` stays then."""
+    state = to_half(model.state_dict(), Path(path))
     config = {key: value for key, value in model.config.to_dict().items() if key != "dtype"}
-    details = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
-    write_pair(path, state, details)
+    info = {"format": 1, **info, "tokenizer_hash": tokenizer_hash(tokenizer), "config": config}
+    write_pair(Path(path), state, info)
 
 
 def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, use_moe: bool | None = None) -> Path:
@@ -114,50 +104,43 @@ def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, 
     if name.endswith(".pth") or "/" in name:
         return Path(name).absolute()
     out_dir = Path(out_dir).absolute()
+    weights = sorted(out_dir.glob("*.pth"))
     pattern = re.compile(rf"{re.escape(name)}_(\d+)(_moe)?\.pth")
-    found = []
-    for path in sorted(out_dir.glob("*.pth")):
-        if match := pattern.fullmatch(path.name):
-            same_size = hidden_size in (None, int(match[1])) and use_moe in (None, bool(match[2]))
-            found += [path] if same_size else []
-    if not found:
+    matches = {path: match for path in weights if (match := pattern.fullmatch(path.name))}
+    fitting = [p for p, m in matches.items() if hidden_size in (None, int(m[1])) and use_moe in (None, bool(m[2]))]
+    if not fitting:
         wanted = f"{name}_{hidden_size or '*'}{'_moe' if use_moe else ''}.pth"
-        there = ", ".join(path.name for path in sorted(out_dir.glob("*.pth"))) or "no weight at all"
+        there = ", ".join(path.name for path in weights) or "no weight at all"
         raise WeightError(f"{out_dir}: there is no {wanted} in it ({there}): train that stage first, or name a file")
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return max(fitting, key=lambda path: path.stat().st_mtime_ns)
 
 
-def read_beside(path: Path) -> dict | None:
-    """What the `.json` beside a weight or adapter says of the file at `path`; None when there is no `.json`.
-
-    Raises WeightError when it cannot be read, or describes another file.
-    """
-    beside = path.with_suffix(".json")
-    if not beside.is_file():
+def read_metadata(path: Path) -> dict | None:
+    """The metadata of the weight or adapter at `path`; None when there is none. Raises WeightError when it cannot be
+    read, or describes another file."""
+    metadata = path.with_suffix(".json")
+    if not metadata.is_file():
         return None
     try:
-        info = json.loads(beside.read_text(encoding="utf-8"))
-        told = [str(part["sha256"]) for part in (info, info.get("replaced", info))]
+        info = json.loads(metadata.read_text(encoding="utf-8"))
+        expected, *replaced = (str(part["sha256"]) for part in (info, info.get("replaced", info)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise no_description(beside) from error
+        raise no_description(metadata) from error
     sha256, older = file_hash(path), info.pop("replaced", None)
-    if sha256 not in told:
-        raise WeightError(
-            f"{path}: it is not the file that {beside.name} describes: copy both again, or go on with the run that "
-            "writes them (--from_resume 1), which writes both anew"
-        )
-    return info if sha256 == told[0] else older
+    if sha256 not in (expected, *replaced):
+        advice = "copy both again, or continue the run that writes them (--from_resume 1)"
+        raise WeightError(f"{path}: it is not the file that {metadata.name} describes: {advice}")
+    return info if sha256 == expected else older
 
 
-def no_description(beside: Path) -> WeightError:
-    return WeightError(
-        f"{beside}: this does not describe a weight: delete it and give the sizes by flags, or train again"
-    )
+def no_description(metadata: Path) -> WeightError:
+    advice = "delete it and give the sizes by flags, or train again"
+    return WeightError(f"{metadata}: this does not describe a weight: {advice}")
 
 
 def read_info(path: Path) -> dict | None:
-    """`read_beside` for a whole network: with a config that can be built, and the hash of its vocabulary."""
-    info = read_beside(path)
+    """`read_metadata` for a whole network: with a config that can be built, and the hash of its vocabulary."""
+    info = read_metadata(path)
     if info is None:
         return None
     try:
@@ -196,16 +179,18 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
     """WeightError unless the tensors of a file are numbers that can be computed with as they are."""
     for key, value in state.items():
-        if not value.is_floating_point() or value.element_size() == 1 or value.layout != torch.strided or value.is_meta:
-            how = value.dtype if value.layout == torch.strided else value.layout
-            kind = "without its numbers" if value.is_meta else f"as {how}"
+        strided = value.layout == torch.strided
+        if not value.is_floating_point() or value.element_size() == 1 or not strided or value.is_meta:
+            kind = "without its numbers" if value.is_meta else f"as {value.dtype if strided else value.layout}"
             raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
 
 
-def load_weights(path: str | Path, tokenizer=None, sizes: dict | None = None) -> tuple[MiniMindForCausalLM, dict]:
-    """A float32 model with the weights of `path`, and what its `.json` says ({} without one).
+def load_weights(
+    path: str | Path, tokenizer=None, sizes: dict | None = None, dropout: float | None = None
+) -> tuple[MiniMindForCausalLM, dict]:
+    """A float32 model with the weights of `path`, and its metadata ({} without).
 
-    The `.json` decides the sizes; `sizes` (hidden_size, num_hidden_layers, use_moe; None: not said) are needed only
+    The metadata decides the sizes; `sizes` (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only
     where there is none, and must agree where there is one.
     Raises WeightError when the files do not belong together, shapes differ, or `tokenizer` has another vocabulary.
     """
@@ -214,28 +199,25 @@ def load_weights(path: str | Path, tokenizer=None, sizes: dict | None = None) ->
     sizes = {name: value for name, value in (sizes or {}).items() if value is not None}
     if info is None:
         if "hidden_size" not in sizes or "num_hidden_layers" not in sizes:
-            raise WeightError(
-                f"{path}: no {path.with_suffix('.json').name} beside it tells its sizes: "
-                "pass --hidden_size, --num_hidden_layers, --use_moe and --tokenizer"
-            )
+            advice = "pass --hidden_size, --num_hidden_layers, --use_moe and --tokenizer"
+            raise WeightError(f"{path}: there is no {path.with_suffix('.json').name} that holds its sizes: {advice}")
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
         check_vocabulary(path, info, tokenizer)
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
-            if value != getattr(config, name):
-                raise WeightError(
-                    f"{path}: its {name} is {int(getattr(config, name))}, you asked for {int(value)}: "
-                    f"leave --{name} out, or name another weight"
-                )
+            if (own := getattr(config, name)) != value:
+                advice = f"leave --{name} out, or name another weight"
+                raise WeightError(f"{path}: its {name} is {int(own)}, you asked for {int(value)}: {advice}")
+    config.dropout = config.dropout if dropout is None else dropout
     check_sizes(config, state, path)
     model = build(config, path)
-    load_state(model, state, path)
+    model.load_state_dict(complete(state, config))
     return model, info
 
 
 def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
-    """WeightError when the `.json` beside `path` says that it was trained with another vocabulary than `tokenizer`."""
+    """WeightError when `path` was trained, by its metadata, with another vocabulary than `tokenizer`."""
     if tokenizer is not None and info.get("tokenizer_hash") not in (None, tokenizer_hash(tokenizer)):
         raise WeightError(f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}")
 
@@ -250,8 +232,7 @@ def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
 
 
 def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> None:
-    """WeightError unless the tensors are those of such a network; before a size that is wrong, however large, has
-    taken memory or time."""
+    """WeightError unless the tensors are those of such a network, found before a wrong size takes memory or time."""
     for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
         if getattr(config, name) > len(state):
             raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
@@ -261,7 +242,7 @@ def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Pa
 
 
 def complete(state: dict[str, torch.Tensor], config: MiniMindConfig) -> dict[str, torch.Tensor]:
-    """With the output matrix, which others leave out of a file where it is the embedding."""
+    """With the output matrix, which other programs leave out of a file where it is the embedding."""
     if config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
         return state | {"lm_head.weight": state["model.embed_tokens.weight"]}
     return state
@@ -277,16 +258,12 @@ def load_state(model: MiniMindForCausalLM, state: dict[str, torch.Tensor], path:
 def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Path, advice: str) -> None:
     """WeightError unless the tensors of the file `path` are finite, and `own` in name and shape; `advice` ends it."""
     for key in sorted(own.keys() ^ state.keys()):
-        whose = "is missing in it" if key in own else "in it is unknown to the network"
-        raise WeightError(f"{path}: tensor {key} {whose}: {advice}")
+        problem = "is missing in it" if key in own else "in it is unknown to the network"
+        raise WeightError(f"{path}: tensor {key} {problem}: {advice}")
     for key, value in own.items():
         if value.shape != state[key].shape:
-            raise WeightError(
-                f"{path}: tensor {key} has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}: "
-                "check --hidden_size and --tokenizer"
-            )
+            shapes = f"has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}"
+            raise WeightError(f"{path}: tensor {key} {shapes}: check --hidden_size and --tokenizer")
         if not state[key].isfinite().all():
-            raise WeightError(
-                f"{path}: tensor {key} holds numbers that are not finite (NaN or infinity), so this weight is broken: "
-                "take an older one, or train it again"
-            )
+            what = "holds numbers that are not finite (NaN or infinity), so this weight is broken"
+            raise WeightError(f"{path}: tensor {key} {what}: take an older one, or train it again")

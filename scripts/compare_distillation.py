@@ -84,8 +84,7 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
 
     names = ("data_path", "val_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len")
     names += ("batch_size", "max_steps", "tokenizer", "device")
-    # as many epochs as the steps need: max_steps ends the run
-    flags = {name: getattr(options, name) for name in names} | {"epochs": options.max_steps, "from_weight": "none"}
+    flags = {name: getattr(options, name) for name in names} | {"from_weight": "none"}
     flags |= {"seed": seed, "save_weight": f"{student}_seed{seed}", "out_dir": folder, "skip_finished": 1}
     if student == "taught":
         script = "train_distillation.py"

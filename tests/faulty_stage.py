@@ -25,12 +25,12 @@ class FaultyOptions(TrainOptions):
 def main() -> None:
     options = parse_options(FaultyOptions, "Go wrong.")
 
+    import trainer.stage
     from dataset.lm_dataset import PretrainDataset, SFTDataset
     from model.model_lora import apply_lora, save_lora
     from model.weights import save_weights
-    from trainer.engine import Trainer
     from trainer.objectives import LanguageModelObjective
-    from trainer.stage import run_stage
+    from trainer.replicas import Replicas
 
     fault_step = int(os.environ.get("FAULT_STEP", 0))
 
@@ -63,28 +63,36 @@ def main() -> None:
                 sums["loss"] = sums["loss"] + (weight - weight.detach()).sum().sqrt()
             return sums
 
-        def prepare(self, trainer: Trainer) -> None:
-            if options.report:
-                from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+    class CountingReplicas(Replicas):
+        """Reports each time that gradients travel."""
 
-                def count(state, bucket):
-                    if bucket.is_last():
-                        with open(f"{options.report}{trainer.world.rank}", "a") as file:
-                            alone = not trainer.wrapped.will_sync_module_buffers()
-                            file.write("gradients alone\n" if alone else "gradients and buffers\n")
-                    return allreduce_hook(state, bucket)
+        def wrap(self, dtype):
+            from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-                trainer.wrapped.register_comm_hook(None, count)
+            wrapped = super().wrap(dtype)
 
-    def make_objective(model, tokenizer, options):
+            def count(state, bucket):
+                if bucket.is_last():
+                    with open(f"{options.report}{self.world.rank}", "a") as file:
+                        alone = not wrapped.will_sync_module_buffers()
+                        file.write("gradients alone\n" if alone else "gradients and buffers\n")
+                return allreduce_hook(state, bucket)
+
+            wrapped.register_comm_hook(None, count)
+            return wrapped
+
+    with trainer.stage.stage(options) as (world, tokenizer):
+        if options.report:
+            trainer.stage.replicas_class = lambda options: CountingReplicas
+        model = trainer.stage.make_model(options, tokenizer, world)
         if options.lora:
             apply_lora(model, 2)
         objective = Faulty(model)
         objective.z = tokenizer.convert_tokens_to_ids("Z")
-        return objective
-
-    kind = SFTDataset if options.conversations else PretrainDataset
-    run_stage(options, "faulty", "", "", kind, make_objective, save_lora if options.lora else save_weights)
+        kind = SFTDataset if options.conversations else PretrainDataset
+        data = trainer.stage.load_data(kind, options, tokenizer, world, "", "")
+        save = save_lora if options.lora else save_weights
+        trainer.stage.train(options, "faulty", world, objective, tokenizer, *data, save_result=save)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from runs import ROOT, Run, make_data, stop, wait_for
 from model.files import file_hash
 from model.weights import load_weights, save_weights
 from trainer.checkpoint import StateError, differences, load_state, previous, save_state
-from trainer.engine import stop_signals
+from trainer.process import stop_signals
 from trainer.reference import read_reference
 
-EVERY_STEP = ["--max_steps", 40, "--epochs", 99, "--save_interval", 1, "--eval_interval", 15]
+EVERY_STEP = ["--max_steps", 40, "--save_interval", 1, "--eval_interval", 15]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_stop_is_heard_during_a_long_validation_and_the_validation_is_made_up_
 
 def test_a_terminal_that_is_closed_stops_the_run_and_loses_nothing(folder):
     """A real one, which takes standard output and error away with it."""
-    run = new_run(folder, "terminal", "--max_steps", 4000, "--epochs", 999)
+    run = new_run(folder, "terminal", "--max_steps", 4000)
     master, slave = os.openpty()
 
     def take_terminal() -> None:
@@ -110,12 +110,6 @@ def read_all(descriptor: int) -> None:
             pass
 
 
-class Waiting:
-    """What stop_signals needs of a trainer."""
-
-    stop_signal = 0
-
-
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch, capfd):
@@ -124,10 +118,10 @@ def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch,
         monkeypatch.delenv("LOCAL_RANK", raising=False)
         if launched:
             monkeypatch.setenv("LOCAL_RANK", "0")
-        trainer = Waiting()
-        with pytest.raises(KeyboardInterrupt) as stopped, stop_signals(trainer):
+        received = []
+        with pytest.raises(KeyboardInterrupt) as stopped, stop_signals(received.append):
             os.kill(os.getpid(), first)
-            assert trainer.stop_signal == first
+            assert received == [first]
             if launched:
                 os.kill(os.getpid(), first)
             assert capfd.readouterr().err.count("stopping after the current step") == 1
@@ -137,17 +131,17 @@ def test_after_one_signal_any_second_one_stops_at_once(first, then, monkeypatch,
 
 
 def test_under_nohup_a_closed_terminal_changes_nothing():
-    before, trainer = signal.signal(signal.SIGHUP, signal.SIG_IGN), Waiting()
+    before, received = signal.signal(signal.SIGHUP, signal.SIG_IGN), []
     try:
-        with stop_signals(trainer):
+        with stop_signals(received.append):
             os.kill(os.getpid(), signal.SIGHUP)
-        assert trainer.stop_signal == 0 and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert not received and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
 def test_two_at_once_are_refused_and_a_killed_one_leaves_the_way_free(folder):
-    run = new_run(folder, "twice", "--max_steps", 4000, "--epochs", 999, "--num_workers", 1)
+    run = new_run(folder, "twice", "--max_steps", 4000, "--num_workers", 1)
     first = run.start()
     assert wait_for(first, lambda: run.n_steps() > 2)
     told = sentence(run.start().join())

@@ -378,7 +378,7 @@ import sys; sys.path.insert(0, {str(ROOT)!r})
 from dataset import token_cache
 from dataset.batching import StepSampler, make_loader
 from dataset.lm_dataset import PretrainDataset
-from trainer.stage import load_tokenizer
+from trainer.loading import load_tokenizer
 token_cache.MIN_BYTES_PER_PROCESS = token_cache.BYTES_PER_TASK = 1000
 data = PretrainDataset(sys.argv[1], load_tokenizer({str(ROOT / "model")!r}), 32, cache_dir=sys.argv[2], num_proc=2)
 batches = make_loader(data, StepSampler(len(data), 4), data.make_collate(), 2)

@@ -111,6 +111,26 @@ def test_the_stage_that_a_weight_was_trained_in_decides_how_it_is_spoken_to(
     assert options.load_model().stage == spoken_to_as
 
 
+@pytest.mark.parametrize(
+    ("recipe", "flags", "context"),
+    [
+        ({"max_seq_len": 1024}, {}, 1024),
+        ({"max_seq_len": 4096}, {}, 2048),  # the positions
+        ({"max_seq_len": 256}, {}, 512),
+        ({"max_seq_len": 1024}, {"max_seq_len": 64}, 64),
+        ({"hash": "of an older version"}, {}, 512),
+        (None, {}, 512),
+    ],
+)
+def test_the_context_is_the_trained_length_unless_it_is_given(
+    recipe, flags, context, tmp_path, make_model, tokenizer
+):  # fmt: skip
+    model = make_model(vocab_size=len(tokenizer), max_position_embeddings=2048)
+    save_weights(model, tmp_path / "a.pth", tokenizer, stage="full_sft", recipe=recipe)
+    options = EvalOptions(weight=str(tmp_path / "a.pth"), device="cpu", **flags)
+    assert options.context(options.load_model().model) == context
+
+
 def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):
     """The network's 128 positions are fewer than the context that was asked for, and it never ends its answer."""
     flags = ("--out_dir", out_dir, "--max_seq_len", 10**18, "--prompt", "你好")

@@ -1,4 +1,4 @@
-"""The house: imports run one way, and every command says what it takes and refuses what it does not know."""
+"""The house: imports run one way, modules stay small, and every command shows its flags and refuses others."""
 
 import ast
 import re
@@ -13,6 +13,9 @@ from preloaded import run_preloaded
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("model", "dataset", "trainer", "scripts", "eval_model")
 FILES = [path for name in PACKAGES for path in sorted([*ROOT.glob(f"{name}.py"), *(ROOT / name).rglob("*.py")])]
+LIBRARIES = [path for path in FILES if path.parent.parent == ROOT / "scripts"]  # of the commands in scripts/
+LONGEST_MODULE, LONGEST_TRAINER = 400, 350  # lines
+BEING_SPLIT = {"model/generation.py", "model/model_minimind.py"}
 COMMANDS = [path for path in FILES if "__main__" in path.read_text("utf-8") and "sample" not in path.parts]
 
 
@@ -40,7 +43,7 @@ def file_of(module: str) -> Path | None:
 
 
 def test_the_rules_have_something_to_hold():
-    assert {"model", "trainer"} <= {relative(path).split("/")[0] for path in FILES}
+    assert {"model", "trainer"} <= {relative(path).split("/")[0] for path in FILES} and LIBRARIES
     assert project_imports(ROOT / "trainer" / "engine.py") >= {"dataset.batching", "model.weights", "trainer.monitor"}
     assert "trainer.stage" in project_imports(ROOT / "trainer" / "train_pretrain.py")  # imported inside main
     assert {"trainer/train_pretrain.py", "eval_model.py", "scripts/train_tokenizer.py"} <= set(map(relative, COMMANDS))
@@ -60,6 +63,32 @@ def test_imports_run_one_way(path):
         assert module.split(".")[0] in allowed, f"{relative(path)} must not import {module}"
         assert not module.startswith("trainer.train_"), f"{relative(path)} imports a stage, {module}"
         assert file_of(module), f"{relative(path)} imports {module}, which is not there"
+
+
+def test_imports_make_no_circles():
+    """Neither at the top of modules nor inside functions."""
+    modules = {relative(path).removesuffix(".py").replace("/", "."): path for path in FILES}
+    imports = {name: project_imports(path) & modules.keys() for name, path in modules.items()}
+    while leaves := [name for name, others in imports.items() if not others & imports.keys()]:
+        for name in leaves:
+            del imports[name]
+    assert not imports, f"these import each other, or a module that does: {sorted(imports)}"
+
+
+@pytest.mark.parametrize("path", LIBRARIES, ids=relative)
+def test_libraries_of_scripts_are_no_commands(path):
+    assert "__main__" not in path.read_text("utf-8"), f"{relative(path)}: a command belongs into scripts/ itself"
+
+
+def test_modules_and_the_trainer_stay_small():
+    packages = {"model", "dataset", "trainer"}
+    parts = {relative(path): path for path in FILES if relative(path).split("/")[0] in packages}
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in parts.items() if "sample" not in name}
+    too_long = {name for name, length in lengths.items() if length > LONGEST_MODULE}
+    assert too_long <= BEING_SPLIT, f"more than {LONGEST_MODULE} lines: {sorted(too_long - BEING_SPLIT)}"
+    tree = ast.parse((ROOT / "trainer" / "engine.py").read_text("utf-8"))
+    (trainer,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Trainer")
+    assert trainer.end_lineno - trainer.lineno < LONGEST_TRAINER
 
 
 @pytest.mark.parametrize("name", ["model", "dataset", "trainer", "scripts"])

@@ -291,7 +291,7 @@ def test_the_comparison_trains_the_students_of_run_sh():
         name, *words = block.split("\n")
         flags[name] = {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2], strict=True)}
     both = flags["LIFE_STUDENT"] | flags["LIFE_TAUGHT"] | {"learning_rate_alone": flags["LIFE_ALONE"]["learning_rate"]}
-    for name in ("teacher_weight", "from_weight", "epochs"):  # places, and what max_steps decides
+    for name in ("teacher_weight", "from_weight"):  # places
         del both[name]
     defaults = dataclasses.asdict(ComparisonOptions())
     for name, value in both.items():

@@ -14,7 +14,7 @@ import torch
 from preloaded import run_preloaded
 
 from model.memory import lack_of_memory
-from trainer.command_line import flag, parse_options, run
+from trainer.command_line import compared_flags, flag, parse_options, run
 from trainer.options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +68,12 @@ def test_at_its_edge_a_flag_is_taken():
     edges += " --dropout 0 --learning_rate 1e-300 --grad_clip 0 --weight_decay 0 --warmup_steps -1 --seed 4294967295"
     options = parse(*edges.split(), "--save_weight", "名字 v1.2", "--sizes", "1", "2", "--alpha", "1")
     assert options.batch_size == 2**31 and options.sizes == [1, 2] and options.save_weight == "名字 v1.2"
+
+
+def test_a_resumed_run_shares_every_flag_that_is_not_free_where_it_is_defined():
+    compared = compared_flags(parse("--alpha", "0.25"))
+    assert compared["alpha"] == 0.25 and {"learning_rate", "max_seq_len", "sizes", "seed"} <= compared.keys()
+    assert not {"out_dir", "epochs", "max_steps", "from_weight", "batch_size"} & compared.keys()  # it inherits
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\udcff", "长" * 90], ids=["NUL", "line end", "no UTF-8", "long"])
@@ -147,7 +153,7 @@ def test_a_reader_that_is_gone_does_not_stop_a_message(tmp_path):
 
 @pytest.mark.parametrize(("number", "ignored"), [(signal.SIGHUP, 0), (signal.SIGHUP, 1), (signal.SIGTERM, 0)])
 def test_a_command_ends_by_a_signal_unless_it_is_ignored(number, ignored):
-    lines = ["import os, signal, sys", f"sys.path.insert(0, {str(ROOT)!r})", "from trainer.options import run"]
+    lines = ["import os, signal, sys", f"sys.path.insert(0, {str(ROOT)!r})", "from trainer.command_line import run"]
     lines += [f"signal.signal({int(number)}, signal.SIG_IGN)"] if ignored else []
     lines += [f"def main():\n    os.kill(os.getpid(), {int(number)})\n    print('went on')", "run(main)"]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)

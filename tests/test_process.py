@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = f"""
 import getpass, os, pwd, sys, tempfile
 sys.path[0] = {str(ROOT)!r}
-from trainer.options import run
+from trainer.command_line import run
 from trainer.process import as_text
 """
 CHAT = """

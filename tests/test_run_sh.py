@@ -286,7 +286,7 @@ def test_quick_start_stops_at_a_stage_that_fails(ready):
     assert "[3/3]" not in done.stdout
 
 
-STOPPED = "run.sh: stopped. What was saved so far is kept; the same command goes on where this stopped."
+STOPPED = "run.sh: stopped. What was saved so far is kept; the same command continues where this stopped."
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def pretrained(data, tmp_path_factory) -> Path:
 def test_weights_and_metrics_describe_the_run(pretrained, data):
     info = json.loads((pretrained / "pretrain_32.json").read_text())
     assert info["stage"] == "pretrain" and info["step"] == 20 and info["config"]["hidden_size"] == 32
+    recipe = {"start": "new", "learning_rate": 1e-4, "batch_size": 8, "max_seq_len": 64, "steps": 20}
+    assert recipe.items() <= info["recipe"].items() and info["data"]["file"] == data["pretrain"].name
     assert info["validation"]["val_loss"] == losses(pretrained, "pretrain_32", "val_loss")[-1]
     model, _ = load_weights(pretrained / "pretrain_32.pth")
     assert sum(p.numel() for p in model.parameters()) > 6400 * 32

@@ -1,27 +1,33 @@
-"""Training states: everything that a stopped run needs to go on as if it had never stopped.
+"""Training states, from which a stopped run continues as if it had never stopped, and which runs are the same.
 
-Not to be mixed up with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
+Not to be confused with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
 alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so that reading one
 never executes anything.
 """
 
+import contextlib
 import errno
 import fcntl
+import json
 import os
-import random
 import socket
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import torch
 
-from model.files import write_atomically
+from dataset.lm_dataset import JsonlDataset
+from model.files import file_hash, write_atomically
 from model.memory import lack_of_memory
-from model.weights import n_bytes, write_tensors
+from model.weights import n_bytes, tokenizer_hash, write_tensors
+from trainer.command_line import compared_flags
+from trainer.distributed import OtherRankError
+from trainer.options import TrainOptions
 
-FORMAT = 5  # raise it when a state means something else than before
+GENERATORS = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}  # of random numbers
+FORMAT = 6  # raise it when a state means something else than before
 
 
 class StateError(ValueError):
@@ -33,12 +39,12 @@ def state_path(out_dir: str | Path, name: str) -> Path:
 
 
 def previous(path: Path) -> Path:
-    """Where the state before the newest one is kept."""
+    """The file of the state before the newest one."""
     return path.with_suffix(".previous.pt")
 
 
 def save_state(state: dict, path: Path) -> None:
-    """Write atomically; the state that was newest so far is kept as the previous one."""
+    """Write atomically; the state that was newest so far becomes the previous one."""
     content = state | {"format": FORMAT}
     write_atomically(path, lambda temporary: write_tensors(content, temporary), n_bytes(content), previous(path))
 
@@ -55,12 +61,12 @@ def read_whole(path: Path) -> dict:
 
 
 def load_state(path: Path) -> tuple[dict, Path]:
-    """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged (said aloud).
+    """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged, with a note.
 
     A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this.
     Raises StateError when there is none, or when another version of this program wrote it.
     """
-    damaged = []
+    damaged = False
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
@@ -69,31 +75,98 @@ def load_state(path: Path) -> tuple[dict, Path]:
         except Exception as error:  # foreign bytes make the reader fail in any way there is
             if isinstance(error, PermissionError) or lack_of_memory(error):  # no fault of the file
                 raise
-            damaged.append(candidate)
+            damaged = True
             continue
         if candidate != path:
             what = "is damaged" if damaged else "is not there"
             print(f"{path} {what}; continuing from {candidate}, step {state['step']}", flush=True)
         if state.get("format") != FORMAT:
-            raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start anew")
+            raise StateError(f"{candidate}: another version of MiniMind wrote this: resume with that, or start again")
         if damaged:
             path.replace(path.with_suffix(".damaged.pt"))
         return state, candidate
     if damaged:
-        raise StateError(f"{damaged[0]}: this training state is damaged and no older one is left: start without it")
+        raise StateError(f"{path}: this training state is damaged and no older one is left: start without it")
     raise StateError(f"{path}: there is no training state to resume: start without --from_resume")
 
 
-def glance_at_state(path: Path) -> dict | None:
-    """What the newest readable state says, its tensors left on the disk and unchecked; None without one."""
-    for candidate in (path, previous(path)):
-        try:
-            state = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)
-            if state["format"] == FORMAT:
-                return state
-        except Exception:  # foreign bytes make the reader fail in any way there is
-            continue
-    return None
+@contextlib.contextmanager
+def state_errors(path: Path) -> Iterator[None]:
+    """What a state holds can be wrong in any way there is: StateError for all of them."""
+    try:
+        yield
+    except (StateError, OtherRankError, torch.distributed.DistError):
+        raise
+    except Exception as error:
+        if lack_of_memory(error):
+            raise
+        what = f"it cannot be resumed ({type(error).__name__}: {error})"
+        raise StateError(f"{path}: {what}; it was not changed") from error
+
+
+# ---------------------------------------------------------------- which runs are the same
+
+
+def identity(
+    options: TrainOptions, stage: str, objective, tokenizer, train_data: JsonlDataset, samples_per_step: int,
+    steps: int, dtype: torch.dtype,
+) -> dict:  # fmt: skip
+    """Everything that shapes the weights, but their start: the flags that are not free, and what others amount to."""
+    network = {name: getattr(objective.model.config, name) for name in options.sizes()}
+    return compared_flags(options) | objective.origin | {
+        "stage": stage, "steps": steps, "dtype": str(dtype).removeprefix("torch."),
+        "samples_per_step": samples_per_step, "training_samples": len(train_data),
+        "data_fingerprint": train_data.fingerprint, "network": network, "vocabulary": tokenizer_hash(tokenizer),
+    }  # fmt: skip
+
+
+def recipe(identity: dict, start: str, options: TrainOptions, val_data: JsonlDataset) -> dict:
+    """What a weight was made from, in words, for its `.json`."""
+    return identity | {
+        "start": start, "batch_size": options.batch_size, "accumulation_steps": options.accumulation_steps,
+        "validation_samples": len(val_data), "validation_fingerprint": val_data.fingerprint,
+    }  # fmt: skip
+
+
+def is_finished(weight: Path, metrics: Path, recipe: dict) -> bool:
+    """Whether a run of this recipe has written both files, and trained to the last step."""
+    metadata = weight.with_suffix(".json")
+    if not all(path.is_file() for path in (weight, metadata, metrics)):
+        return False
+    try:
+        info = json.loads(metadata.read_text(encoding="utf-8"))
+        same = info["recipe"] == recipe and info["step"] == recipe["steps"]
+        return same and info["sha256"] == file_hash(weight)
+    except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
+        return False
+
+
+def check_identity(before: dict, now: dict, path: Path) -> None:
+    """StateError, naming what differs, unless the state in `path` is of the run that is to continue."""
+    if changed := differences(before, now):
+        what = f"this is not the run that was stopped (then → now): {'; '.join(changed)}"
+        raise StateError(f"{path}: {what}: make them equal, or start again without --from_resume")
+
+
+def should_resume(path: Path, options: TrainOptions, identity: dict, start: str, total_steps: int) -> bool:
+    """As --from_resume says; with --skip_finished also when the same run, from the same `start`, was stopped. Raises
+    StateError rather than let a new run overwrite a stopped one."""
+    if options.from_resume:
+        return True
+    state = None
+    for candidate in (previous(path), path):
+        with contextlib.suppress(Exception):  # foreign bytes make the reader fail in any way there is
+            found = torch.load(candidate, map_location="cpu", weights_only=True, mmap=True)  # no tensor is read
+            state = found if found["format"] == FORMAT else state
+    if not state or not 0 < state["step"] < total_steps or differences(state["identity"], identity):
+        return False
+    where = f"after step {state['step']} of {total_steps}"
+    if not options.skip_finished:
+        advice = f"another --save_weight, or delete that file and {previous(path).name} to start again"
+        raise StateError(f"{path}: a run stopped {where} is there: pass --from_resume 1 to continue it, {advice}")
+    if state["start"] == start:
+        print(f"{path.stem}: continues {where}, where it was stopped", flush=True)
+    return state["start"] == start
 
 
 def differences(before: dict, now: dict, within: str = "") -> list[str]:
@@ -108,59 +181,36 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
     return phrases
 
 
-def take_lock(path: Path) -> IO[str]:
-    """The right to write the states, weights and metrics of one name: held until the file returned is closed.
+# ---------------------------------------------------------------- locks and random numbers
 
-    The kernel gives it back when the process ends, however it ends. Raises StateError while another process has it.
-    """
+
+def take_lock(path: Path) -> IO[str]:
+    """The right to write the states, weights and metrics of one name, until the process ends, however it does. The file
+    returned must stay open. Raises StateError while another process has the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     try:
         # A lock of the process, which its loader's workers do not inherit: they outlive a killed run for seconds.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            file.seek(0)
-            holder = file.read(200).strip() or "another process"
-            raise StateError(
-                f"{path}: {holder} is writing this weight: wait for it, stop it, or pass another --save_weight or "
-                "--out_dir"
-            ) from None
-        print(f"note: {path.parent} has no file locks ({error.strerror}): start no second run of this name", flush=True)
-        return file
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            print(f"note: {path.parent} has no file locks ({error.strerror}): start no second run of this name")
+            return file
+        file.seek(0)
+        holder = file.read(200).strip() or "another process"
+        what = f"{holder} is writing this weight"
+        raise StateError(f"{path}: {what}: wait for it, stop it, or pass another --save_weight or --out_dir") from None
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     return file
 
 
-def seed_all(seed: int) -> None:
-    """Seed every random number generator of this process."""
-    torch.manual_seed(seed)  # of every device
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
+def rng_states(device: torch.device) -> dict[str, torch.Tensor]:
+    """States of the generators that dropout may use, by kind of device."""
+    return {kind: GENERATORS[kind].get_rng_state() for kind in {"cpu", device.type}}
 
 
-def rng_states() -> dict:
-    """States of every random number generator of this process, as tensors and builtins."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    version, internal, gauss_next = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
-        "python": [version, list(internal), gauss_next],
-    }
-
-
-def set_rng_states(states: dict) -> None:
-    torch.set_rng_state(states["torch"])
-    if states["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
-    if states["mps"] is not None and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(states["mps"])
-    keys, position, has_gauss, gauss = states["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = states["python"]
-    random.setstate((version, tuple(internal), gauss_next))
+def set_rng_states(states: dict[str, torch.Tensor], device: torch.device) -> None:
+    for kind in {"cpu", device.type} & states.keys():
+        GENERATORS[kind].set_rng_state(states[kind])

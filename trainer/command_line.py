@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from model.memory import lack_of_memory
-from trainer.process import prepare_process
+from trainer.process import count_reports, prepare_process
 from trainer.threads import share_cores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,18 +29,32 @@ WIDEST = {int: {"least": -(2**63), "most": 2**63 - 1}, float: {"least": -1e30, "
 
 
 def flag(
-    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False, **bounds
+    default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False,
+    free: bool = False, **bounds,
 ):  # fmt: skip
     """A dataclass field that becomes a documented flag; a list takes one value or more.
 
     `bounds` (least, above, most, below) are those of its number, or of each number in its list. A text that `is_name`
-    becomes a part of a file's name.
+    becomes a part of a file's name. A `free` flag may differ between a stopped run and the one that continues it.
+    A class that gives a flag another default inherits all three.
     """
-    metadata = {"help": help, "limits": bounds | ({"is_name": True} if is_name else {})}
+    rules = bounds | ({"is_name": True} if is_name else {}) | ({"free": True} if free else {})
+    metadata = {"help": help, "rules": rules}
     metadata |= ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def rules_of(options_class: type, name: str) -> dict:
+    """Bounds, is_name and free of a flag, as the class or one that it inherits from says them."""
+    fields = (getattr(base, "__dataclass_fields__", {}).get(name) for base in reversed(options_class.__mro__))
+    return {key: value for one in fields if one for key, value in one.metadata.get("rules", {}).items()}
+
+
+def compared_flags(options) -> dict:
+    """The flags that a resumed run must share with the stopped one: all that are not `free`."""
+    return {name: value for name, value in vars(options).items() if not rules_of(type(options), name).get("free")}
 
 
 class UsageError(ValueError):
@@ -55,23 +69,20 @@ def require(condition: bool, message: str) -> None:
 def check_flags(options_class: type, given: dict) -> None:
     """UsageError for a number out of bounds, an empty text, or a name that cannot be a part of a file's name."""
     for name, value in given.items():
-        limits = {}
-        for base in reversed(options_class.__mro__):  # a flag that a stage gives another default keeps its bounds
-            of_base = getattr(base, "__dataclass_fields__", {}).get(name)
-            limits |= of_base.metadata.get("limits", {}) if of_base else {}
-        is_name, default = limits.pop("is_name", False), options_class.__dataclass_fields__[name].default
+        rules, default = rules_of(options_class, name), options_class.__dataclass_fields__[name].default
+        bounds = {kind: bound for kind, bound in rules.items() if kind in BOUNDS}
         for one in value if isinstance(value, list) else [] if value in (None, default) else [value]:
-            said = f"--{name} {one!s:.100}"
-            said = said if said.isprintable() else ascii(said)[1:-1]
+            typed = f"--{name} {one!s:.100}"
+            typed = typed if typed.isprintable() else ascii(typed)[1:-1]
             require(one != "", f"--{name} is empty: give it a value, or leave it out")
-            if is_name:
+            if rules.get("is_name"):
                 plain = one.isprintable() and one not in (".", "..") and not set(one) & set("/\\")
-                require(plain, f"{said}: it must be a plain name for a file, not a path")
-                require(len(one.encode()) <= 200, f"{said}…: a name for a file must be at most 200 bytes long")
-            require(not isinstance(one, float) or math.isfinite(one), f"{said}: it must be a finite number")
-            for kind, bound in (WIDEST.get(type(one), {}) | limits).items():
+                require(plain, f"{typed}: it must be a plain name for a file, not a path")
+                require(len(one.encode()) <= 200, f"{typed}…: a name for a file must be at most 200 bytes long")
+            require(not isinstance(one, float) or math.isfinite(one), f"{typed}: it must be a finite number")
+            for kind, bound in (WIDEST.get(type(one), {}) | bounds).items():
                 words, holds = BOUNDS[kind]
-                require(holds(one, bound), f"{said}: it must be {words} {bound}")
+                require(holds(one, bound), f"{typed}: it must be {words} {bound}")
 
 
 def parse_options(options_class: type[Options], description: str, argv: list[str] | None = None) -> Options:
@@ -79,7 +90,7 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
     from transformers import HfArgumentParser
 
     class Parser(HfArgumentParser):
-        def add_argument(self, *names, limits=None, **kwargs):  # check_flags looks at the limits
+        def add_argument(self, *names, rules=None, **kwargs):  # which check_flags applies
             return super().add_argument(*names, **kwargs)
 
         def error(self, message: str):
@@ -99,10 +110,8 @@ def parse_options(options_class: type[Options], description: str, argv: list[str
 
 
 def fail(message: str, code: int = 1) -> int:
-    """Print an error as one sentence and return the exit code. Of several ranks, the first to fail speaks."""
+    """Print an error as one sentence and return the exit code. Of several ranks, only the first to fail prints."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        from trainer.distributed import count_reports
-
         message = f"rank {os.environ.get('RANK')}: {message}"
         if (count_reports(mine=1) or 1) > 1:
             return code
@@ -112,20 +121,18 @@ def fail(message: str, code: int = 1) -> int:
 
 def run(main: Callable[[], None]) -> None:
     """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
-    code 1, Ctrl-C with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129, both like Ctrl-C: what it began is
-    put away, and processes that it started end with it.
-
-    MINIMIND_TRACEBACK=1 shows the whole traceback instead.
+    code 1, or with a traceback under MINIMIND_TRACEBACK=1; Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end it with
+    130, 143 and 129, after it has cleaned up.
     """
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
         if not os.environ.get(name, "1").removeprefix("-").isdecimal():
-            said = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
-            sys.exit(fail(f"{said}: unset it, or start with torchrun", code=2))
+            what = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
+            sys.exit(fail(f"{what}: unset it, or start with torchrun", code=2))
     share_cores()
     own = os.getpid()
 
     def terminate(number, frame):
-        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing of its own to put away
+        if os.getpid() != own:  # a process that was forked, to load or to tokenise: nothing to clean up
             os._exit(128 + number)
         raise KeyboardInterrupt(number)
 
@@ -163,13 +170,9 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
 
 
 def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
-    """`dataset/{full_set}` when it has been downloaded, else the sample, said in one line unless `quiet`."""
+    """`dataset/{full_set}` when it has been downloaded, else the sample, with a note unless `quiet`."""
     full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
-    if full.exists():
-        return full
-    if not quiet:
-        print(
-            f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set put {full_set} "
-            "into dataset/ (./run.sh data lists and fetches what is published)."
-        )
-    return small
+    if not full.exists() and not quiet:
+        get_it = f"For the full set put {full_set} into dataset/ (./run.sh data lists and fetches what is published)"
+        print(f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. {get_it}.")
+    return full if full.exists() else small

@@ -16,15 +16,15 @@ import torch
 import torch.distributed as dist
 
 from trainer.command_line import UsageError, fail, require
+from trainer.process import PATIENCE, count_reports
 
 # A rank that has ended is noticed at once, by its closed connections; this is for one that hangs.
 STEP_TIMEOUT = timedelta(minutes=10)
-PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one wonders aloud
-LONG_PATIENCE = 60.0  # where it is known that it will
+LONG_PATIENCE = 60.0  # where it is known that it will say why
 
 
 class OtherRankError(RuntimeError):
-    """This rank is well, but cannot go on: another one has failed, and says why."""
+    """This rank cannot continue because another one has failed, which says why."""
 
 
 @dataclass
@@ -82,10 +82,8 @@ class World:
 
     @contextlib.contextmanager
     def main_first(self):
-        """The ranks that write go through the block (to fill a cache), then the others (to find it filled).
-
-        It may take hours, so nobody waits in a collective operation, whose time is limited.
-        """
+        """The ranks that write go through the block (to fill a cache), then the others (to find it filled). It may take
+        hours, so nobody waits in a collective operation, whose time is limited."""
         self.waits += 1
         key, passed = f"minimind/main_first/{self.writer}/{self.waits}", False
         if self.world_size > 1 and not self.writes:
@@ -112,15 +110,32 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"--device {name}: there is no such device; use cuda, mps or cpu") from None
-    require(device.type in ("cuda", "mps", "cpu"), f"--device {name}: use cuda, mps or cpu")
-    require(device.type != "cuda" or torch.cuda.is_available(), f"--device {name}: there is no usable NVIDIA GPU")
-    require(device.type != "mps" or torch.backends.mps.is_available(), f"--device {name}: there is no Apple GPU")
+        raise UsageError(f"--device {name}: use cuda, mps or cpu") from None
+    kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    require(device.type in kinds, f"--device {name}: use cuda, mps or cpu")
+    require(kinds[device.type], f"--device {name}: torch finds no such GPU here")
     if device.type == "cuda":
         index = local_rank if device.index is None else device.index
         require(index < torch.cuda.device_count(), f"--device cuda:{index}: there are {torch.cuda.device_count()} GPUs")
         device = torch.device("cuda", index)
     return device
+
+
+def choose_dtype(name: str, device: torch.device, old_gpu: str = "float32") -> torch.dtype:
+    """The compute type asked for; `auto` is bfloat16 on a GPU that has it, else `old_gpu`, and float32 elsewhere."""
+    if name == "auto":
+        name = "float32"
+        if device.type == "cuda":
+            name = "bfloat16" if torch.cuda.is_bf16_supported() else old_gpu
+    return getattr(torch, name)
+
+
+def choose_precision(name: str, device: torch.device) -> tuple[torch.dtype, torch.autocast]:
+    """What a stage computes in, and the context that gives it; weights stay float32."""
+    dtype = choose_dtype(name, device, old_gpu="float16")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TensorFloat32 for what stays float32
+    return dtype, torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
 
 def join_world(device_name: str) -> World:
@@ -140,40 +155,20 @@ def join_world(device_name: str) -> World:
 # ---------------------------------------------------------------- when a rank fails
 
 
-def is_about_another_rank(error: Exception) -> bool:
-    """Whether an error only says that another rank is gone or silent."""
-    return isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error)
-
-
-def count_reports(mine: int = 0) -> int | None:
-    """How many ranks have reported an error, this one included if `mine` is 1; None where nobody counts.
-
-    torchrun's own process does: it outlives the ranks.
-    """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return None
-    try:
-        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=PATIENCE))
-        return store.add(f"minimind/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", mine)
-    except RuntimeError:  # torchrun is gone too
-        return None
-
-
 def end_rank(error: Exception) -> NoReturn:
     """End this process because of `error`; of all ranks only the first that failed by itself says what happened."""
-    message, told = str(error), False
-    if is_about_another_rank(error):
+    message, reported = str(error), False
+    if isinstance(error, OtherRankError | dist.DistError) or "/gloo/" in str(error):  # another one is gone or silent
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others as soon as one is gone
         message = "another rank has ended or hangs: see its message, or the launcher's report if it had no time for one"
         deadline = time.monotonic() + (LONG_PATIENCE if isinstance(error, OtherRankError) else PATIENCE)
-        while not (told := bool(count_reports())) and time.monotonic() < deadline:
+        while not (reported := bool(count_reports())) and time.monotonic() < deadline:
             time.sleep(0.2)
     elif os.environ.get("MINIMIND_TRACEBACK") or not isinstance(error, ValueError | OSError):
         if not count_reports():
             traceback.print_exception(error)
         message = f"{type(error).__name__}: {error}"
-    if told:
+    if reported:
         time.sleep(1)  # so that the launcher's report, too, begins with the one that failed
     else:
         fail(message)

@@ -1,4 +1,4 @@
-"""A weight by name, file or folder -> its network, its tokenizer, and what its `.json` says of it."""
+"""A weight by name, file or folder -> its network, its tokenizer, and what its metadata says of it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,62 +17,50 @@ from trainer.process import as_text
 
 
 def load_tokenizer(folder: str):
-    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about.
-
-    Raises UsageError when there is none, ValueError when it cannot be read or no network can be trained with it.
-    """
-    found = Path(folder).is_dir() and (Path(folder) / "tokenizer.json").is_file()
-    require(found, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
+    """The fast tokenizer in `folder`, read as data: no code that may lie there is run, or asked about. Raises
+    UsageError when there is none, ValueError when it cannot be read or no network can be trained with it."""
+    there = (Path(folder) / "tokenizer.json").is_file()
+    require(there, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
     require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
     except Exception as error:  # the file can hold anything
-        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot write every text"
+        what = "tokenizer.json or tokenizer_config.json is damaged, or cannot encode every text"
         raise ValueError(f"{folder}: {what}: copy both again, or take a byte-level BPE") from error
     control_tokens(tokenizer)
     entries = tokenizer.get_vocab()
     last = max(entries, key=entries.get)
     if entries[last] >= len(tokenizer):
-        raise ValueError(
-            f"{folder}: its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,}): "
-            "fill the gaps in tokenizer.json with unused entries"
-        )
+        what = f"its {len(tokenizer):,} entries are not numbered without gaps ({last!r} is {entries[last]:,})"
+        raise ValueError(f"{folder}: {what}: fill the gaps in tokenizer.json with unused entries")
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # any would do: what stands for padding is never read or learned
-    # Some carry how a program that they were made for cuts and pads its texts.
-    tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.pad_token = tokenizer.eos_token  # any would do: padding is never read or learned
+    tokenizer.backend_tokenizer.no_truncation()  # which the program that it was made for may have wanted
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
 
 
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
-    """(model, tokenizer, what the `.json` beside says): the tokenizer of `folder`, else the shipped one.
-
-    Raises ValueError, beside what `load_weights` does, when neither folder nor `.json` tells the weight's vocabulary.
-    """
+    """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one. Raises ValueError, and what
+    `load_weights` does, when neither folder nor metadata names the weight's vocabulary."""
     tokenizer = load_tokenizer(folder or str(ROOT / "model"))
     model, info = load_weights(weight, tokenizer, sizes)
     if not info and not folder:
-        raise ValueError(
-            f"{weight}: no {weight.with_suffix('.json').name} beside it tells its vocabulary: pass --tokenizer FOLDER"
-        )
+        missing = weight.with_suffix(".json").name
+        raise ValueError(f"{weight}: there is no {missing} that names its vocabulary: pass --tokenizer FOLDER")
     return model, tokenizer, info
 
 
 def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
-    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another.
-
-    Raises ValueError, beside what `read_folder` does, for a tokenizer with more entries than the network has.
-    """
-    from model.formats.hf_folder import read_folder  # which knows other programs' networks; to train nobody needs them
+    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another. Raises ValueError, and what
+    `read_folder` does, for a tokenizer with more entries than the network has."""
+    from model.formats.hf_folder import read_folder  # other programs' networks, not needed to train
 
     model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
     if len(tokenizer) > model.config.vocab_size:
-        raise ValueError(
-            f"{tokenizer.name_or_path}: this tokenizer has {len(tokenizer):,} entries, the network "
-            f"{model.config.vocab_size:,}: name its own with --tokenizer"
-        )
+        what = f"this tokenizer has {len(tokenizer):,} entries, the network {model.config.vocab_size:,}"
+        raise ValueError(f"{tokenizer.name_or_path}: {what}: name its own with --tokenizer")
     return model, tokenizer
 
 
@@ -95,17 +83,17 @@ class Loaded(NamedTuple):
     model: MiniMindForCausalLM  # in eval mode, on its device
     tokenizer: PreTrainedTokenizerFast
     title: str  # one line that says which it is
-    stage: str  # what it was trained to do last, which decides how it is spoken to
+    stage: str  # what it was trained to do last, which decides how prompts are written
 
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
     lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
-) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top, ready to be spoken to; with a seed, its network untrained.
+) -> tuple[Loaded, int]:  # fmt: skip
+    """A weight, perhaps with an adapter on top, and how many tokens per row it was trained on (0: unknown).
 
-    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder; `usual_stage` is what one is taken for
-    whose `.json` does not say what it was trained to do.
+    With a seed, its network untrained. `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
+    `usual_stage` is the stage of a weight without metadata.
     """
     quiet_transformers()
     device, info = choose_device(device), {}
@@ -128,4 +116,6 @@ def load_model(
         stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
     n_params = sum(p.numel() for p in model.parameters())
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
-    return Loaded(model.eval().to(device), tokenizer, title, stage)
+    recipe = info.get("recipe")
+    length = recipe.get("max_seq_len") if isinstance(recipe, dict) else 0
+    return Loaded(model.eval().to(device), tokenizer, title, stage), length if isinstance(length, int) else 0

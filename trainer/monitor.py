@@ -1,21 +1,25 @@
 """What a run shows while it trains: a progress bar, a metrics file, and Weights & Biases on demand."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
 import resource
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from model.files import why_not_written, write_atomically
+from trainer.distributed import World
 from trainer.losses import linear
+from trainer.options import TrainOptions
 
-SECONDS_BEFORE_ESTIMATE = 5  # of training, for a first guess at how long all will take
+SECONDS_BEFORE_ESTIMATE = 5  # of training, before a line says how long all stages will take
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -53,44 +57,58 @@ def peak_memory_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
+@dataclasses.dataclass
+class Figures:
+    """What this rank gathers between two logs; `counts` are those of all ranks, that of the tokens among them."""
+
+    sums: Counter = dataclasses.field(default_factory=Counter)  # scalar tensors
+    counts: Counter = dataclasses.field(default_factory=Counter)
+    losses: list[tuple[torch.Tensor, float]] = dataclasses.field(default_factory=list)  # (sum, count) of every step
+    seconds: float = 0.0
+    waited: float = 0.0  # seconds, for data
+
+    def over_all_ranks(self, world: World) -> tuple[dict[str, float], list[float]]:
+        """(figures, the loss of every step). Only here does the device's work come back to Python."""
+        values = [*self.sums.values(), *(loss for loss, _ in self.losses)]
+        values = torch.stack([value.reshape(()) for value in values]).cpu().double()  # which not every device has
+        values = world.sum(values).tolist()
+        n_sums, seconds = len(self.sums), max(self.seconds, 1e-9)
+        figures = {name: value / max(self.counts[name], 1.0) for name, value in zip(self.sums, values, strict=False)}
+        figures |= {"tokens_per_second": int(self.counts["tokens"]) / seconds, "data_wait": self.waited / seconds}
+        return figures, [v / max(count, 1.0) for v, (_, count) in zip(values[n_sums:], self.losses, strict=True)]
+
+
 class Monitor:
     """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest.
 
     A resumed run (`from_step` > 0) drops the records of steps, and of validations later than the one after step
     `validated`, that are done again, and a line that a killed run left half-written, then appends. `{name}.wandb` holds
-    the run's id in Weights & Biases, so that it goes on there too.
+    the run's id in Weights & Biases, so that it continues there too. `wandb`: arguments of wandb.init, or None.
     """
 
     def __init__(
         self, folder: Path, name: str, title: str, total_steps: int, from_step: int, validated: int,
-        wandb_options=None,
+        wandb: dict | None = None,
     ):  # fmt: skip
         self.path = folder / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.wandb_run = None
-        if wandb_options:
+        if wandb:
             id_path = self.path.with_suffix(".wandb")
             run_id = id_path.read_text().strip() if from_step and id_path.exists() else None
-            self.wandb_run = start_wandb(**wandb_options, run_id=run_id)
+            self.wandb_run = start_wandb({"name": name} | wandb | {"dir": folder.parent, "id": run_id})
             write_atomically(id_path, lambda temporary: temporary.write_text(self.wandb_run.id + "\n"))
         lines = self.path.read_bytes().splitlines(keepends=True) if from_step and self.path.exists() else []
-        kept = [line for line in lines if stays(line, from_step, validated)]
-        write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(kept)))
+        unchanged = [line for line in lines if is_unchanged(line, from_step, validated)]
+        write_atomically(self.path, lambda temporary: temporary.write_bytes(b"".join(unchanged)))
         self.file = open(self.path, "a")  # noqa: SIM115 (open as long as the run)
         self.bar = tqdm(
             total=total_steps, initial=from_step, desc=title, unit="step", dynamic_ncols=True, mininterval=0.5,
             bar_format="{desc} {percentage:3.0f}%|{bar:20}| {n}/{total} [{elapsed}<{remaining}{postfix}]",
         )  # fmt: skip
-        # What comes after this stage, in multiples of its own steps; who runs several tells.
+        # What run.sh does after this stage, in multiples of its own steps.
         self.rest = float(os.environ.get("MINIMIND_REST", "nan"))
         self.first: tuple[float, int] | None = None  # when which step was the first to be shown
-
-    def _write(self, record: dict) -> None:
-        try:
-            self.file.write(json.dumps(record) + "\n")
-            self.file.flush()
-        except OSError as error:
-            raise OSError(why_not_written(self.path, 0, error)) from error
 
     def step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
@@ -104,7 +122,11 @@ class Monitor:
 
     def log(self, record: dict) -> None:
         """`record` has "step" and figures; those of a training step show in the bar."""
-        self._write(record)
+        try:
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise OSError(why_not_written(self.path, 0, error)) from error
         if "loss" in record:
             skipped = f", {record['skipped_steps']} steps skipped" if record.get("skipped_steps") else ""
             self.bar.set_postfix_str(
@@ -120,7 +142,7 @@ class Monitor:
 
     def close(self, failed: bool = False) -> None:
         self.bar.close()
-        with contextlib.suppress(OSError):  # what a full disk did not take has been spoken of
+        with contextlib.suppress(OSError):  # a full disk has been reported
             self.file.close()
         if self.wandb_run:
             self.wandb_run.finish(exit_code=int(failed))
@@ -129,12 +151,12 @@ class Monitor:
         return self
 
     def __exit__(self, error, *_) -> None:
-        if error:  # else there may be something left to say
+        if error:  # else a summary may follow
             self.close(failed=True)
 
 
-def stays(line: bytes, step: int, validated: int) -> bool:
-    """Whether a line of a metrics file is a whole record of what a run has done that goes on after `step`."""
+def is_unchanged(line: bytes, step: int, validated: int) -> bool:
+    """Whether a line of a metrics file is a whole record of what a run has done that continues after `step`."""
     try:
         record = json.loads(line) if line.endswith(b"\n") else {}
         return record["step"] <= (validated if "val_loss" in record else step)
@@ -142,12 +164,20 @@ def stays(line: bytes, step: int, validated: int) -> bool:
         return False
 
 
-def start_wandb(project: str, name: str, config: dict, folder: Path, run_id: str | None):
-    """A run of Weights & Biases, or with `run_id` the one that has this id, continued."""
+def wandb_options(options: TrainOptions) -> dict | None:
+    """What the flags say of Weights & Biases."""
+    if not options.use_wandb:
+        return None
+    name = {"name": options.wandb_run_name} if options.wandb_run_name else {}
+    return name | {"project": options.wandb_project, "config": dataclasses.asdict(options), "resume": "allow"}
+
+
+def start_wandb(arguments: dict):
+    """A run of Weights & Biases, or the one with this id, continued."""
     import wandb
 
     try:
-        return wandb.init(project=project, name=name, config=config, dir=folder, id=run_id, resume="allow")
+        return wandb.init(**arguments)
     except Exception as error:  # of its own kinds: no login, no network, a name that it does not take
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ValueError(f"--use_wandb: {reason}: log in with wandb login, or set WANDB_MODE=offline") from None

@@ -1,5 +1,5 @@
-"""Objectives: a model joined with its loss in one module, which is what DDP wraps, so that every parameter is read
-inside its forward.
+"""Objectives: a model and its loss in one module, which is what DDP wraps, so that every parameter is read inside its
+forward.
 
 `forward(batch)` gives named sums and `counts(batch)` what each is divided by. The engine divides by the count over the
 whole optimizer step, trains on the sum of all that have a gradient, and reports the others too.
@@ -16,7 +16,7 @@ TIE = 1e-4
 
 
 class Objective(nn.Module):
-    """What the stages share. A subclass says what it counts (`n_items`) and gives its sums (`sums`)."""
+    """What the stages share. A subclass defines what it counts (`n_items`) and its sums (`sums`)."""
 
     figures: tuple[str, ...] = ("loss",)  # names of the sums, all divided by `n_items`
     unit = "nats per token"  # of the loss
@@ -47,13 +47,6 @@ class Objective(nn.Module):
         if self.model.config.use_moe:
             sums["aux_loss"] = out.aux_loss * n_sequences(batch)
         return sums
-
-    def prepare(self, trainer) -> None:
-        """Called once, on every rank, before the first step and before a resumed state is read."""
-
-    def more_figures(self, trainer) -> dict[str, float]:
-        """What a validation reports beside the sums; every rank calls it and gets the same."""
-        return {}
 
 
 def decode(model, batch: dict[str, torch.Tensor], right_padded: bool = True):
@@ -96,9 +89,7 @@ class PreferenceObjective(Objective):
     unit = "nats per pair"
     text_loss = None
 
-    def __init__(
-        self, model, beta: float, label_smoothing: float = 0.0, length_normalised: bool = False, origin=None
-    ):  # fmt: skip
+    def __init__(self, model, beta: float, label_smoothing=0.0, length_normalised=False, origin=None):
         super().__init__(model, origin)
         self.beta, self.label_smoothing, self.length_normalised = beta, label_smoothing, length_normalised
 
@@ -141,9 +132,6 @@ class DistillationObjective(Objective):
         # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
         self.frozen = (speed_up(teacher.eval().requires_grad_(False)),)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
-
-    def prepare(self, trainer) -> None:
-        self.frozen[0].to(trainer.world.device)
 
     def sums(self, hidden, batch):
         (teacher,), mask = self.frozen, batch["loss_mask"]

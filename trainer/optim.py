@@ -32,7 +32,7 @@ class Optimizers(torch.optim.Optimizer):
 
     @property
     def param_groups(self) -> list[dict]:
-        # Asked for anew each time: loading a state gives the parts new groups.
+        # Collected each time: loading a state gives the parts new groups.
         return [group for part in self.parts for group in part.param_groups]
 
     def set_lr(self, lr: float) -> None:
@@ -97,23 +97,20 @@ def make_optimizer(
     in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
     so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it.
     """
-    matrices, embeddings, rest = [], [], []
+    groups = {
+        "embedding": {"params": [], "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
+        "rest": {"params": [], "weight_decay": 0.0},
+        "matrices": {"params": [], "weight_decay": weight_decay},
+    }
     for key, parameter in module.named_parameters():
         if parameter.requires_grad:
             is_embedding = "embed_tokens" in key or "lm_head" in key
-            (embeddings if is_embedding else matrices if parameter.dim() == 2 else rest).append(parameter)
-    fused = device_type in ("cuda", "cpu")
-    adamw = [
-        {"params": embeddings, "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
-        {"params": rest, "weight_decay": 0.0},
-    ]
+            name_of_group = "embedding" if is_embedding else "matrices" if parameter.dim() == 2 else "rest"
+            groups[name_of_group]["params"].append(parameter)
     parts: list[torch.optim.Optimizer] = []
-    if name == "muon" and matrices:
+    if name == "muon" and (matrices := groups.pop("matrices")["params"]):
         muon = Float32Muon if device_type == "cpu" and not HAS_AVX512 else torch.optim.Muon
         parts.append(muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
-    else:
-        adamw.append({"params": matrices, "weight_decay": weight_decay})
-    adamw = [group for group in adamw if group["params"]]
-    if adamw:
-        parts.append(torch.optim.AdamW(adamw, betas=(0.9, 0.95), fused=fused))
+    if adamw := [group for group in groups.values() if group["params"]]:
+        parts.append(torch.optim.AdamW(adamw, betas=(0.9, 0.95), fused=device_type in ("cuda", "cpu")))
     return Optimizers(parts)

@@ -7,122 +7,114 @@ from pathlib import Path
 from trainer.command_line import ROOT, flag, require
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mode
+LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
 @dataclass
 class ModelOptions:
-    """Sizes of the network."""
+    """Sizes of the network: `free`, as a resumed run compares the network itself."""
 
-    hidden_size: int | None = flag(None, "width of the network; default: that of the weight, or 512 (MiniMind2-Small)",
-                                   least=1, most=65536)  # fmt: skip
-    num_hidden_layers: int | None = flag(None, "depth of the network; default: that of the weight, or 8",
-                                         least=1, most=1024)  # fmt: skip
-    num_attention_heads: int | None = flag(None, "query heads per layer; default: those of the weight, or 8", least=1)
-    num_key_value_heads: int | None = flag(None, "key and value heads per layer; default: those of the weight, or 2",
-                                           least=1)  # fmt: skip
-    use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: as the weight, or dense")
-    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
+    hidden_size: int | None = flag(None, "width; default: the weight's, or 512", free=True, least=1, most=65536)
+    num_hidden_layers: int | None = flag(None, "depth; default: the weight's, or 8", free=True, least=1, most=1024)
+    num_attention_heads: int | None = flag(None, "query heads; default: the weight's, or 8", free=True, least=1)
+    num_key_value_heads: int | None = flag(None, "key/value heads; default: the weight's, or 2", free=True, least=1)
+    use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: the weight's, or dense", free=True)
+    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer", free=True)
 
     def sizes(self) -> dict[str, int | bool | None]:
-        """The flags that shape the network, by the names of MiniMindConfig; None where nothing was said."""
+        """The flags that shape the network, by the names of MiniMindConfig; None where none was given."""
         names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass
 class TrainOptions(ModelOptions):
-    """What every stage can be told. Paths given are relative to the working directory, defaults to the repo."""
+    """The flags of every stage. Paths given are relative to the working directory, defaults to the repo.
 
-    data_path: str | None = flag(None, "JSONL file to train on; default: the full set in dataset/, else the sample")
-    val_path: str | None = flag(None, "JSONL file to validate on; default: 1 percent of data_path, held out")
-    out_dir: str = flag(str(ROOT / "out"), "folder for weights, training states, metrics and the token cache")
-    from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none")
+    A resumed run must agree with the stopped one in all that is not `free`. Some free flags are compared by what they
+    amount to (trainer/identity.py): the steps of the run, the samples per step, the type to compute in, the data.
+    """
+
+    data_path: str | None = flag(None, "JSONL to train on; default: the full set, else the sample", free=True)
+    val_path: str | None = flag(None, "JSONL to validate on; default: 1 percent of data_path, held out", free=True)
+    out_dir: str = flag(str(ROOT / "out"), "folder for weights, states, metrics and the token cache", free=True)
+    from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none", free=True)
     save_weight: str = flag("pretrain", "name of the weight that is written", is_name=True)
-    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)")
-    skip_finished: bool = flag(False, "keep what the same run (flags, data, start) has made, or go on with it (1)")
-    epochs: int = flag(1, "passes over the data", least=1)
-    max_steps: int = flag(0, "stop after this many optimizer steps, the schedule ending there too; 0: after the epochs",
-                          least=0)  # fmt: skip
-    batch_size: int = flag(32, "sequences per device and micro-batch", least=1, most=2**31)
-    accumulation_steps: int = flag(1, "micro-batches per optimizer step", least=1, most=65536)
+    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)", free=True)
+    skip_finished: bool = flag(False, "keep or continue what the same flags, data and start have made (1)", free=True)
+    epochs: int = flag(1, "passes over the data, unless max_steps is given", free=True, least=1)
+    max_steps: int = flag(0, "optimizer steps, over as many epochs as they take; 0: see epochs", free=True, least=0)
+    batch_size: int = flag(32, "sequences per device and micro-batch", free=True, least=1, most=2**31)
+    accumulation_steps: int = flag(1, "micro-batches per optimizer step", free=True, least=1, most=65536)
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
-    learning_rate: float = flag(5e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth",
-                                above=0)  # fmt: skip
-    embedding_lr_scale: float = flag(1.0, "the embedding, which is the head too, learns at so many times learning_rate",
-                                     above=0, most=1e6)  # fmt: skip
-    warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"],
-                             least=-1)  # fmt: skip
+    learning_rate: float = flag(5e-4, "peak learning rate; the schedule is get_lr in trainer/optim.py", above=0)
+    embedding_lr_scale: float = flag(1.0, "the embedding learns at so many times learning_rate", above=0, most=1e6)
+    warmup_steps: int = flag(-1, "linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
     grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit", least=0)
-    dropout: float = flag(0.0, "dropout after the embedding, in attention and on both branches of a layer",
-                          least=0, below=1)  # fmt: skip
+    dropout: float = flag(0.0, "after the embedding, in attention and on both branches of a layer", least=0, below=1)
     dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU (float16 on an old one), float32 on a CPU",
                       choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
-    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there")
+    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there", free=True)
     compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
     gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
-    num_workers: int = flag(0, "processes that load batches (to tokenise a large file, every core is used at any rate)",
-                            least=0, most=256)  # fmt: skip
+    num_workers: int = flag(0, "processes that load batches", free=True, least=0, most=256)
     skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
-    log_interval: int = flag(10, "steps between figures", least=1)
-    save_interval: int = flag(500, "steps between training states and weights", least=1)
-    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", least=0)
+    log_interval: int = flag(10, "steps between figures", free=True, least=1)
+    save_interval: int = flag(500, "steps between training states and weights", free=True, least=1)
+    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", free=True, least=0)
     seed: int = flag(42, "seed of initial weights, order of data and dropout", least=0, most=2**32 - 1)
-    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)")
-    wandb_project: str = flag("MiniMind", "project in Weights & Biases")
-    wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's")
-    deepspeed: str | None = flag(None, "DeepSpeed's settings, as trainer/ds_config.json: train with its ZeRO")
-    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it")
-    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself")
+    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)", free=True)
+    wandb_project: str = flag("MiniMind", "project in Weights & Biases", free=True)
+    wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's", free=True)
+    deepspeed: str | None = flag(None, "train with ZeRO: DeepSpeed's settings, as trainer/ds_config.json", free=True)
+    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it", free=True)
+    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself", free=True)
 
 
 @dataclass
 class WeightOptions(ModelOptions):
     """Which weight, and where it runs."""
 
-    model_mode: int = flag(
-        1, "whose newest weight: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning; with --weight, what a file is whose .json does "
-        "not say it", choices=[0, 1, 2, 3],
-    )  # fmt: skip
+    model_mode: int = flag(1, "newest weight of: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning; with --weight, the stage of a "
+                           "file without metadata", choices=[0, 1, 2, 3])  # fmt: skip
     weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
     load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
-    max_seq_len: int = flag(512, "most tokens of prompt and answer together", least=16)
+    max_seq_len: int | None = flag(None, "most tokens of prompt and answer together; default: as in training, at least "
+                                   f"{LEAST_CONTEXT}", least=16)  # fmt: skip
     device: str = flag("auto", "cuda, mps, cpu or auto")
-    dtype: str = flag(
-        "auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: one or two streams on a CPU",
-        choices=["auto", "float32", "bfloat16", "float16", "int8"],
-    )  # fmt: skip
+    dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: few streams "
+                      "on a CPU", choices=["auto", "float32", "bfloat16", "float16", "int8"])  # fmt: skip
 
     def __post_init__(self):
-        is_folder = self.weight is not None and Path(self.weight).is_dir()
         named = f"--weight {self.weight}: there is no such folder here: download it, or name another"
+        is_folder = self.weight is not None and Path(self.weight).is_dir()
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
-        self.load = int(is_folder)
 
     def load_model(self, untrained_seed: int | None = None):
-        """The trainer.loading.Loaded that the flags name."""
-        from trainer.loading import load_model  # torch, which nobody needs who asks for --help
+        """The trainer.loading.Loaded that the flags name. Sets `max_seq_len` where it was not given."""
+        from trainer.loading import load_model  # and torch, which --help does not need
 
-        return load_model(
+        loaded, trained_length = load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
             self.lora_name, self.device, untrained_seed,
         )  # fmt: skip
+        positions = loaded.model.config.max_position_embeddings
+        self.max_seq_len = self.max_seq_len or min(positions, max(LEAST_CONTEXT, trained_length))
+        return loaded
 
     def context(self, model) -> int:
         """--max_seq_len, as far as the weight has positions."""
         positions = model.config.max_position_embeddings
-        if self.max_seq_len > positions:
+        if (self.max_seq_len or 0) > positions:
             print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
-        return min(self.max_seq_len, positions)
+        return min(self.max_seq_len or LEAST_CONTEXT, positions)
 
     def compute_dtype(self, model):
-        import torch
+        from trainer.distributed import choose_dtype
 
-        if self.dtype != "auto":
-            return getattr(torch, self.dtype)
-        half = model.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if half else torch.float32
+        return choose_dtype(self.dtype, model.device)

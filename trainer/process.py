@@ -1,4 +1,4 @@
-"""What programs take for granted of their process and may lack: streams that work, a folder, a home, UTF-8."""
+"""A process and its surroundings: signals, streams that work, a folder, a home, UTF-8, other ranks."""
 
 import atexit
 import codecs
@@ -11,11 +11,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+
+PATIENCE = 5.0  # seconds for a rank that fails to say why, before another one reports that it is gone
 
 
 def as_text(argument: str | None) -> str | None:
-    """What was typed behind a flag, as UTF-8 whatever the locale is; bytes that are none become U+FFFD."""
+    """An argument of the command line as UTF-8, whatever the locale is; bytes that are none become U+FFFD."""
     try:
         (argument or "").encode()
     except UnicodeEncodeError:  # Python passes bytes that it could not read as lone surrogates, which paths need
@@ -34,9 +37,48 @@ def handled(numbers: Iterable[int], handler) -> Iterator[None]:
             signal.signal(number, previous)
 
 
+def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractContextManager:
+    """Within it Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) only call `ask_to_stop`
+    with the signal's number. A second signal, of whatever kind, raises KeyboardInterrupt.
+
+    Under torchrun and its like a third: the terminal sends Ctrl-C to every process, and the launcher passes its own
+    on, so that the ranks get two of each.
+    """
+    patience, n_received = 1 + ("LOCAL_RANK" in os.environ), 0
+
+    def handle(number, frame):
+        nonlocal n_received
+        n_received += 1
+        if n_received > patience:
+            raise KeyboardInterrupt(number)
+        if n_received == 1 and os.environ.get("RANK", "0") == "0":
+            with contextlib.suppress(OSError):  # not print(), in whose hands the stream may be at this moment
+                os.write(2, b"\nstopping after the current step; Ctrl-C again stops at once\n")
+        ask_to_stop(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    return handled(numbers, handle)
+
+
+def count_reports(mine: int = 0) -> int | None:
+    """How many ranks have reported an error, this one included if `mine` is 1. torchrun's own process counts, as it
+    outlives the ranks; None without it."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    from torch.distributed import TCPStore
+
+    try:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=False, timeout=timedelta(seconds=PATIENCE))
+        return store.add(f"minimind/errors/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", mine)
+    except RuntimeError:  # torchrun is gone too
+        return None
+
+
 class Output(io.FileIO):
-    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) what is written is lost, and
-    the program goes on; any other failure is raised, once."""
+    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) the program continues without;
+    any other failure is raised, once."""
 
     def write(self, data) -> int | None:
         try:
@@ -49,8 +91,8 @@ class Output(io.FileIO):
 
 
 def prepare_process() -> None:
-    """What programs take for granted: standard streams that never fail at a character, a working directory, a user's
-    name, and a home, where libraries keep their caches."""
+    """Give the process what libraries expect: standard streams that never fail at a character, a working directory, a
+    user's name, and a home, where they keep their caches."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # closed (`>&-`): the next file opened would take its place

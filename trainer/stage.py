@@ -1,10 +1,11 @@
-"""What every stage does before it trains: tokenizer, starting weights, data; and how it is run."""
+"""What the stage files are made of: the surroundings of a run, its starting weights, its data, and training itself."""
 
+import contextlib
 import gc
 import os
 import signal
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,50 +14,58 @@ import torch
 from dataset.lm_dataset import JsonlDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import find_weight, load_weights, save_weights
+from model.weights import find_weight, load_weights
+from trainer.checkpoint import is_finished
 from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
-from trainer.identity import is_finished
-from trainer.loading import load_tokenizer, quiet_transformers
+from trainer.loading import load_tokenizer, quiet_transformers, speed_up
 from trainer.options import TrainOptions
+from trainer.replicas import Replicas
 
 
-def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
-    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names."""
-    sizes = options.sizes()
-    if options.from_weight == "none":
-        given = {name: value for name, value in sizes.items() if value is not None}
-        torch.manual_seed(options.seed)
-        try:
-            marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **marks, **given)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        model = MiniMindForCausalLM(config)
-        origin = "new weights"
-    else:
-        path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
-        options.from_weight = str(path)  # whoever asks later means this file, not what is newest by then
-        model, _ = load_weights(path, tokenizer, sizes)
-        set_dropout(model, options.dropout)
-        origin = f"weights of {path}"
-    if world.is_main:
-        config, n_params = model.config, sum(p.numel() for p in model.parameters())
-        kind = "mixture of experts" if config.use_moe else "dense"
-        print(
-            f"model: {n_params / 1e6:.2f}M parameters, {config.hidden_size} x {config.num_hidden_layers}, {kind}, "
-            f"{origin}; on {world.world_size} x {world.device}",
-            flush=True,
-        )
-    return model
+@contextlib.contextmanager
+def stage(options: TrainOptions) -> Iterator[tuple]:
+    """(world, tokenizer), around everything that a stage does: joins the other ranks, refuses at once what cannot work
+    here, and ends all ranks whatever happens within, so that one of them says why."""
+    quiet_transformers()
+    world = join_world(options.device)
+    try:
+        check_out_dir(options.out_dir)
+        world.find_writer(Path(options.out_dir))
+        if options.use_wandb:
+            require(find_spec("wandb") is not None, "--use_wandb needs the package: pip install wandb")
+        replicas_class(options).check(options, world)
+        if options.compile:
+            check_compiler(world.device)
+        yield world, load_tokenizer(options.tokenizer)
+    except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
+        if world.world_size > 1:
+            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+        raise
+    except Exception as error:
+        if lack := lack_of_memory(error):
+            advice = "lower --batch_size or --max_seq_len, or pass --gradient_checkpointing 1"
+            error = ValueError(f"too little memory ({lack}): {advice}")
+        elif options.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            error = ValueError(why_not_compiled(error))
+        if world.world_size > 1:
+            end_rank(error)
+        raise error
+    finally:
+        # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
+        # with Python's lock in its hand, for which such a thread may be waiting.
+        gc.collect()
+        world.close()
 
 
-def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
-    """ValueError unless the network has positions for the rows that are asked for."""
-    n, most = options.max_seq_len, model.config.max_position_embeddings
-    if n > most:
-        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
+def replicas_class(options: TrainOptions) -> type[Replicas]:
+    """How the ranks share the model: as DDP does, or with --deepspeed as ZeRO does."""
+    if not options.deepspeed:
+        return Replicas
+    from trainer.zero import ZeroReplicas
+
+    return ZeroReplicas
 
 
 def check_compiler(device: torch.device) -> None:
@@ -69,113 +78,82 @@ def check_compiler(device: torch.device) -> None:
 
 def why_not_compiled(error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"torch.compile does not work here ({reason}): leave --compile out, or mend that"
+    return f"torch.compile does not work here ({reason}): leave --compile out, or fix that"
 
 
-def set_dropout(model: MiniMindForCausalLM, dropout: float) -> None:
-    """Change the dropout of a network that was built with another."""
-    model.config.dropout = dropout
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
-        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
-            module.dropout = dropout
+def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
+    """The network to train: new, from `--seed`, or with the weights that `--from_weight` names. A name in
+    `--from_weight` becomes its path: whoever asks later means this file, not what is newest by then."""
+    if options.from_weight == "none":
+        given = {name: value for name, value in options.sizes().items() if value is not None}
+        torch.manual_seed(options.seed)
+        try:
+            marks = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+            config = MiniMindConfig(vocab_size=len(tokenizer), dropout=options.dropout, **marks, **given)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        model, origin = MiniMindForCausalLM(config), "new weights"
+    else:
+        path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
+        options.from_weight = str(path)
+        model, _ = load_weights(path, tokenizer, options.sizes(), options.dropout)
+        origin = f"weights of {path}"
+    if world.is_main:
+        config, n_params = model.config, sum(p.numel() for p in model.parameters())
+        kind = f"{config.num_hidden_layers}, {'mixture of experts' if config.use_moe else 'dense'}"
+        size = f"{n_params / 1e6:.2f}M parameters, {config.hidden_size} x {kind}"
+        print(f"model: {size}, {origin}; on {world.world_size} x {world.device}", flush=True)
+    check_length(options, model, options.from_weight)
+    return speed_up(model.to(world.device), options.compile)
+
+
+def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str | Path) -> None:
+    """ValueError unless the network has positions for the rows that are asked for."""
+    n, most = options.max_seq_len, model.config.max_position_embeddings
+    if n > most:
+        raise ValueError(f"--max_seq_len {n}: {weight} has positions for {most} tokens: pass --max_seq_len {most}")
 
 
 def load_data(
-    options: TrainOptions, world: World, full_set: str, sample: str, make: Callable[[Path], JsonlDataset]
+    kind: type[JsonlDataset], options: TrainOptions, tokenizer, world: World, full_set: str, sample: str
 ) -> tuple[JsonlDataset, JsonlDataset]:
-    """(training, validation) data. `make(path, **common)` builds the stage's data set from a file."""
+    """(training, validation) data from --data_path and --val_path, or from `full_set` or `sample` (default_data)."""
     path = Path(options.data_path) if options.data_path else default_data(full_set, sample, quiet=not world.is_main)
-    common = {
-        "skip_bad_lines": options.skip_bad_lines,
-        "cache_dir": Path(options.out_dir).absolute() / "cache",
-    }
+    cache_dir = Path(options.out_dir).absolute() / "cache"
+
+    def read(path: Path) -> JsonlDataset:
+        return kind(path, tokenizer, options.max_seq_len, skip_bad_lines=options.skip_bad_lines, cache_dir=cache_dir)
+
     with world.main_first():
-        train_data = make(path, **common)
-        val_data = make(Path(options.val_path), **common) if options.val_path else None
+        train_data = read(path)
+        val_data = read(Path(options.val_path)) if options.val_path else None
     if val_data is None:
         train_data, val_data = train_data.split_validation()
-    check_data_is_shared(world, path, train_data, val_data)
+    # Each machine reads its own copy of the file.
+    samples = world.gather([(part.fingerprint, zlib.crc32(part.lengths.tobytes())) for part in (train_data, val_data)])
+    for rank, theirs in enumerate(samples):
+        if theirs != samples[0]:
+            raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
     if world.is_main:
         print(train_data.summary(), flush=True)
     return train_data, val_data
 
 
-def check_data_is_shared(world: World, path: Path, *parts: JsonlDataset) -> None:
-    """ValueError unless every rank has read the same samples: each machine reads its own copy of the file."""
-    samples = world.gather([(part.fingerprint, zlib.crc32(part.lengths.tobytes())) for part in parts])
-    for rank, theirs in enumerate(samples):
-        if theirs != samples[0]:
-            raise ValueError(f"{path}: what rank {rank} reads there is not what rank 0 reads: copy the file again")
-
-
-def print_trained_share(model: MiniMindForCausalLM) -> None:
-    """One line when only a part of the parameters is trained."""
-    n_params = sum(p.numel() for p in model.parameters())
-    n_trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    if n_trained < n_params:
+def train(options: TrainOptions, name: str, world: World, objective, tokenizer, *args, **kwargs) -> None:
+    """Train and save, unless --skip_finished and the same run has; `name` is the stage's, the rest the Trainer's.
+    Raises SystemExit with 128 + signal number when a signal stopped it, as shells expect."""
+    n_params = sum(p.numel() for p in objective.parameters())
+    n_trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
+    if world.is_main and n_trained < n_params:
         print(f"trained: {n_trained:,} of {n_params:,} parameters, {n_trained / n_params:.1%}", flush=True)
-
-
-def run_stage(
-    options: TrainOptions, stage: str, full_set: str, sample: str, make_data, make_objective, save_result=save_weights
-) -> None:
-    """Run one stage from its options to its weights.
-
-    make_data(path, tokenizer, max_length, **common) gives a data set, make_objective(model, tokenizer, options) an
-    objective; save_result is the Trainer's.
-    Exits with 128 + signal number when a signal stopped it, as shells expect.
-    """
-    quiet_transformers()
-    world = join_world(options.device)
-    try:
-        check_out_dir(options.out_dir)
-        world.find_writer(Path(options.out_dir))
-        if options.use_wandb:
-            require(find_spec("wandb") is not None, "--use_wandb needs the package: pip install wandb")
-        make_trainer = Trainer
-        if options.deepspeed:
-            from trainer.zero import ZeroTrainer as make_trainer
-
-            make_trainer.check(options, world)
-        if options.compile:
-            check_compiler(world.device)
-        tokenizer = load_tokenizer(options.tokenizer)
-        model = make_model(options, tokenizer, world)
-        check_length(options, model, options.from_weight)
-        objective = make_objective(model, tokenizer, options)
+    replicas = replicas_class(options)
+    trainer = Trainer(options, name, world, objective, tokenizer, *args, make_replicas=replicas, **kwargs)
+    metrics = trainer.out_dir / "metrics" / f"{trainer.name}.jsonl"
+    if options.skip_finished and world.from_main(is_finished(trainer.weight_path, metrics, trainer.recipe)):
         if world.is_main:
-            print_trained_share(model)
-        train_data, val_data = load_data(
-            options, world, full_set, sample,
-            lambda path, **common: make_data(path, tokenizer, options.max_seq_len, **common),
-        )
-        trainer = make_trainer(options, stage, world, objective, tokenizer, train_data, val_data, save_result)
-        if options.skip_finished and world.from_main(is_finished(trainer)):
-            if world.is_main:
-                print(f"{stage}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
-        else:
-            trainer.train()
-        stop_signal = trainer.stop_signal
-    except KeyboardInterrupt as stop:  # a second signal: others may wait in a collective operation, which would not end
-        if world.world_size > 1:
-            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
-        raise
-    except Exception as error:
-        if lack := lack_of_memory(error):
-            advice = "lower --batch_size or --max_seq_len"
-            error = ValueError(f"too little memory ({lack}): {advice}, or pass --gradient_checkpointing 1")
-        elif options.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
-            error = ValueError(why_not_compiled(error))
-        if world.world_size > 1:
-            end_rank(error)
-        raise error
-    finally:
-        # DDP must be gone before its process group: whichever goes last ends the group's threads, and DDP would do so
-        # with Python's lock in its hand, for which such a thread may be waiting.
-        trainer = None
-        gc.collect()
-        world.close()
+            print(f"{name}: kept {trainer.weight_path}, from the same flags, data and start", flush=True)
+    else:
+        trainer.train()
+    stop_signal, trainer = trainer.stop_signal, None  # see stage()
     if stop_signal:
         raise SystemExit(128 + stop_signal)

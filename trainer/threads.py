@@ -1,13 +1,13 @@
-"""A fair share of a busy machine: how the threads of OpenMP, which compute on a CPU, wait, and where they run.
+"""A fair share of a busy machine: how the OpenMP threads that compute on a CPU wait, and where they run.
 
 The threads share every operation, and one that is done spins until the others are, which is fastest on an idle machine.
 But when another program takes a core, the kernel puts two of these threads on one core, and each burns the time that
 the other needs: on two cores training falls to a thirtieth of its speed. So twice a second the cores that others use
-are counted, and as long as there are any,
+are counted, and while there are any,
 
-- waiting threads sleep instead: GNU's OpenMP hardly spins once a process has more OpenMP threads than there are cores
-  (see GOMP_SPINCOUNT in its manual), so a few idle threads are added;
-- the threads are kept to the cores that are left, as the kernel would spread them over all.
+- waiting threads sleep: GNU's OpenMP hardly spins once a process has more OpenMP threads than there are cores (see
+  GOMP_SPINCOUNT in its manual), so a few idle threads are added;
+- the threads are restricted to the cores that are left, as the kernel would spread them over all.
 
 The number of threads stays the same, and so does the order in which sums are rounded: not a bit of the result changes.
 """
@@ -21,11 +21,9 @@ import threading
 import time
 
 # Whoever has set one of these has decided.
-CHOSEN_BY_USER = (
-    "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",
-    "KMP_BLOCKTIME", "KMP_AFFINITY", "MKL_NUM_THREADS",
-)  # fmt: skip
-SECONDS = 0.5  # between two looks at the machine
+CHOSEN_BY_USER = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_SPINCOUNT")
+CHOSEN_BY_USER += ("GOMP_CPU_AFFINITY", "KMP_BLOCKTIME", "KMP_AFFINITY", "MKL_NUM_THREADS")
+SECONDS = 0.5  # between two measurements of the machine
 BUSY, FREE = 0.4, 0.2  # cores that others use: from here on the machine is busy, and below this it no longer is
 OWN = 0.15  # cores: a process that uses less is waiting for something else
 
@@ -46,7 +44,7 @@ def share_cores() -> None:
 
 
 def all_cores() -> set[int]:
-    """The cores that this process may use. One that was started by a process which keeps to fewer gets them back."""
+    """The cores that this process may use. A process started by one that is restricted to fewer gets them back."""
     if not hasattr(os, "sched_setaffinity"):
         return set()
     known = os.environ.setdefault("MINIMIND_CORES", ",".join(map(str, sorted(os.sched_getaffinity(0)))))
@@ -56,24 +54,24 @@ def all_cores() -> set[int]:
 
 
 class Watch:
-    """Looks at the machine, and settles how this process's threads compute on it. `cpus`: those that it may use."""
+    """Measures the machine's load, and decides on which of `cpus` this process's threads run, and how they wait."""
 
     def __init__(self, cpus: set[int]):
-        self.cpus, self.kept = cpus, cpus  # the second: where the threads are now
+        self.cpus, self.current = cpus, cpus  # the second: where the threads are now
         self.idle_pool: threading.Event | None = None  # ends the threads that make the others sleep
-        self.calm = 0  # looks in a row at which nobody else was busy
+        self.calm = 0  # measurements in a row in which nobody else was busy
 
     def run(self) -> None:
-        before = self.look()
+        before = self.measure()
         while True:
             time.sleep(SECONDS)
-            # A thread that has just ended, no room for one more, a core that was switched off: this look is lost.
+            # A thread that has just ended, no room for one more, a core that was switched off: try again later.
             with contextlib.suppress(OSError, RuntimeError, KeyError):
-                now = self.look()
+                now = self.measure()
                 self.settle(now[0] - before[0], now[1] - before[1], {c: now[2][c] - before[2][c] for c in self.cpus})
                 before = now
 
-    def look(self) -> tuple[float, float, dict[int, float]]:
+    def measure(self) -> tuple[float, float, dict[int, float]]:
         """(time, seconds of computing by this process, idle seconds of each of its cores), all so far."""
         tick, idle = os.sysconf("SC_CLK_TCK"), {}
         with open("/proc/stat") as file:
@@ -91,24 +89,24 @@ class Watch:
         torch = sys.modules.get("torch")
         loaded = torch is not None and not torch.__spec__._initializing
         self.calm = 0 if others >= FREE else self.calm + 1
-        if self.kept != self.cpus and self.calm < 2:
-            # Another process that keeps to one core may have chosen the same; then there is an idle one.
-            free = [c for c in self.cpus - self.kept if idle[c] > 0.5 * seconds]
+        if self.current != self.cpus and self.calm < 2:
+            # Another process that is restricted to one core may have chosen the same; then there is an idle one.
+            free = [c for c in self.cpus - self.current if idle[c] > 0.5 * seconds]
             if free and random.random() < 0.5:
-                self.kept = self.kept - {min(self.kept)} | {random.choice(free)}
-            self.keep_to(self.kept)
-        elif self.kept != self.cpus:
-            self.keep_to(self.cpus)
+                self.current = self.current - {min(self.current)} | {random.choice(free)}
+            self.restrict_to(self.current)
+        elif self.current != self.cpus:
+            self.restrict_to(self.cpus)
             self.idle_pool.set()
         elif others >= BUSY and own >= OWN and loaded and torch.get_num_threads() > 1:
             if torch.cuda.is_initialized():
                 return  # the work is done elsewhere
             n_left = max(1, len(self.cpus) - max(1, round(others)))
             self.add_idle_threads(torch)
-            self.keep_to(set(random.sample(sorted(self.cpus), n_left)))
+            self.restrict_to(set(random.sample(sorted(self.cpus), n_left)))
 
-    def keep_to(self, cpus: set[int]) -> None:
-        self.kept = cpus
+    def restrict_to(self, cpus: set[int]) -> None:
+        self.current = cpus
         for thread in os.listdir("/proc/self/task"):
             with contextlib.suppress(OSError):  # it has ended
                 os.sched_setaffinity(int(thread), cpus)

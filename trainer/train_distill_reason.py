@@ -8,6 +8,7 @@ single tokens that weigh 10 in the loss: they are few, and everything hangs on t
 out/reason_{hidden_size}[_moe].pth.
 """
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,19 +34,17 @@ def main() -> None:
     from dataset.lm_dataset import ReasonDataset
     from model.weights import WeightError, find_weight
     from trainer.objectives import LanguageModelObjective
-    from trainer.stage import run_stage
+    from trainer.stage import load_data, make_model, stage, train
 
     if options.from_weight is None:
-        try:
-            find_weight("rlhf", options.out_dir, options.hidden_size, options.use_moe)
-            options.from_weight = "rlhf"
-        except WeightError:
-            options.from_weight = "full_sft"
+        options.from_weight = "full_sft"
+        with contextlib.suppress(WeightError):
+            options.from_weight = str(find_weight("rlhf", options.out_dir, options.hidden_size, options.use_moe))
 
-    run_stage(
-        options, "reason", "r1_mix_1024.jsonl", "reason.jsonl", ReasonDataset,
-        lambda model, tokenizer, options: LanguageModelObjective(model, weighted=True),
-    )  # fmt: skip
+    with stage(options) as (world, tokenizer):
+        objective = LanguageModelObjective(make_model(options, tokenizer, world), weighted=True)
+        data = load_data(ReasonDataset, options, tokenizer, world, "r1_mix_1024.jsonl", "reason.jsonl")
+        train(options, "reason", world, objective, tokenizer, *data)
 
 
 if __name__ == "__main__":

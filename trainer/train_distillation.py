@@ -19,7 +19,7 @@ from trainer.options import TrainOptions  # noqa: E402
 
 @dataclass
 class DistillationOptions(TrainOptions):
-    teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path")
+    teacher_weight: str = flag("full_sft", "weight to learn from: a name in out_dir, or a .pth path", free=True)
     alpha: float = flag(0.5, "weight of the data's own labels; 1 - alpha is the teacher's", least=0, most=1)
     temperature: float = flag(1.0, "both distributions are softened by it; above 1 a small student also copies noise",
                               above=0)  # fmt: skip
@@ -36,21 +36,22 @@ def main() -> None:
     from model.files import file_hash
     from model.weights import WeightError, find_weight, load_weights
     from trainer.objectives import DistillationObjective
-    from trainer.stage import check_length, run_stage
+    from trainer.stage import check_length, load_data, make_model, stage, train
 
-    def make_objective(model, tokenizer, options):
+    with stage(options) as (world, tokenizer):
+        student = make_model(options, tokenizer, world)
         path = find_weight(options.teacher_weight, options.out_dir)
-        beside = path.with_suffix(".json")
-        if path.is_file() and not beside.is_file():
-            raise WeightError(f"{path}: no {beside.name} beside it tells the teacher's sizes: copy it there too")
-        teacher, _ = load_weights(path, tokenizer)
+        metadata = path.with_suffix(".json")
+        if path.is_file() and not metadata.is_file():
+            raise WeightError(f"{path}: {metadata.name}, which holds the teacher's sizes, is missing: copy it too")
+        teacher = load_weights(path, tokenizer)[0].to(world.device)
         check_length(options, teacher, path)
-        origin = {"teacher weight": file_hash(path)}
-        return DistillationObjective(
-            model, teacher, options.alpha, options.temperature, options.kl == "reverse", origin
+        objective = DistillationObjective(
+            student, teacher, options.alpha, options.temperature, options.kl == "reverse",
+            origin={"teacher weight": file_hash(path)},
         )  # fmt: skip
-
-    run_stage(options, "distillation", "sft_mini_512.jsonl", "distill.jsonl", SFTDataset, make_objective)
+        data = load_data(SFTDataset, options, tokenizer, world, "sft_mini_512.jsonl", "distill.jsonl")
+        train(options, "distillation", world, objective, tokenizer, *data)
 
 
 if __name__ == "__main__":

@@ -39,31 +39,25 @@ def main() -> None:
     options = parse_options(DPOOptions, "Teach MiniMind a preference from pairs of answers.")
 
     from dataset.lm_dataset import DPODataset
-    from model.files import file_hash
-    from model.weights import weight_name
     from trainer.objectives import PreferenceObjective
-    from trainer.reference import kl_to_reference, reference_log_probs
-    from trainer.stage import run_stage
+    from trainer.reference import Reference
+    from trainer.stage import load_data, make_model, stage, train
 
-    class DPOObjective(PreferenceObjective):
-        """The preference loss against the starting weights."""
+    with stage(options) as (world, tokenizer):
+        model = make_model(options, tokenizer, world)
+        reference = Reference(options, tokenizer, world, model.config)
+        objective = PreferenceObjective(
+            model, options.beta, options.label_smoothing, options.length_normalised,
+            origin={"reference weight": reference.hash},
+        )  # fmt: skip
+        data = load_data(DPODataset, options, tokenizer, world, "dpo.jsonl", "dpo.jsonl")
+        for part in data:
+            part.reference = reference.log_probs(model, part)
 
-        def prepare(self, trainer) -> None:
-            for data in (trainer.train_data, trainer.val_data):
-                data.reference = reference_log_probs(trainer, self, data, self.origin["reference weight"])
+        def kl_to_reference(policy) -> dict[str, float]:
+            return {"kl_to_reference": reference.kl(policy, data[1])}
 
-        def more_figures(self, trainer) -> dict[str, float]:
-            kl = kl_to_reference(trainer, Path(options.from_weight), self.origin["reference weight"])
-            return {"kl_to_reference": kl}
-
-    def make_objective(model, tokenizer, options):
-        name = weight_name(options.save_weight, model.config.hidden_size, model.config.use_moe)
-        if Path(options.from_weight) == Path(options.out_dir).absolute() / f"{name}.pth":
-            raise ValueError(f"{options.from_weight}: the reference would be overwritten: pass another --save_weight")
-        origin = {"reference weight": file_hash(options.from_weight)}
-        return DPOObjective(model, options.beta, options.label_smoothing, options.length_normalised, origin)
-
-    run_stage(options, "dpo", "dpo.jsonl", "dpo.jsonl", DPODataset, make_objective)
+        train(options, "dpo", world, objective, tokenizer, *data, extra_figures=kl_to_reference)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ def main() -> None:
 
     from dataset.lm_dataset import SFTDataset
     from trainer.objectives import LanguageModelObjective
-    from trainer.stage import run_stage
+    from trainer.stage import load_data, make_model, stage, train
 
-    run_stage(
-        options, "full_sft", "sft_mini_512.jsonl", "sft.jsonl", SFTDataset,
-        lambda model, tokenizer, options: LanguageModelObjective(model),
-    )  # fmt: skip
+    with stage(options) as (world, tokenizer):
+        objective = LanguageModelObjective(make_model(options, tokenizer, world))
+        data = load_data(SFTDataset, options, tokenizer, world, "sft_mini_512.jsonl", "sft.jsonl")
+        train(options, "full_sft", world, objective, tokenizer, *data)
 
 
 if __name__ == "__main__":

@@ -48,16 +48,17 @@ def main() -> None:
     from model.files import file_hash
     from model.model_lora import DEFAULT_TARGETS, apply_lora, save_lora
     from trainer.objectives import LanguageModelObjective
-    from trainer.stage import run_stage
+    from trainer.stage import load_data, make_model, stage, train
 
-    def make_objective(model, tokenizer, options):
+    with stage(options) as (world, tokenizer):
+        model = make_model(options, tokenizer, world)
         torch.manual_seed(options.seed)  # of the A matrices
         targets = options.lora_targets or DEFAULT_TARGETS
         apply_lora(model, options.lora_rank, options.lora_alpha, options.lora_dropout, targets)
-        return LanguageModelObjective(model, origin={"base weight": file_hash(options.from_weight)})
-
-    name = f"lora_{options.lora_name}.jsonl"
-    run_stage(options, "lora", name, name, SFTDataset, make_objective, save_lora)
+        objective = LanguageModelObjective(model, origin={"base weight": file_hash(options.from_weight)})
+        name = f"lora_{options.lora_name}.jsonl"
+        data = load_data(SFTDataset, options, tokenizer, world, full_set=name, sample=name)
+        train(options, "lora", world, objective, tokenizer, *data, save_result=save_lora)
 
 
 if __name__ == "__main__":

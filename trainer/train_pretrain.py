@@ -28,12 +28,12 @@ def main() -> None:
 
     from dataset.lm_dataset import PretrainDataset
     from trainer.objectives import LanguageModelObjective
-    from trainer.stage import run_stage
+    from trainer.stage import load_data, make_model, stage, train
 
-    run_stage(
-        options, "pretrain", "pretrain_hq.jsonl", "pretrain.jsonl", PretrainDataset,
-        lambda model, tokenizer, options: LanguageModelObjective(model),
-    )  # fmt: skip
+    with stage(options) as (world, tokenizer):
+        objective = LanguageModelObjective(make_model(options, tokenizer, world))
+        data = load_data(PretrainDataset, options, tokenizer, world, "pretrain_hq.jsonl", "pretrain.jsonl")
+        train(options, "pretrain", world, objective, tokenizer, *data)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Stage 1 divides AdamW's moments and the float32 weights that it works on, stage 2 the gradients too, stage 3 the
 parameters themselves, which are gathered layer by layer while they are used. The arithmetic is that of DDP, and so
-are the files: a training state is gathered into the one format, so a run may go on with or without DeepSpeed, in any
+are the files: a training state is gathered into the one format, so a run may continue with or without DeepSpeed, in any
 stage and with any number of ranks.
 """
 
@@ -21,9 +21,9 @@ from torch import nn
 from model.model_minimind import MiniMindForCausalLM
 from trainer.command_line import require
 from trainer.distributed import World
-from trainer.engine import Trainer
 from trainer.optim import set_lr
 from trainer.options import TrainOptions
+from trainer.replicas import Replicas
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
 
@@ -52,13 +52,11 @@ def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | Non
     stage = zero.get("stage") if isinstance(zero, dict) else None
     if stage not in (1, 2, 3):
         raise ZeroConfigError(f"{path}: zero_optimization.stage is {json.dumps(stage)}: write 1, 2 or 3")
-    filled = {
-        "train_micro_batch_size_per_gpu": (options.batch_size, "--batch_size"),
-        "gradient_accumulation_steps": (options.accumulation_steps, "--accumulation_steps"),
-        "train_batch_size": (
-            options.batch_size * options.accumulation_steps * world_size,
-            "--batch_size times --accumulation_steps times the number of ranks",
-        ),
+    batch, steps = options.batch_size, options.accumulation_steps
+    decided = {
+        "train_micro_batch_size_per_gpu": (batch, "--batch_size"),
+        "gradient_accumulation_steps": (steps, "--accumulation_steps"),
+        "train_batch_size": (batch * steps * world_size, "--batch_size times --accumulation_steps times the ranks"),
         "gradient_clipping": (options.grad_clip, "--grad_clip"),
         # Ours works with and without offload; DeepSpeed's own would have to be compiled on the user's machine.
         "zero_force_ds_cpu_optimizer": (False, "MiniMind's own AdamW"),
@@ -67,28 +65,24 @@ def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | Non
         "fp16.enabled": (False, "MiniMind, whose weights stay float32, with --dtype for computing,"),
     }
     if dtype is not None:
-        half = dtype != torch.float32
-        filled["torch_autocast.enabled"] = half, "--dtype"
-        if half:
-            filled["torch_autocast.dtype"] = str(dtype).removeprefix("torch."), "--dtype"
+        decided["torch_autocast.enabled"] = dtype != torch.float32, "--dtype"
+        if dtype != torch.float32:
+            decided["torch_autocast.dtype"] = str(dtype).removeprefix("torch."), "--dtype"
             # As in DDP, what travels between ranks stays float32; and so do the weights that are gathered to be saved.
-            filled["torch_autocast.lower_precision_safe_modules"] = [], "MiniMind"
-    for key, (value, flag) in filled.items():
+            decided["torch_autocast.lower_precision_safe_modules"] = [], "MiniMind"
+    for key, (value, flag) in decided.items():
         *sections, last = key.split(".")
         section = config
         for name in sections:
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
                 raise ZeroConfigError(f"{path}: {name} must be an object: leave it out")
-        said = section.get(last, "auto")
-        if said not in ("auto", value):
-            raise ZeroConfigError(
-                f'{path}: {key} is {json.dumps(said)}, but {flag} says {json.dumps(value)}: write "auto" or the same'
-            )
+        if (entry := section.get(last, "auto")) not in ("auto", value):
+            what = f"{key} is {json.dumps(entry)}, but {flag} says {json.dumps(value)}"
+            raise ZeroConfigError(f'{path}: {what}: write "auto" or the same')
         section[last] = value
-    for key in ("optimizer", "scheduler"):
-        if key in config:
-            raise ZeroConfigError(f"{path}: leave {key} out: --optimizer, --learning_rate and --weight_decay decide it")
+    for key in {"optimizer", "scheduler"} & config.keys():
+        raise ZeroConfigError(f"{path}: leave {key} out: --optimizer, --learning_rate and --weight_decay decide it")
     for key in ("offload_optimizer", "offload_param"):
         if zero.get(key) not in (None, "auto") and zero[key].get("device") not in ("cpu", "none"):
             raise ZeroConfigError(f'{path}: zero_optimization.{key}.device must be "cpu" or "none"')
@@ -98,32 +92,26 @@ def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | Non
 # ---------------------------------------------------------------- training
 
 
-class ZeroTrainer(Trainer):
-    """`Trainer` whose backward pass, clipping and step are DeepSpeed's."""
+class ZeroReplicas(Replicas):
+    """`Replicas` whose backward pass, clipping and step are DeepSpeed's."""
 
     @staticmethod
     def check(options: TrainOptions, world: World) -> None:
-        """Refuse at once what DeepSpeed cannot do here; UsageError, ZeroConfigError."""
-        require(
-            importlib.util.find_spec("deepspeed") is not None,
-            "--deepspeed: the package is not installed (on Linux: pip install -r requirements.txt)",
-        )
-        config = read_config(options, world.world_size)
-        stage = config["zero_optimization"]["stage"]
-        require(
-            options.optimizer == "adamw",
-            f"--optimizer {options.optimizer}: Muon needs whole matrices, and ZeRO divides them: "
-            "with --deepspeed pass --optimizer adamw",
-        )
+        """UsageError or ZeroConfigError for what DeepSpeed cannot do here."""
+        installed = importlib.util.find_spec("deepspeed") is not None
+        require(installed, "--deepspeed: the package is not installed (on Linux: pip install -r requirements.txt)")
+        stage = read_config(options, world.world_size)["zero_optimization"]["stage"]
+        reason = "Muon needs whole matrices, and ZeRO divides them: with --deepspeed pass --optimizer adamw"
+        require(options.optimizer == "adamw", f"--optimizer {options.optimizer}: {reason}")
         require(options.dtype != "float16", "--dtype float16 does not go with --deepspeed: use bfloat16 or float32")
         require(not options.compile or stage < 3, "--compile does not go with ZeRO stage 3: use stage 2 or 1")
         require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
 
-    def wrap(self) -> nn.Module:
+    def wrap(self, dtype: torch.dtype) -> nn.Module:
         from pydantic import ValidationError  # with which DeepSpeed reads its settings
 
-        require(self.dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
-        config = read_config(self.options, self.world.world_size, self.dtype)
+        require(dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
+        config = read_config(self.options, self.world.world_size, dtype)
         self.in_step = config["zero_optimization"]["stage"] == 3
         self.deepspeed = import_deepspeed(self.world.device)
         if not dist.is_initialized():  # DeepSpeed wants a group even of one
@@ -132,7 +120,7 @@ class ZeroTrainer(Trainer):
         (adamw,) = self.optimizer.parts
         self.optimizer = ZeroAdamW(adamw)
         if self.world.world_size == 1:
-            os.environ.setdefault("LOCAL_RANK", "0")  # as launchers say it
+            os.environ.setdefault("LOCAL_RANK", "0")  # as launchers do
         try:
             self.engine, *_ = self.deepspeed.initialize(
                 model=self.objective, optimizer=adamw, config=config, dist_init_required=False
@@ -153,8 +141,7 @@ class ZeroTrainer(Trainer):
         self.engine.backward(loss, scale_wrt_gas=False)
 
     def clip_gradients(self) -> torch.Tensor:
-        """The norm before clipping. DeepSpeed clips and updates in one call, and leaves out the update if the norm is
-        not finite."""
+        """DeepSpeed clips and updates in one call, and leaves out the update if the norm is not finite."""
         self.engine.step()
         return torch.as_tensor(self.engine.get_global_grad_norm())
 
@@ -163,35 +150,28 @@ class ZeroTrainer(Trainer):
         if not self.in_step:
             return self.model
         cuda = [self.world.device] if self.world.device.type == "cuda" else []
-        with self.gathered(), torch.random.fork_rng(cuda):  # a new network draws weights, which are not to be missed
+        with self.gathered(), torch.random.fork_rng(cuda):  # a new network draws weights
             copy = MiniMindForCausalLM(self.model.config).to(self.world.device)
             copy.load_state_dict(self.model.state_dict())
         return copy.train(self.model.training)
 
     @contextlib.contextmanager
     def gathered(self, write: bool = False):
-        """Every parameter whole on every rank; afterwards, with `write`, as the ranks have changed it."""
         parameters, writer = list(self.objective.parameters()), 0 if write else None
         with self.deepspeed.zero.GatheredParameters(parameters, modifier_rank=writer, enabled=self.in_step):
             yield
 
-    def save(self) -> None:
+    @contextlib.contextmanager
+    def whole_state(self, keep: bool):
         with self.gathered():
-            self.optimizer.gather(keep=self.world.writes)
-            super().save()
+            self.optimizer.gather(keep)
+            yield
         self.optimizer.moments = {}  # whole, they take twice what the weights do
-
-    def take_over(self, state: dict) -> None:
-        with self.gathered(write=True):
-            super().take_over(state)
 
 
 class ZeroAdamW:
-    """The AdamW inside DeepSpeed's optimizer, to the rest of the engine like any other.
-
-    Made before DeepSpeed divides the parameters. `state_dict` and `load_state_dict` speak the format of the undivided
-    optimizer: {"parts": [AdamW's own state dict]}.
-    """
+    """The AdamW inside DeepSpeed's optimizer, to the rest of the engine like any other. Made before DeepSpeed divides
+    the parameters. State dicts have the format of the undivided optimizer: {"parts": [AdamW's own state dict]}."""
 
     def __init__(self, adamw: torch.optim.AdamW):
         self.adamw = adamw
@@ -203,10 +183,9 @@ class ZeroAdamW:
         set_lr([*self.adamw.param_groups, *self.groups], lr)
 
     def step(self) -> None:
-        """Done already, by clip_gradients."""
+        """Done by clip_gradients, as is zero_grad."""
 
-    def zero_grad(self) -> None:
-        """Done already, by clip_gradients."""
+    zero_grad = step
 
     def gather(self, keep: bool) -> None:
         """Collect the moments for `state_dict`, on the ranks that are to `keep` them; every rank must call it."""
@@ -247,10 +226,8 @@ class ZeroAdamW:
         self.link()
 
     def link(self) -> None:
-        """Let stages 1 and 2 find the moments by their parameters.
-
-        DeepSpeed 0.19 does it once, after the step of the first group, when the second one's are not there yet.
-        """
+        """Let stages 1 and 2 find the moments by their parameters. DeepSpeed 0.19 does it once, after the step of the
+        first group, when the second one's are not there yet."""
         zero = self.engine.optimizer
         if hasattr(zero, "_lazy_init_hp_params_optimizer_state"):
             zero._hp_optimizer_states_linked = False
@@ -277,7 +254,7 @@ class ZeroAdamW:
 
 
 def import_deepspeed(device: torch.device):
-    """The package, told where to compute, and without its notes of what it does."""
+    """The package, set to this device, without its notes of what it does."""
     os.environ.setdefault("DS_ACCELERATOR", device.type)
     import deepspeed
 

@@ -20,7 +20,7 @@ from preloaded import CONTEXT, LIBRARIES, Ranks, run_ranks  # noqa: E402
 from model.weights import load_weights  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ["--optimizer", "adamw", "--learning_rate", "1e-4", "--epochs", 9, "--max_steps", 12, "--seed", 7]
+STEPS = ["--optimizer", "adamw", "--learning_rate", "1e-4", "--max_steps", 12, "--seed", 7]
 STEPS += ["--log_interval", 1, "--max_seq_len", 64, "--device", "cpu"]
 SIZE = ["--hidden_size", 32, "--num_hidden_layers", 2]
 CPU = {"device": "cpu"}

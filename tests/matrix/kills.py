@@ -22,7 +22,7 @@ from pathlib import Path
 
 from runs import STAGES, Run, compare, make_data, preload, print_table, wait_for
 
-from model.weights import read_beside, read_state
+from model.weights import read_metadata, read_state
 from trainer.checkpoint import load_state
 
 MOMENTS = ("start", "between steps", "while writing")
@@ -58,7 +58,7 @@ def faults(run: Run) -> list[str]:
     if run.weight.exists() and run.weight.with_suffix(".json").exists():
         try:
             read_state(run.weight)
-            read_beside(run.weight)
+            read_metadata(run.weight)
         except ValueError as error:
             found.append(str(error))
     elif run.weight.exists():
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--signals", nargs="+", default=["SIGKILL", "SIGTERM"], choices=("SIGKILL", "SIGTERM"))
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
-    steps = ["--max_steps", 6 * options.kills, "--epochs", 1000, "--save_interval", 1, "--eval_interval", 25]
+    steps = ["--max_steps", 6 * options.kills, "--save_interval", 1, "--eval_interval", 25]
     table, rng = [], random.Random(options.seed)
     preload()
     with tempfile.TemporaryDirectory() as folder:

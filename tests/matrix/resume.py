@@ -40,7 +40,7 @@ def rows() -> dict[str, tuple[str, int, list]]:
 
 def run_row(stage: str, moe: int, flags: list, folder: Path, rng: random.Random) -> dict:
     """One row of the table."""
-    common = ["--max_steps", STEPS, "--epochs", 9, "--eval_interval", 10, *flags]
+    common = ["--max_steps", STEPS, "--eval_interval", 10, *flags]
     runs = {}
     for how in ("whole", "stopped"):
         (folder / how).mkdir()
