@@ -23,7 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.harness import Figure, table  # noqa: E402
+from scripts.measuring.harness import Figure, table_of  # noqa: E402
+from scripts.measuring.measured import write_section  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 
 
@@ -42,10 +43,42 @@ class RecipeOptions:
                                             above=0)  # fmt: skip
     ours: list[str] = flag([], "flags for trainer/train_pretrain.py without their dashes, as batch_size=4")
     seed: int = flag(0, "seed of both", least=0, most=2**32 - 1)
+    write: bool = flag(False, "write the table into MEASURED.md")
 
     def __post_init__(self):
         require(self.data_path and self.val_path, "--data_path and --val_path: name two JSONL files of text")
         require(all("=" in setting for setting in self.ours), "--ours: give flags as name=value")
+
+
+def main() -> None:
+    options = parse_options(RecipeOptions, "Time to a loss: our pretraining beside a plain recipe.")
+
+    from trainer.loading import load_tokenizer
+
+    tokenizer, texts = load_tokenizer(options.tokenizer), read_texts(options.data_path)
+    known = set(texts)
+    held_out = [text for text in read_texts(options.val_path) if text not in known]
+    require(held_out, f"--val_path {options.val_path}: every text of it stands in --data_path too")
+    figures = []
+
+    def report(name: str, bits: float, **details) -> None:
+        figures.append(Figure("recipe", name, "bits per byte", bits, details=details))
+        print(figures[-1].json_line(), flush=True)
+
+    print(f"our recipe for {options.minutes:g} min", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, bits = train_ours(options, held_out, tokenizer, Path(folder))
+    report(f"ours after {seconds:.0f} s", bits, seconds=seconds, settings=options.ours)
+    settings = itertools.product(options.plain_batch_size, options.plain_learning_rate)
+    for size, rate in settings if options.plain_minutes else ():
+        name = f"batch {size}, learning rate {rate:g}"
+        print(f"the plain recipe for {options.plain_minutes:g} min: {name}", flush=True)
+        curve = list(train_plain(options, size, rate, tokenizer, texts, held_out))
+        for seconds, bits in curve:
+            report(f"the plain recipe after {seconds:.0f} s: {name}", bits)
+    print("\n" + table_of(figures))
+    if options.write:
+        write_section("Time to a loss", table_of(figures, markdown=True))
 
 
 def read_texts(path: str) -> list[str]:
@@ -82,7 +115,7 @@ def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:
     return nats / math.log(2) / sum(len(text.encode()) for text in texts)
 
 
-def plain(
+def train_plain(
     options: RecipeOptions, batch_size: int, rate: float, tokenizer, texts: list[str], held_out: list[str]
 ) -> Iterator[tuple[float, float]]:
     """(seconds of training, bits per byte) after each minute."""
@@ -118,7 +151,7 @@ def plain(
         yield spent, bits_per_byte(model, tokenizer, held_out, options.max_seq_len)
 
 
-def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple[float, float]:
+def train_ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple[float, float]:
     """The same of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes.
 
     The schedule ends with the last step, so the number of steps is guessed from a short run; a guess that takes
@@ -152,33 +185,6 @@ def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -
         steps = int(0.98 * steps * wanted / spent)
     model, _ = load_weights(folder / f"pretrain_{options.hidden_size}.pth", tokenizer)
     return spent, bits_per_byte(model.float(), tokenizer, held_out, options.max_seq_len)
-
-
-def main() -> None:
-    options = parse_options(RecipeOptions, "Time to a loss: our pretraining beside a plain recipe.")
-
-    from transformers import AutoTokenizer
-
-    tokenizer, texts = AutoTokenizer.from_pretrained(options.tokenizer), read_texts(options.data_path)
-    known = set(texts)
-    held_out = [text for text in read_texts(options.val_path) if text not in known]
-    require(held_out, f"--val_path {options.val_path}: every text of it stands in --data_path too")
-    print(f"our recipe for {options.minutes:g} min", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        seconds, reached = ours(options, held_out, tokenizer, Path(folder))
-    rates = {"seconds": seconds, "settings": options.ours}
-    figures = [Figure("recipe", f"ours after {seconds:.0f} s", "bits per byte", reached, details=rates)]
-    print(figures[-1].json_line(), flush=True)
-    if options.plain_minutes:
-        for size, rate in itertools.product(options.plain_batch_size, options.plain_learning_rate):
-            settings = f"batch {size}, learning rate {rate:g}"
-            print(f"the plain recipe for {options.plain_minutes:g} min: {settings}", flush=True)
-            curve = list(plain(options, size, rate, tokenizer, texts, held_out))
-            seconds, bits = curve[-1]
-            name = f"the plain recipe after {seconds:.0f} s: {settings}"
-            figures.append(Figure("recipe", name, "bits per byte", bits, details={"curve": curve}))
-            print(figures[-1].json_line(), flush=True)
-    print("\n" + table(figures))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main() -> None:
     from dataset.heldout import is_right, read_questions
     from model.files import write_json
     from model.weights import find_weight
-    from scripts.reports.comparing import ask, describe, loss, paired
+    from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of
 
     questions = read_questions(options.score_data)
     teacher = find_weight(options.teacher_weight, options.out_dir)
@@ -62,14 +62,14 @@ def main() -> None:
         for student in right:
             print(f"\n[seed {seed + 1}/{options.seeds}] student {student}", flush=True)
             weight = train(student, seed, teacher, folder, options)
-            validation = describe(weight)["validation"]
+            validation = read_metadata(weight)["validation"]
             losses[student] = validation["val_cross_entropy" if student == "taught" else "val_loss"]
             places = {"tokenizer": options.tokenizer, "device": options.device}
-            replies = ask(f"student {student}", weight, {"general": questions}, **places)["general"]
+            replies = replies_of(f"student {student}", weight, {"general": questions}, **places)["general"]
             right[student].append([int(is_right(r, q["answers"])) for q, r in zip(questions, replies, strict=True)])
         seeds.append({
             "seed": seed, "cross_entropy": loss(losses["alone"], losses["taught"]),
-            "score": paired(right["alone"][-1], right["taught"][-1]),
+            "score": paired_scores(right["alone"][-1], right["taught"][-1]),
         })  # fmt: skip
 
     comparison = {"teacher": str(teacher), "seeds": seeds, "all": over_seeds(seeds, right)}
@@ -105,11 +105,11 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
 
 def over_seeds(seeds: list[dict], right: dict[str, list[list[int]]]) -> dict:
     """Both figures over all seeds. The questions are the sample: one that is asked of three seeds is still one."""
-    from scripts.reports.comparing import loss, paired
+    from scripts.reports.comparing import loss, paired_scores
 
     alone, taught = ([sum(answers) / len(seeds) for answers in zip(*right[s], strict=True)] for s in right)
     losses = [sum(seed["cross_entropy"][side] for seed in seeds) / len(seeds) for side in ("before", "after")]
-    return {"cross_entropy": loss(*losses), "score": paired(alone, taught)}
+    return {"cross_entropy": loss(*losses), "score": paired_scores(alone, taught)}
 
 
 def table(comparison: dict) -> str:

@@ -182,7 +182,7 @@ def convert(options: ConvertOptions) -> None:
 def how_to_use(options: ConvertOptions, model, tokenizer) -> str:
     """One clause on what the result is for."""
     from model.weights import tokenizer_hash
-    from scripts.reports.comparing import command, typed
+    from scripts.reports.shell import command, typed
     from trainer.loading import load_tokenizer
 
     if options.to == "minimind":

@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.evaluating.results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
-from scripts.plot_training import output_path  # noqa: E402
-from scripts.reports.comparing import typed  # noqa: E402
+from scripts.reports.plots import output_path  # noqa: E402
+from scripts.reports.shell import typed  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 

@@ -3,8 +3,8 @@
     python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
 
 Asks the weights of all stages the held-out questions and writes out/report.md: one table, with the loss curves as
-pictures beside it; report.json holds the same figures. Where both sides answered the same questions, a difference is
-paired, and so is its 95 percent interval.
+pictures; report.json holds the same figures. Where both sides answered the same questions, a difference is paired, and
+so is its 95 percent interval.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -44,6 +45,7 @@ class LifecycleOptions:
     reason: str = flag(str(SAMPLE / "heldout_reason.jsonl"), "held-out word problems")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
+    write: bool = flag(False, "write the table into MEASURED.md")
 
 
 def main() -> None:
@@ -51,8 +53,9 @@ def main() -> None:
 
     from dataset.heldout import read_questions
     from model.files import write_json
-    from scripts.plot_training import draw
-    from trainer.stage import check_out_dir
+    from scripts.measuring.measured import write_section
+    from scripts.reports.plots import draw_losses
+    from trainer.command_line import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
     names = ("general", "identity", "teahouse", "reason")
@@ -65,7 +68,7 @@ def main() -> None:
     check_chain(weights, runs)
     check_out_dir(out_dir)  # before the work
 
-    replies = ask_all(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
+    replies = all_replies(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
     rows = all_rows(runs, questions, replies, n_pairs)
 
     figures = {
@@ -74,8 +77,11 @@ def main() -> None:
     }  # fmt: skip
     write_json(out_dir / "report.json", {"rows": rows, "runs": figures, "notes": notes(runs, questions)})
     for picture, stages in PICTURES.items():
-        draw([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
-    (out_dir / "report.md").write_text(markdown(rows, notes(runs, questions)), encoding="utf-8")
+        draw_losses([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
+    table = markdown(rows, notes(runs, questions))
+    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
+    opening = "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere."
+    (out_dir / "report.md").write_text(f"{opening}\n\n{table}\n\n## Loss curves\n\n{pictures}\n", encoding="utf-8")
 
     # a terminal is narrower than a page: the columns that nothing else says
     short = [[*row[:2], f"{row[2]} → {row[3]}", row[4], row[6]] for row in map(cells_of, rows)]
@@ -83,6 +89,8 @@ def main() -> None:
     print("\n" + format_table(header, short, left=2))
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
+    if options.write:
+        write_section("Life cycle", table)
 
 
 # ---------------------------------------------------------------- the runs
@@ -93,13 +101,13 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_lora import find_lora
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
-    from scripts.reports.comparing import describe
+    from scripts.reports.comparing import read_metadata
 
     sft = find_weight("full_sft", out_dir, hidden_size)
-    config = MiniMindConfig.from_dict(describe(sft)["config"])
+    config = MiniMindConfig.from_dict(read_metadata(sft)["config"])
     size = (config.hidden_size, config.use_moe)
     taught = find_weight("full_dist", out_dir, student_size)
-    student = describe(taught)["config"]
+    student = read_metadata(taught)["config"]
     return {
         "pretrain": find_weight("pretrain", out_dir, *size),
         "SFT": sft,
@@ -119,9 +127,9 @@ def metrics_path(out_dir: Path, weight: Path) -> Path:
 
 def read_run(out_dir: Path, weight: Path) -> dict:
     """What a weight says of itself, and `first`, its validation before any step; ValueError if it is not done."""
-    from scripts.reports.comparing import describe
+    from scripts.reports.comparing import read_metadata
 
-    info, metrics = describe(weight), metrics_path(out_dir, weight)
+    info, metrics = read_metadata(weight), metrics_path(out_dir, weight)
     if info["step"] != info.get("recipe", {}).get("steps"):
         raise ValueError(f"{weight}: its run did not end: ./run.sh all trains it")
     try:
@@ -161,9 +169,9 @@ def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
 # ---------------------------------------------------------------- the figures
 
 
-def ask_all(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
+def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
     """Replies by stage and set of questions; each weight is asked only what the table needs, and loaded once."""
-    from scripts.reports.comparing import ask
+    from scripts.reports.comparing import replies_of
     from trainer.answering import REASON_TOKENS
 
     general = {"general": questions["general"]}
@@ -183,14 +191,14 @@ def ask_all(weights: dict[str, Path], questions: dict[str, list[dict]], places: 
          {"max_new_tokens": REASON_TOKENS, "with_tags": True}),
         ("direct answers", weights["direct answers"], own["reason"], {"with_tags": True}),
     ]  # fmt: skip
-    return {stage: ask(stage, weight, sets, **how, **places) for stage, weight, sets, how in plan}
+    return {stage: replies_of(stage, weight, sets, **how, **places) for stage, weight, sets, how in plan}
 
 
 def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
-    from scripts.reports.comparing import loss, paired, share
+    from scripts.reports.comparing import loss, paired_scores, share
 
     def right(stage: str, name: str, only=lambda question: True) -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
@@ -203,7 +211,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
         return [int(is_right(reply, q["answers"])) for q, reply in zip(asked, said, strict=True) if only(q)]
 
     def general(stage: str, before: str = "SFT", **which) -> dict:
-        return paired(right(before, "general", **which), right(stage, "general", **which))
+        return paired_scores(right(before, "general", **which), right(stage, "general", **which))
 
     def well_formed(stage: str) -> list[int]:
         return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
@@ -228,10 +236,10 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             loss(first["pretrain"][bits], last["pretrain"][bits]), run="pretrain"),
         row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
         row("LoRA identity", "questions about itself answered with the new name",
-            paired(named("SFT"), named("LoRA identity")),
+            paired_scores(named("SFT"), named("LoRA identity")),
             general("LoRA identity", only=lambda q: q["category"] != "identity"), "LoRA identity"),
         row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
-            paired(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
+            paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
             general("LoRA teahouse"), "LoRA teahouse"),
         row("DPO", "advice that ends with a wish, of all advice given",
             share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
@@ -240,10 +248,10 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             general("student with teacher", "student alone"), run="student with teacher"),
         row("distillation", "validation cross-entropy in nats, alone → with teacher", loss(*student)),
         row("reasoning", "word problems, direct answers → after a thought",
-            paired(right("direct answers", "reason"), right("reasoning", "reason")),
+            paired_scores(right("direct answers", "reason"), right("reasoning", "reason")),
             general("reasoning", "DPO"), "reasoning"),
         row("reasoning", "thought and answer between their tags",
-            paired(well_formed("direct answers"), well_formed("reasoning"))),
+            paired_scores(well_formed("direct answers"), well_formed("reasoning"))),
     ]  # fmt: skip
 
 
@@ -303,20 +311,12 @@ def notes(runs: dict, questions: dict) -> list[str]:
 
 
 def markdown(rows: list[dict], notes: list[str]) -> str:
-    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
-    return (
-        "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere.\n\n"
-        + markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
-        + "\n\n"
-        + "\n".join(f"- {note}" for note in notes)
-        + f"\n\n## Loss curves\n\n{pictures}\n"
-    )
+    table = markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
+    return "\n".join([table, "", *(f"- {note}" for note in notes)])
 
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.reports.comparing import command, typed
-
     chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
     student = typed(weights["student with teacher"])
     commands = [

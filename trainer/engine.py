@@ -39,9 +39,10 @@ from trainer.checkpoint import (
     take_lock,
 )
 from trainer.distributed import OtherRankError, World
+from trainer.flops import peak_rate
 from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, who_is_not_finite
 from trainer.identity import identity, recipe
-from trainer.monitor import Monitor, flops_per_token, matmul_peak, peak_memory_mib
+from trainer.monitor import Monitor, peak_memory_mib
 from trainer.optim import get_lr, make_optimizer
 from trainer.options import TrainOptions
 from trainer.process import handled
@@ -75,7 +76,7 @@ class Trainer:
         self.optimizer = make_optimizer(
             objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale
         )
-        self.flops = flops_per_token(self.model, options.max_seq_len)
+        self.peak_rate = peak_rate(objective, train_data, self.dtype)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:
             # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
@@ -170,7 +171,6 @@ class Trainer:
         if goes_on:
             self.resume()
             self.saved_step = self.step
-        self.peak_flops = matmul_peak(self.world.device, self.dtype)
         self.objective.train()
         monitor = self.start_monitor if self.world.is_main else contextlib.nullcontext
         with stop_signals(self), monitor() as self.monitor:
@@ -334,11 +334,11 @@ class Trainer:
                     "lr": self.lr,
                     "grad_norm": float(self.grad_norm) if self.grad_norm.isfinite() else None,
                     "tokens_per_second": tokens / seconds,
-                    "mfu": self.flops * tokens / seconds / (self.peak_flops * self.world.world_size),
                     "data_wait": recent["waited"] / seconds,
                     "seconds": self.seconds,
                     "peak_memory_mib": peak_memory_mib(self.world.device),
                 }
+                | ({"mfu": tokens / seconds / (self.peak_rate * self.world.world_size)} if self.peak_rate else {})
                 | ({"skipped_steps": self.skipped_steps} if self.scaler.is_enabled() else {})
             )
         self.name_spikes([v / max(n, 1.0) for v, (_, n) in zip(values[len(names) :], recent["losses"], strict=True)])

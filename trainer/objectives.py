@@ -141,8 +141,9 @@ class DistillationObjective(Objective):
         self.frozen = (teacher.eval().requires_grad_(False),)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
 
-    def prepare(self, trainer) -> None:
-        self.frozen[0].to(trainer.world.device)
+    def to(self, *args, **kwargs):
+        self.frozen[0].to(*args, **kwargs)
+        return super().to(*args, **kwargs)
 
     def sums(self, hidden, batch):
         (teacher,), mask = self.frozen, batch["loss_mask"]

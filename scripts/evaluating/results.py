@@ -81,7 +81,7 @@ def draw(frame, output: Path) -> None:
     better low (bits per byte) in a panel of its own."""
     from matplotlib.figure import Figure
 
-    from scripts.plot_training import COLORS, picture_style, save, shown
+    from scripts.reports.plots import COLORS, picture_style, save_picture, shown
 
     frame = frame[frame["group"].isna()]
     names = list(dict.fromkeys(frame["name"]))
@@ -100,12 +100,12 @@ def draw(frame, output: Path) -> None:
             drawn |= draw_panel(axis, part, rows, names, COLORS)
             axis.set_xlabel(title)
         figure_.legend(drawn.values(), map(shown, drawn), loc="outside upper center", ncols=3)
-        save(figure_, output)
+        save_picture(figure_, output)
 
 
 def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> dict:
     """The bars of one panel; returns what the legend explains, by name."""
-    from scripts.plot_training import shown
+    from scripts.reports.plots import shown
 
     drawn: dict = {}
     height = 0.8 / len(names)
