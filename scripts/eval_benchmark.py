@@ -1,7 +1,7 @@
 """Score a weight on the benchmarks that people quote, by EleutherAI's lm_eval (Gao et al., 2021): option accuracy by
 log-likelihood, generated answers, bits per byte.
 
-    pip install lm_eval==0.4.13                                                   # once; it takes 0.4 GB
+    pip install "lm_eval[hf]==0.4.13"                                             # once; it takes 0.4 GB
     python scripts/eval_benchmark.py --tasks minimind_world minimind_world_choice # the newest SFT weight
     python scripts/eval_benchmark.py --tasks minimind_world_choice --untrained 1  # for comparison
     python scripts/eval_benchmark.py --tasks "ceval-valid*" cmmlu openbookqa      # data sets from the hub
@@ -26,13 +26,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.evaluating.results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
+from scripts.evaluating.results import append_results, draw_comparison, print_comparison, read_results  # noqa: E402
 from scripts.reports.plots import output_path  # noqa: E402
 from scripts.reports.shell import typed  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 
-LM_EVAL = "lm_eval==0.4.13"
+LM_EVAL = '"lm_eval[hf]==0.4.13"'
 OWN_TASKS = ROOT / "dataset" / "lm_eval"
 
 
@@ -76,6 +76,7 @@ class EvalBenchmarkOptions(WeightOptions):
 def import_lm_eval() -> None:
     try:
         import lm_eval.evaluator  # noqa: F401
+        import lm_eval.models.huggingface  # noqa: F401
     except ImportError as error:
         if (error.name or "").split(".")[0] != "lm_eval":
             raise ValueError(f"lm_eval cannot be imported ({error}): install it again: pip install {LM_EVAL}") from None
@@ -241,20 +242,17 @@ def main() -> None:
         # what cannot be read or written is said before the work
         require(not results.is_dir(), f"--results {results}: this is a folder: name a file")
         check_out_dir(results.parent, "--results")
-        read_records(results)
+        read_results(results)
         loaded, shots = load_tasks(options)
         model, tokenizer, title, _ = options.load_model(options.seed if options.untrained else None)
         check_length(options, model, "the network")
         print(title, flush=True)
-        records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))
-        print_records(records)
-        append_records(results, records)
-    frame = read_records(results)
+        append_results(results, evaluate(options, loaded, shots, model, tokenizer, short_name(options, title)))
+    frame = read_results(results)
     require(len(frame) > 0, f"{results}: no figure is there yet: name --tasks, --questions or --text")
-    if not (options.tasks or options.questions or options.text) or frame["name"].nunique() > 1:
-        print("\nall figures so far:")
-        print_comparison(frame)
-    draw(frame, picture)
+    print("all figures so far:")
+    print_comparison(frame)
+    draw_comparison(frame, picture)
     print(f"\nwritten to {results} and {picture}")
 
 

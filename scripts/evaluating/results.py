@@ -1,23 +1,25 @@
 """Figures of benchmarks: the file that collects them, tables, weights side by side, and a picture of it."""
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.reports.tables import format_table
 
 KEYS = ("name", "task", "setting", "metric", "value", "stderr", "chance", "n", "group")
+ROW = ["task", "setting", "metric"]  # what weights are compared on
 
 # ---------------------------------------------------------------- the file
 
 
-def append_records(path: Path, records: Iterable[dict]) -> None:
+def append_results(path: Path, records: Iterable[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
-def read_records(path: Path):
+def read_results(path: Path):
     """All figures so far as a pandas frame, of each weight, task, setting and metric the newest."""
     import pandas
 
@@ -41,20 +43,10 @@ def read_records(path: Path):
 # ---------------------------------------------------------------- tables
 
 
-def figure(value: float, stderr: float | None) -> str:
-    """With four decimals, as lm_eval's own table has them."""
-    return f"{value:.4f}" + (f" ± {stderr:.4f}" if stderr is not None and stderr == stderr else "")
-
-
-def print_records(records: list[dict]) -> None:
-    rows = [
-        [r["task"], r["metric"], f"{r['n']:,}", figure(r["value"], r["stderr"]), number(r["chance"])] for r in records
-    ]  # fmt: skip
-    print(format_table(["task", "metric", "n", "value ± standard error", "chance"], rows, left=2))
-
-
-def number(value) -> str:
-    return "" if value is None or value != value else f"{value:.4f}"
+def figure(value: float, stderr: float = math.nan) -> str:
+    """With four decimals, as lm_eval's own table has them; what is not known, None or NaN, is left out."""
+    known = [f"{number:.4f}" for number in (value, stderr) if number is not None and not math.isnan(number)]
+    return " ± ".join(known)
 
 
 def print_comparison(frame) -> None:
@@ -63,12 +55,11 @@ def print_comparison(frame) -> None:
     names = list(dict.fromkeys(frame["name"]))
     frame["shown"] = [figure(r.value, r.stderr) for r in frame.itertuples()]
     key = ["task", "setting", "metric", "n"]
-    table = frame.pivot_table(index=key, columns="name", values="shown", aggfunc="last", sort=False)[names]
+    table = frame.pivot_table(index=key, columns="name", values="shown", aggfunc="last", sort=False)[names].fillna("")
     chances = frame.groupby(key, sort=False)["chance"].first()
     rows = [
-        [", ".join(filter(None, index[:2])), index[2], f"{index[3]:,}", number(chances[index])]
-        + ["" if cell != cell else cell for cell in row]
-        for index, row in zip(table.index, table.to_numpy(), strict=True)
+        [", ".join(filter(None, (task, setting))), metric, f"{n:,}", figure(chances[task, setting, metric, n]), *row]
+        for (task, setting, metric, n), row in zip(table.index, table.to_numpy(), strict=True)
     ]
     print(format_table(["task", "metric", "n", "chance", *names], rows, left=2))
 
@@ -76,56 +67,50 @@ def print_comparison(frame) -> None:
 # ---------------------------------------------------------------- the picture
 
 
-def draw(frame, output: Path) -> None:
+def draw_comparison(frame, output: Path) -> None:
     """Bars of every weight for each task and metric, with standard errors, and the chance level as a line; what is
     better low (bits per byte) in a panel of its own."""
     from matplotlib.figure import Figure
 
-    from scripts.reports.plots import COLORS, picture_style, save_picture, shown
+    from scripts.reports.plots import picture_style, save_picture, shown
 
     frame = frame[frame["group"].isna()]
     names = list(dict.fromkeys(frame["name"]))
     low = frame["metric"].str.contains("bits_per_byte|perplexity")
     panels = [(title, part) for title, part in (("higher is better", frame[~low]), ("lower is better", frame[low]))
               if len(part)]  # fmt: skip
-    keys = [list(dict.fromkeys(zip(p["task"], p["setting"], p["metric"], strict=True))) for _, p in panels]
-    heights = [len(rows) for rows in keys]
+    heights = [part.groupby(ROW).ngroups for _, part in panels]
     style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
     with picture_style(style, map(shown, [*names, *frame["task"]])):
         height = 1.2 + 0.28 * sum(heights) * (len(names) + 1)
-        figure_ = Figure((8, min(height, 400)), layout="constrained")  # taller than 400 inches is no picture
-        axes = figure_.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+        picture = Figure((8, min(height, 400)), layout="constrained")  # taller than 400 inches is no picture
+        axes = picture.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
         drawn: dict = {}
-        for axis, (title, part), rows in zip(axes[:, 0], panels, keys, strict=True):
-            drawn |= draw_panel(axis, part, rows, names, COLORS)
+        for axis, (title, part) in zip(axes[:, 0], panels, strict=True):
+            drawn |= draw_panel(axis, part, names)
             axis.set_xlabel(title)
-        figure_.legend(drawn.values(), map(shown, drawn), loc="outside upper center", ncols=3)
-        save_picture(figure_, output)
+        picture.legend(drawn.values(), map(shown, drawn), loc="outside upper center", ncols=3)
+        save_picture(picture, output)
 
 
-def draw_panel(axis, part, rows: list[tuple], names: list[str], colors) -> dict:
+def draw_panel(axis, part, names: list[str]) -> dict:
     """The bars of one panel; returns what the legend explains, by name."""
-    from scripts.reports.plots import shown
+    from scripts.reports.plots import COLORS, shown
 
     drawn: dict = {}
-    height = 0.8 / len(names)
+    rows, height = {key: row for row, key in enumerate(part.groupby(ROW, sort=False).groups)}, 0.8 / len(names)
     for i, name in enumerate(names):
-        own = part[part["name"] == name].set_index(["task", "setting", "metric"])
-        places = [row for row, key in enumerate(rows) if key in own.index]
-        if not places:
+        own = part[part["name"] == name]
+        if not len(own):
             continue
-        values = [own.loc[rows[row], "value"] for row in places]
-        errors = [own.loc[rows[row], "stderr"] or 0 for row in places]
-        heights = [row + (i - (len(names) - 1) / 2) * height for row in places]
+        places = [rows[key] + (i - (len(names) - 1) / 2) * height for key in zip(*(own[k] for k in ROW), strict=True)]
         drawn[name] = axis.barh(
-            heights, values, height * 0.9, xerr=errors, color=colors[i % len(colors)], error_kw={"linewidth": 0.8}
-        )
+            places, own["value"], height * 0.9, xerr=own["stderr"].astype(float).fillna(0),
+            color=COLORS[i % len(COLORS)], error_kw={"linewidth": 0.8},
+        )  # fmt: skip
         axis.bar_label(drawn[name], fmt="%.3f", padding=3, fontsize=7)
-    for row, (task, setting, metric) in enumerate(rows):
-        same = part[(part["task"] == task) & (part["setting"] == setting) & (part["metric"] == metric)]
-        if same["chance"].notna().any():
-            place = same["chance"].dropna().iloc[0]
-            drawn["chance"] = axis.vlines(place, row - 0.45, row + 0.45, "black", "dashed", linewidth=1)
+    for key, chance in part.groupby(ROW, sort=False)["chance"].first().dropna().items():
+        drawn["chance"] = axis.vlines(chance, rows[key] - 0.45, rows[key] + 0.45, "black", "dashed", linewidth=1)
     labels = [f"{shown(task)}{f', {setting}' if setting else ''}\n{metric}" for task, setting, metric in rows]
     axis.set_yticks(range(len(rows)), labels)
     axis.invert_yaxis()

@@ -13,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from model.weights import save_weights
-from scripts.evaluating.question_files import read_questions
+from scripts.evaluating.question_files import read_multiple_choice
 
 pytest.importorskip("lm_eval")
 pytestmark = pytest.mark.compat
@@ -169,7 +169,8 @@ def test_both_command_lines_give_the_same_table(model, tokenizer, llama_folder, 
             assert record["stderr"] == theirs[task][f"{metric}_stderr,none"] and record["n"] == 24
             assert f"{record['value']:.4f} ± {record['stderr']:.4f}" in mine.stdout
     assert ours["openbookqa", "acc"]["chance"] == 0.25 and ours["minimind_world", "exact_match"]["chance"] is None
-    right = [likeliest_letter(model, tokenizer, row) == row["letters"][row["gold"]] for row in read_questions(exam)]
+    rows = read_multiple_choice(exam)
+    right = [likeliest_letter(model, tokenizer, row) == row["letters"][row["gold"]] for row in rows]
     assert ours["exam.csv", "acc"]["value"] == sum(right) / 24 and 0 < sum(right) < 24
     assert ours["notes.txt", "bits_per_byte"]["value"] > 1
     assert (tmp_path / "results.png").stat().st_size > 1000
