@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
 from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
@@ -24,6 +25,18 @@ HEADER = (
     "stage", "what it was to change", "before", "after", "difference (95 %)",
     "general score, before → after", "difference (95 %)", "tokens", "seconds",
 )  # fmt: skip
+STAGES = {  # stage -> its weight, what that grew out of, the sets of questions that it answers
+    "pretrain": ("pretrain", None, ("general",)),
+    "SFT": ("full_sft", "pretrain", ("general", "identity", "teahouse")),
+    "LoRA identity": ("lora/identity", "SFT", ("others", "identity")),
+    "LoRA teahouse": ("lora/teahouse", "SFT", ("general", "teahouse")),
+    "DPO": ("rlhf", "SFT", ("general",)),
+    "student with teacher": ("full_dist", "SFT", ("general",)),
+    "student alone": ("student_alone", None, ("general",)),
+    "reasoning": ("reason", "DPO", ("general", "reason")),
+    "direct answers": ("direct", "DPO", ("reason",)),
+}
+CONTROLS = {"student with teacher": "student alone", "reasoning": "direct answers"}
 # Pictures: file, and what stands in it side by side.
 PICTURES = {
     "report_base.png": ("pretrain", "SFT"),
@@ -62,6 +75,8 @@ def main() -> None:
     questions = {name: read_questions(getattr(options, name)) for name in names}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
         raise ValueError(f'{options.identity}: a question has no "name", which a right answer holds: add it')
+    # an adapter changes the answers about itself on purpose
+    questions["others"] = [question for question in questions["general"] if question["category"] != "identity"]
     n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
@@ -101,24 +116,18 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_lora import find_lora
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
-    from scripts.reports.comparing import read_metadata
 
-    sft = find_weight("full_sft", out_dir, hidden_size)
-    config = MiniMindConfig.from_dict(read_metadata(sft)["config"])
-    size = (config.hidden_size, config.use_moe)
-    taught = find_weight("full_dist", out_dir, student_size)
-    student = read_metadata(taught)["config"]
-    return {
-        "pretrain": find_weight("pretrain", out_dir, *size),
-        "SFT": sft,
-        "LoRA identity": find_lora("identity", out_dir, config),
-        "LoRA teahouse": find_lora("teahouse", out_dir, config),
-        "DPO": find_weight("rlhf", out_dir, *size),
-        "student with teacher": taught,
-        "student alone": find_weight("student_alone", out_dir, student["hidden_size"], student["use_moe"]),
-        "reasoning": find_weight("reason", out_dir, *size),
-        "direct answers": find_weight("direct", out_dir, *size),
-    }
+    found = {"SFT": find_weight("full_sft", out_dir, hidden_size)}
+    config = MiniMindConfig.from_dict(read_metadata(found["SFT"])["config"])
+    found["student with teacher"] = find_weight("full_dist", out_dir, student_size)
+    student = MiniMindConfig.from_dict(read_metadata(found["student with teacher"])["config"])
+    for stage, (name, *_) in STAGES.items():
+        own = student if stage == "student alone" else config
+        if name.startswith("lora/"):
+            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, own)
+        elif stage not in found:
+            found[stage] = find_weight(name, out_dir, own.hidden_size, own.use_moe)
+    return {stage: found[stage] for stage in STAGES}
 
 
 def metrics_path(out_dir: Path, weight: Path) -> Path:
@@ -126,17 +135,15 @@ def metrics_path(out_dir: Path, weight: Path) -> Path:
 
 
 def read_run(out_dir: Path, weight: Path) -> dict:
-    """What a weight says of itself, and `first`, its validation before any step; ValueError if it is not done."""
-    from scripts.reports.comparing import read_metadata
-
-    info, metrics = read_metadata(weight), metrics_path(out_dir, weight)
-    if info["step"] != info.get("recipe", {}).get("steps"):
+    """The metadata of a weight, and `first`, its validation before any step; ValueError if it is not finished."""
+    run, metrics = read_metadata(weight), metrics_path(out_dir, weight)
+    if run["step"] != run.get("recipe", {}).get("steps"):
         raise ValueError(f"{weight}: its run did not end: ./run.sh all trains it")
     try:
         with open(metrics, encoding="utf-8") as lines:
             first = json.loads(lines.readline())
         if first["step"] == 0:
-            return info | {"first": first}
+            return run | {"first": first}
     except (OSError, ValueError, KeyError, TypeError):
         pass  # said below
     raise ValueError(f"{metrics}: the validation before training is not in it: ./run.sh all trains {weight.stem}")
@@ -144,21 +151,12 @@ def read_run(out_dir: Path, weight: Path) -> dict:
 
 def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
     """ValueError unless every weight grew out of the one that it is compared with, and every control ran as long."""
-    starts = [
-        ("SFT", "pretrain", runs["SFT"]["recipe"]["start"]),
-        ("LoRA identity", "SFT", runs["LoRA identity"]["origin"]["base weight"]),
-        ("LoRA teahouse", "SFT", runs["LoRA teahouse"]["origin"]["base weight"]),
-        ("DPO", "SFT", runs["DPO"]["origin"]["reference weight"]),
-        ("student with teacher", "SFT", runs["student with teacher"]["origin"].get("teacher weight")),
-        ("reasoning", "DPO", runs["reasoning"]["recipe"]["start"]),
-        ("direct answers", "DPO", runs["direct answers"]["recipe"]["start"]),
-    ]
-    for stage, before, start in starts:
-        if start != runs[before]["sha256"]:
+    for stage, (_, before, _) in STAGES.items():
+        if before and runs[before]["sha256"] not in (runs[stage]["recipe"]["start"], *runs[stage]["origin"].values()):
             raise ValueError(
                 f"{weights[stage]}: it did not grow out of {weights[before]} as it is now: ./run.sh all trains it again"
             )
-    for stage, control in (("student with teacher", "student alone"), ("reasoning", "direct answers")):
+    for stage, control in CONTROLS.items():
         if runs[stage]["step"] != runs[control]["step"]:
             raise ValueError(
                 f"{weights[control]}: {runs[control]['step']} steps are no control for the {runs[stage]['step']} of "
@@ -170,48 +168,35 @@ def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
 
 
 def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
-    """Replies by stage and set of questions; each weight is asked only what the table needs, and loaded once."""
-    from scripts.reports.comparing import replies_of
+    """Replies by stage and set of questions; each weight is loaded once."""
     from trainer.answering import REASON_TOKENS
 
-    general = {"general": questions["general"]}
-    own = {name: {name: questions[name]} for name in ("identity", "teahouse", "reason")}
-    # its answers about itself are changed on purpose
-    others = {"general": [q for q in general["general"] if q["category"] != "identity"]}
-    identity, teahouse = weights["LoRA identity"], weights["LoRA teahouse"]
-    plan = [  # stage, its weight, what it is asked, how
-        ("pretrain", weights["pretrain"], general, {}),
-        ("SFT", weights["SFT"], general | own["identity"] | own["teahouse"], {}),
-        ("LoRA identity", weights["SFT"], others | own["identity"], {"lora_name": str(identity)}),
-        ("LoRA teahouse", weights["SFT"], general | own["teahouse"], {"lora_name": str(teahouse)}),
-        ("DPO", weights["DPO"], general, {}),
-        ("student with teacher", weights["student with teacher"], general, {}),
-        ("student alone", weights["student alone"], general, {}),
-        ("reasoning", weights["reasoning"], general | own["reason"],
-         {"max_new_tokens": REASON_TOKENS, "with_tags": True}),
-        ("direct answers", weights["direct answers"], own["reason"], {"with_tags": True}),
-    ]  # fmt: skip
-    return {stage: replies_of(stage, weight, sets, **how, **places) for stage, weight, sets, how in plan}
+    replies, how = {}, {"reasoning": {"max_new_tokens": REASON_TOKENS, "with_tags": True},
+                        "direct answers": {"with_tags": True}}  # fmt: skip
+    for stage, (name, _, sets) in STAGES.items():
+        adapter = {"lora_name": str(weights[stage])} if name.startswith("lora/") else {}
+        weight, more = weights["SFT" if adapter else stage], how.get(stage, {}) | adapter | places
+        replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **more)
+    return replies
 
 
 def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
-    from scripts.reports.comparing import loss, paired_scores, share
 
-    def right(stage: str, name: str, only=lambda question: True) -> list[int]:
+    replies["SFT"]["others"] = [reply for question, reply in zip(questions["general"], replies["SFT"]["general"],
+                                strict=True) if question in questions["others"]]  # fmt: skip
+
+    def right(stage: str, name: str) -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
-        said = replies[stage][name]
+        given = replies[stage][name]
         if stage == "reasoning":
-            said = ["" if parts is None else parts[1] for parts in map(split_thought, said)]
-        asked = questions[name]
-        if len(said) < len(asked):  # the identity adapter was not asked about itself among the general questions
-            asked = [q for q in asked if q["category"] != "identity"]
-        return [int(is_right(reply, q["answers"])) for q, reply in zip(asked, said, strict=True) if only(q)]
+            given = ["" if parts is None else parts[1] for parts in map(split_thought, given)]
+        return [int(is_right(reply, q["answers"])) for q, reply in zip(questions[name], given, strict=True)]
 
-    def general(stage: str, before: str = "SFT", **which) -> dict:
-        return paired_scores(right(before, "general", **which), right(stage, "general", **which))
+    def general(stage: str, before: str = "SFT", name: str = "general") -> dict:
+        return paired_scores(right(before, name), right(stage, name))
 
     def well_formed(stage: str) -> list[int]:
         return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
@@ -237,7 +222,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
         row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
         row("LoRA identity", "questions about itself answered with the new name",
             paired_scores(named("SFT"), named("LoRA identity")),
-            general("LoRA identity", only=lambda q: q["category"] != "identity"), "LoRA identity"),
+            general("LoRA identity", name="others"), "LoRA identity"),
         row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
             paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
             general("LoRA teahouse"), "LoRA teahouse"),

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
 SAMPLES, TOKENS = 8, 1024  # of the training data that are counted: so many, but no more once they hold so many tokens
@@ -44,24 +43,20 @@ Factor = tuple[torch.Tensor, ...]  # a factor, or what one is computed from insi
 
 class ProductRecorder(TorchDispatchMode):
     """Records the matrix products of what runs within it: `products` counts them by shape, `training_flops` adds up
-    those of training the tensors `trained`, backward pass included. To be used without gradients.
+    those of training the tensors `trained`, backward pass included. To be used without gradients."""
 
-    With `compute` False zeros stand for every product, and a pass takes next to no time.
-    """
-
-    def __init__(self, trained: Iterable[torch.Tensor] = (), compute: bool = True):
+    def __init__(self, trained: Iterable[torch.Tensor] = ()):
         super().__init__()
-        self.compute = compute
         self.products: Counter[Product] = Counter()
         self.training_flops = 0
         self.depends = WeakTensorKeyDictionary(dict.fromkeys(trained, True))  # on what is trained
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        kwargs, found = kwargs or {}, list(products_of(function, args, kwargs or {}))
-        for product, *factors in found:
+        kwargs = kwargs or {}
+        out = function(*args, **kwargs)
+        for product, *factors in products_of(function, args, kwargs):
             self.products[product] += 1
             self.training_flops += product.flops * (1 + sum(map(self.any_depends, factors)))
-        out = zeros_for(function, args, kwargs) if found and not self.compute else function(*args, **kwargs)
         if self.any_depends(tensors_in((*args, *kwargs.values()))):
             results = [tensor for tensor in tensors_in((out,)) if tensor.is_floating_point()]
             for tensor in results + [result._base for result in results if result._base is not None]:
@@ -100,20 +95,12 @@ def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[Product, 
         yield Product(n, rows, seen, v.shape[3]), (q, k), (v,)
 
 
-def zeros_for(function, args: tuple, kwargs: dict):
-    """What an operation would return, all zeros."""
-    device = next(tensors_in(args)).device
-    shapes_alone = tree_map_only(torch.Tensor, lambda tensor: tensor.to("meta"), (args, kwargs))
-    out = function(*shapes_alone[0], **shapes_alone[1])
-    return tree_map_only(torch.Tensor, lambda tensor: torch.zeros_like(tensor, device=device), out)
-
-
 def training_flops(objective: torch.nn.Module, batch: dict[str, torch.Tensor]) -> int:
     """Operations of one training pass over a batch, forward and backward."""
     trained = {name: p.detach() for name, p in objective.named_parameters() if p.requires_grad}
     was_training = objective.training
     objective.eval()  # dropout draws no noise, nothing is recomputed
-    with torch.no_grad(), ProductRecorder(trained.values(), compute=False) as recorder:
+    with torch.no_grad(), ProductRecorder(trained.values()) as recorder:
         torch.func.functional_call(objective, trained, (batch,))
     objective.train(was_training)
     return recorder.training_flops

@@ -1,4 +1,4 @@
-"""Multiple-choice questions and texts of one's own, and local copies of published sets, as lm_eval takes them."""
+"""Multiple-choice questions and texts of one's own, as lm_eval takes them."""
 
 import csv
 import io
@@ -10,7 +10,6 @@ from dataset.heldout import normalise
 from dataset.jsonl import DataError, check_file, parse_line
 
 EXPECTED = "needs question, the options as A, B, … (JSONL: or choices, a list) and answer, the right one's letter"
-SPLITS = ("dev", "val", "test")
 
 # ---------------------------------------------------------------- questions
 
@@ -134,26 +133,3 @@ def make_task(name: str, rows: list[dict], metrics: tuple[str, ...], **config):
         "task": name, "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)}, "metric_list": metric_list,
         "test_split": "test", "num_fewshot": 0, "metadata": {"version": 1.0},
     })  # fmt: skip
-
-
-# ---------------------------------------------------------------- local copies of published sets
-
-
-def index_csv_folders(data_dir: Path) -> list[Path]:
-    """Let `datasets`, and so lm_eval, read unpacked archives in `data_dir`: OWNER/NAME/{dev,val,test}/SUBJECT.csv, as
-    C-Eval (SUBJECT_val.csv) and CMMLU are published. It takes a README.md that says which file is which subject's;
-    those that were written are returned. A folder that has one, as a copy of the hub's repository has, stays as it is.
-    """
-    written = []
-    for folder in sorted(path for path in data_dir.glob("*/*") if path.is_dir() and not (path / "README.md").exists()):
-        subjects: dict[str, list[dict]] = {}
-        for split in SPLITS:
-            for file in sorted((folder / split).glob("*.csv")):
-                entry = {"split": split, "path": f"{split}/{file.name}"}
-                subjects.setdefault(file.stem.removesuffix(f"_{split}"), []).append(entry)
-        if subjects:
-            configs = [{"config_name": name, "data_files": files} for name, files in subjects.items()]
-            # JSON is YAML too.
-            (folder / "README.md").write_text(f"---\nconfigs: {json.dumps(configs)}\n---\n", "utf-8")
-            written.append(folder / "README.md")
-    return written

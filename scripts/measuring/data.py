@@ -1,10 +1,10 @@
 """Figures of data for scripts/benchmark.py: what batches waste, how fast text becomes tokens and batches."""
 
-import contextlib
 import dataclasses
+import resource
 import statistics
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from scripts.measuring.harness import BenchmarkOptions, Figure, Turn, compared, 
 
 RATE_BYTES = 16 << 20  # of a file, on which the rate of one process is measured
 LOADER_SECONDS = 5  # for which batches are taken
+MAXRSS_BITS = 20 if sys.platform == "darwin" else 10  # of getrusage's memory in a MiB
 
 # ---------------------------------------------------------------- what a data set wastes
 
@@ -96,14 +97,11 @@ def data_figures(options: BenchmarkOptions) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             yield tokenising_figure(path, Path(folder) / "part.jsonl", options)
             reopen = opener(path, options, Path(folder) / "cache", num_proc=None)
-            with PeakMemory() as memory:
-                seconds = seconds_of(reopen)
-            rate = Path(path).stat().st_size / 1e6 / seconds
+            rate = Path(path).stat().st_size / 1e6 / seconds_of(reopen)
             yield Figure("data", f"{name}: tokenising, all processes", "MB/s", rate, details=details)
-            if memory.peaks:
-                note = f"anonymous (RssAnon), {len(memory.peaks)} processes, imports included"
-                yield Figure("data", f"{name}: most memory of a process", "MiB", max(memory.peaks.values()),
-                             note=note, details=details)  # fmt: skip
+            usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            yield Figure("data", f"{name}: most memory of a process", "MiB", max(usage) / (1 << MAXRSS_BITS),
+                         note="resident: imports, and what is mapped of files, included", details=details)  # fmt: skip
             seconds = statistics.median(seconds_of(reopen) for _ in range(options.repeats))
             yield Figure("data", f"{name}: opening with a cache", "s", seconds, details=details)
             details |= {"max_seq_len": options.max_seq_len, "batch_size": options.batch_size}
@@ -166,30 +164,3 @@ def loader_rate(data, options: BenchmarkOptions) -> float:
         if time.perf_counter() - started > LOADER_SECONDS:
             break
     return tokens / (time.perf_counter() - started)
-
-
-class PeakMemory:
-    """While it is entered, `peaks` gathers per process id the highest RssAnon in MiB: of this process and its children.
-
-    It stays empty where there is no /proc.
-    """
-
-    def __enter__(self) -> "PeakMemory":
-        self.peaks: dict[str, float] = {}
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.watch)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.done.set()
-        self.thread.join()
-
-    def watch(self) -> None:
-        while not self.done.wait(0.1):
-            children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
-            for pid in ("self", *children.split()):
-                with contextlib.suppress(OSError, StopIteration):  # it has ended
-                    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-                    kib = int(next(line for line in lines if line.startswith("RssAnon:")).split()[1])
-                    self.peaks[pid] = max(self.peaks.get(pid, 0.0), kib / 1024)

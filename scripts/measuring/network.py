@@ -6,7 +6,6 @@ decoding, reading every weight and the cache once per token.
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
 
@@ -250,11 +249,9 @@ def generation(options: BenchmarkOptions) -> Iterator[Figure]:
         sides, _ = take_turns(f"decode {streams}", *((build, own) for build in builds))
         dtype = own.engine_dtype or own.dtype
         what = f"{streams} stream{'s' if streams > 1 else ''}, {shape(own)}, {dtype}, prompt of {own.prompt_tokens}"
-        n_bytes = bytes_per_step(own)
-        fits = ", which fit the processor's last cache" if own.device == "cpu" and n_bytes <= last_level_cache() else ""
         decode_note = (
             "reference: transformers' generate with its growing cache; floor: every weight and all of the cache read "
-            f"once per step, {n_bytes / 2**20:.0f} MiB{fits}"
+            f"once per step, {bytes_per_step(own) / 2**20:.0f} MiB"
         )
         prefill_note = "reference: transformers; floor: the matrix products alone, in --dtype"
         parts = (("prefill", own.prompt_tokens, prefill_note), ("decode", own.new_tokens - 1, decode_note))
@@ -335,9 +332,3 @@ def bytes_per_step(options: BenchmarkOptions) -> int:
     per_token = KVCache(model.config, rows=1, positions=1, dtype=cached, device=torch.device("cpu")).data.nbytes
     n_cached = options.batch_size * (options.prompt_tokens + options.new_tokens // 2)
     return sum(p.numel() for p in model.parameters()) * dtype.itemsize + n_cached * per_token
-
-
-def last_level_cache() -> int:
-    """Bytes; 0 where it is not known."""
-    sizes = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
-    return max((int(size.rstrip("KM")) << (20 if size.endswith("M") else 10) for size in sizes), default=0)

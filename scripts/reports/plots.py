@@ -139,7 +139,7 @@ def fonts_for(text: str) -> tuple[list[str], str]:
 
 
 @contextlib.contextmanager
-def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
+def picture_style(names: Iterable[str]) -> Iterator[None]:
     """Within it figures are made and saved in which the user's `names` are drawn as they are: `$` and `_` are no
     mathematics, and other scripts have a font where this machine has one. Where not, one line says so."""
     from matplotlib import style as styles
@@ -149,18 +149,15 @@ def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
         print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
               "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a bold face is good enough
-    fixed = {"text.parse_math": False, "font.family": fonts}
-    with styles.context(["default", fixed | style]), warnings.catch_warnings():
+    style = {
+        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
+        "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
+        "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False, "text.parse_math": False,
+        "font.family": fonts,
+    }  # fmt: skip
+    with styles.context(["default", style]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # said above
         yield
-
-
-def save_picture(figure, output: Path) -> Path:
-    """Write the picture, whole or not at all, and return its path; OSError, in one sentence, when that fails."""
-    path = Path(os.path.realpath(output))
-    check_out_dir(path.parent, "place for the picture")
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format=output.suffix[1:].lower()))
-    return output
 
 
 def draw_losses(
@@ -182,12 +179,7 @@ def draw_losses(
     n_panels = 1 if overlay else len(runs)
     columns = min(n_panels, RUNS_PER_ROW)
     width = PANEL_INCHES[0] * columns if n_panels > 1 else PANEL_INCHES[0] * 1.3
-    style = {
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
-        "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False,
-    }  # fmt: skip
-    with picture_style(style, [curves.title for curves in runs]):
+    with picture_style(curves.title for curves in runs):
         rows = -(-n_panels // columns)
         figure = Figure((width, PANEL_INCHES[1] * rows), layout="constrained")
         axes, colors = list(figure.subplots(rows, columns, squeeze=False).flat), itertools.cycle(COLORS)
@@ -197,7 +189,10 @@ def draw_losses(
             finish(axis, x, overlay, group[0].unit, entries)
         for axis in axes[n_panels:]:
             axis.remove()
-        return save_picture(figure, output)
+        path = Path(os.path.realpath(output))  # a link stays one
+        check_out_dir(path.parent, "place for the picture")
+        write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format=output.suffix[1:].lower()))
+    return output
 
 
 def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
@@ -225,17 +220,10 @@ def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
 
 def finish(axis, x: str, overlay: bool, loss_unit: str, entries: Sequence[tuple]) -> None:
     """Labels with units, ticks a person can read, the grid, and the legend."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import EngFormatter
 
-    most = max(max(line.get_xdata()) for line in axis.lines)
-    if x == "tokens":
-        words = ((1e9, " (billions)"), (1e6, " (millions)"), (1e3, " (thousands)"), (0, ""))
-        scale, word = next((scale, word) for scale, word in words if most >= scale)
-        unit = f"tokens{word}"
-    else:
-        scale, unit = (3600, "hours of training") if most >= 3 * 3600 else (1, "seconds of training")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / (scale or 1):g}"))
-    axis.set_xlabel(unit)
+    axis.xaxis.set_major_formatter(EngFormatter())  # 2 k, 5 M
+    axis.set_xlabel("tokens" if x == "tokens" else "seconds of training")
     axis.set_ylabel(f"loss (nats per {loss_unit})")
     axis.set_xlim(left=0)
     if not any(loss < 0 for line in axis.lines for loss in line.get_ydata()):
