@@ -67,10 +67,8 @@ def import_lm_eval() -> None:
     try:
         import lm_eval.evaluator  # noqa: F401
         import lm_eval.models.huggingface  # noqa: F401
-    except ImportError as error:
-        if (error.name or "").split(".")[0] != "lm_eval":
-            raise ValueError(f"lm_eval cannot be imported ({error}): install it again: pip install {LM_EVAL}") from None
-        raise ValueError(f"the benchmarks need lm_eval, which is not installed: pip install {LM_EVAL}") from None
+    except ImportError as error:  # lm_eval itself, or a package that it needs
+        raise ValueError(f"the benchmarks need lm_eval ({error}): pip install {LM_EVAL}") from None
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 
@@ -184,17 +182,6 @@ def leaves(name: str, subtasks: dict[str, list[str]]) -> list[str]:
     return [leaf for part in inside for leaf in leaves(part, subtasks)] if inside else [name]
 
 
-def short_name(options: EvalBenchmarkOptions, title: str) -> str:
-    """How tables call the weight: its file's name, with the folder before it unless that is out_dir."""
-    source, adapter = title.rpartition(" (")[0], ""
-    if options.lora_name:
-        source, _, adapter = source.rpartition(" + ")
-        adapter = " + " + adapter.removesuffix(".pth")
-    path = Path(source.removesuffix(", untrained").removesuffix(".pth"))
-    name = path.name if path.parent == Path(options.out_dir).absolute() else f"{path.parent.name}/{path.name}"
-    return name + adapter + (" untrained" if options.untrained else "")
-
-
 # ---------------------------------------------------------------- the command
 
 
@@ -214,7 +201,8 @@ def main() -> None:
         model, tokenizer, title, _ = options.load_model(options.seed if options.untrained else None)
         check_length(options, model, "the network")
         print(title, flush=True)
-        append_results(results, evaluate(options, loaded, settings, model, tokenizer, short_name(options, title)))
+        name = title.rpartition(" (")[0].removeprefix(f"{Path(options.out_dir).absolute()}/").replace(".pth", "")
+        append_results(results, evaluate(options, loaded, settings, model, tokenizer, name))
     records = read_results(results)
     require(records, f"{results}: no figure is there yet: name --tasks, --questions or --text")
     print(f"all figures so far, from {results}:\n\n{comparison(records)}")

@@ -20,7 +20,8 @@ from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
-SAMPLE = ROOT / "dataset" / "sample"
+HELD_OUT = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse",
+            "reason": "heldout_reason"}  # fmt: skip
 HEADER = (
     "stage", "what it was to change", "before", "after", "difference (95 %)",
     "general score, before → after", "difference (95 %)", "tokens", "seconds",
@@ -51,11 +52,7 @@ class LifecycleOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; report.md and report.json go there")
     hidden_size: int | None = flag(None, "width of the network; default: that of the newest full_sft")
     student_size: int | None = flag(None, "width of the student; default: that of the newest full_dist")
-    general: str = flag(str(SAMPLE / "heldout.jsonl"), "the general held-out questions")
-    identity: str = flag(str(SAMPLE / "heldout_lora_identity.jsonl"), "held-out questions about the new identity")
-    teahouse: str = flag(str(SAMPLE / "heldout_lora_teahouse.jsonl"), "held-out questions about the teahouse")
-    pairs: str = flag(str(SAMPLE / "heldout_dpo.jsonl"), "the held-out pairs that DPO validated on")
-    reason: str = flag(str(SAMPLE / "heldout_reason.jsonl"), "held-out word problems")
+    sample: str = flag(str(ROOT / "dataset" / "sample"), "folder of the held-out questions, heldout*.jsonl")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
     write: bool = flag(False, "write the table into MEASURED.md")
@@ -71,13 +68,13 @@ def main() -> None:
     from trainer.command_line import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
-    names = ("general", "identity", "teahouse", "reason")
-    questions = {name: read_questions(getattr(options, name)) for name in names}
+    sample = Path(options.sample).absolute()
+    questions = {name: read_questions(sample / f"{file}.jsonl") for name, file in HELD_OUT.items()}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
-        raise ValueError(f'{options.identity}: a question has no "name", which a right answer holds: add it')
+        raise ValueError(f'{sample / HELD_OUT["identity"]}.jsonl: a question has no "name", which a right answer holds')
     # an adapter changes the answers about itself on purpose
     questions["others"] = [question for question in questions["general"] if question["category"] != "identity"]
-    n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_bytes().split(b"\n"))
+    n_pairs = sum(bool(line.strip()) for line in (sample / "heldout_dpo.jsonl").read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
     check_chain(weights, runs)

@@ -73,10 +73,7 @@ def train(stage: str, data: Path, out_dir: Path, *flags) -> str:
 
 
 def report(data: Path, out_dir: Path, code: int = 0) -> str:
-    names = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse"}
-    names |= {"pairs": "heldout_dpo", "reason": "heldout_reason"}
-    flags = [word for flag, name in names.items() for word in (f"--{flag}", data / f"{name}.jsonl")]
-    return call("scripts/lifecycle_report.py", "--out_dir", out_dir, *flags, code=code)
+    return call("scripts/lifecycle_report.py", "--out_dir", out_dir, "--sample", data, code=code)
 
 
 @pytest.fixture(scope="module")

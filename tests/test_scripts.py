@@ -14,6 +14,7 @@ from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
 from scripts.measuring.harness import BenchmarkOptions
+from scripts.measuring.measured import write_section
 from scripts.measuring.under_load import pieces_of_work
 from scripts.quickstart_report import what_next
 from scripts.reports.comparing import read_metadata
@@ -304,6 +305,23 @@ def test_what_is_measured_beside_other_work():
 def test_wrong_use_of_the_benchmark(flags, code, said):
     done = run("scripts/benchmark.py", *flags, code=code)
     assert said in done.stderr and not done.stdout
+
+
+def test_a_section_of_measured_takes_the_place_of_its_earlier_self(tmp_path, monkeypatch):
+    path = tmp_path / "MEASURED.md"
+    monkeypatch.setattr("sys.argv", [str(ROOT / "scripts" / "benchmark.py"), "--text", "a b.jsonl", "--write"])
+    write_section("Packing", "| old |", path)
+    write_section("Speed and memory", "| speed |", path)
+    once = path.read_text("utf-8")
+    assert once.index("## Speed and memory") < once.index("## Packing")
+    assert "python scripts/benchmark.py --text 'a b.jsonl' --write" in once and ", torch 2" in once
+    write_section("Packing", "| new |", path)
+    assert path.read_text("utf-8") == once.replace("| old |", "| new |")
+
+
+def test_only_a_whole_subject_is_written():
+    done = run("scripts/benchmark.py", "--step", "--write", code=2)
+    assert "--write goes with --all, --beside, --text or --data" in done.stderr
 
 
 # ---------------------------------------------------------------- quickstart_report
