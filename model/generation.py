@@ -49,24 +49,19 @@ class PlainNetwork:
         places = torch.arange(ids.shape[1], device=ids.device)
         visible = places <= places[:, None]  # (T, T); padding needs no mask, a token looks only to its left
         hidden = self.hidden(ids, visible[None, None], places[None], CachedRows(cache, first_row))
-        return self.logits(hidden[torch.arange(len(lengths)), torch.tensor(lengths) - 1])
+        return self.model.lm_head(hidden[torch.arange(len(lengths)), torch.tensor(lengths) - 1]).float()
 
     def decode(self, ids: torch.Tensor, lengths: list[int], cache: KVCache) -> torch.Tensor:
         """One new token per row, ids (B,), after `lengths` earlier ones; logits (B, V)."""
         positions, span = torch.tensor(lengths, device=ids.device), max(lengths) + 1
         visible = torch.arange(span, device=ids.device) <= positions[:, None]  # (B, S)
         rows = CachedRows(cache, positions=positions, span=span)
-        return self.logits(self.hidden(ids[:, None], visible[:, None, None], positions[:, None], rows)[:, 0])
+        hidden = self.hidden(ids[:, None], visible[:, None, None], positions[:, None], rows)
+        return self.model.lm_head(hidden[:, 0]).float()
 
     def hidden(self, ids, visible, positions, rows: CachedRows) -> torch.Tensor:
         """ids (B, T), visible (B or 1, 1, T, S), positions (B or 1, T) -> (B, T, C)."""
-        return self.model.model(
-            ids, attention_mask=visible, position_ids=positions, past_key_values=rows
-        ).last_hidden_state
-
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """float32, whatever the network computes in."""
-        return self.model.lm_head(hidden).float()
+        return self.model.model(ids, visible, positions, rows).last_hidden_state
 
 
 try:

@@ -7,16 +7,15 @@
     python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
     python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, opened again, batched
     python scripts/benchmark.py --beside --repeats 3              # the speed that is left beside other programs
-    python scripts/benchmark.py --all                             # the table of the README, tens of minutes on a CPU
+    python scripts/benchmark.py --all --write                     # the table of MEASURED.md, tens of minutes on a CPU
     python scripts/benchmark.py --device cuda                     # the same on a GPU
 
 Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
-through the whole run, so that neither owns a better minute of the machine and each has its memory to itself. Figures
+through the whole run, so that a slow minute of the machine meets both and each has its memory to itself. Figures
 are medians, the ratio is the median over pairs. The *floor* is what the hardware allows, measured in the same run.
 """
 
 import dataclasses
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,23 +24,24 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.measuring.data import data_figures, text_figures  # noqa: E402
-from scripts.measuring.harness import BenchmarkOptions, table  # noqa: E402
+from scripts.measuring.harness import BenchmarkOptions, table_of  # noqa: E402
+from scripts.measuring.measured import machine, write_section  # noqa: E402
 from scripts.measuring.network import generation, mixture, training_step  # noqa: E402
 from scripts.measuring.under_load import beside_other_work  # noqa: E402
-from trainer.command_line import parse_options, run  # noqa: E402
+from trainer.command_line import parse_options, require, run  # noqa: E402
 
 SMALL, LARGE = ({"hidden_size": h, "num_hidden_layers": n} for h, n in ((512, 8), (768, 16)))
-HALF, LONG = {"dtype": "bfloat16"}, {"streams": [1], "prompt_tokens": 8192}
+HALF, COMPILED, LONG = {"dtype": "bfloat16"}, {"compile": True}, {"streams": [1], "prompt_tokens": 8192}
 TABLE = (  # of --all: what each job changes of the flags
     (training_step, SMALL),
     (training_step, SMALL | {"gradient_checkpointing": True}),
-    (training_step, SMALL | {"compile": True}),
+    (training_step, SMALL | COMPILED),
     (training_step, SMALL | HALF),
-    (training_step, SMALL | HALF | {"compile": True}),
+    (training_step, SMALL | HALF | COMPILED),
     (training_step, LARGE),
-    (training_step, LARGE | {"compile": True}),
+    (training_step, LARGE | COMPILED),
     (training_step, LARGE | HALF),
-    (training_step, LARGE | HALF | {"compile": True}),
+    (training_step, LARGE | HALF | COMPILED),
     (mixture, {"hidden_size": 640, "num_hidden_layers": 8}),
     (generation, SMALL),
     (generation, SMALL | HALF),
@@ -64,18 +64,14 @@ def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions
         yield from ((job, dataclasses.replace(options, all=True, **changes)) for job, changes in rows)
 
 
-def machine() -> dict:
-    """What the figures were taken on."""
-    import torch
-    import transformers
-
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        cpu = next((x.split(":")[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")), cpu)
-    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    return {"machine": cpu, "threads": torch.get_num_threads(), **gpu, **versions}
+def heading_of(options: BenchmarkOptions) -> str:
+    """The section of MEASURED.md that a run writes: one with a single subject, whose rows it takes anew together."""
+    subjects = {"Reading text": options.data, "Packing": options.text, "Beside other work": options.beside,
+                "Speed and memory": options.all}  # fmt: skip
+    (heading, *more) = [name for name, wanted in subjects.items() if wanted] or [""]
+    single = heading and not more and not (options.step or options.moe or options.decode)
+    require(single, "--write goes with --all, --beside, --text or --data, and with one of them at a time")
+    return f"{heading} on a GPU" if options.all and options.device.startswith("cuda") else heading
 
 
 def main() -> None:
@@ -86,21 +82,23 @@ def main() -> None:
 
     MiniMindConfig(hidden_size=options.hidden_size)  # says so now if no network can have this size
     options = dataclasses.replace(options, device=str(choose_device(options.device)))
-    on, figures, missed = machine(), [], []
+    heading = heading_of(options) if options.write else None
+    taken_on, figures, missed = machine(), [], []
     for job, own in jobs(options):
         try:
             for figure in job(own):
-                print(figure.json_line(**on), flush=True)
+                print(figure.json_line(**taken_on), flush=True)
                 figures.append(figure)
         except ValueError as error:  # out of memory, no compiler: the other rows of the table are still wanted
             if not own.all:
                 raise
             missed.append(f"{job.__name__}, {own.hidden_size}×{own.num_hidden_layers}, {own.dtype}: {error}")
-    print("\n" + table(figures))
-    notes = dict.fromkeys(f"{figure.figure}: {figure.note}" for figure in figures if figure.note)
-    print("\n".join(["", *notes, ", ".join(f"{key} {value}" for key, value in on.items())]))
+    if figures:
+        print(f"\n{table_of(figures)}\n" + ", ".join(f"{key} {value}" for key, value in taken_on.items()))
     if missed:
         raise ValueError(f"{len(missed)} of the figures could not be taken: " + "; ".join(missed))
+    if heading:
+        write_section(heading, table_of(figures, markdown=True))
 
 
 if __name__ == "__main__":

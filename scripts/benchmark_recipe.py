@@ -3,13 +3,11 @@
     python scripts/benchmark_recipe.py --data_path text.jsonl --val_path other_text.jsonl
 
 The plain recipe is what short teaching scripts do: each document padded to --max_seq_len, AdamW, no warm-up, a cosine
-from 1.1 to 0.1 of the learning rate; every --plain_batch_size is tried with every --plain_learning_rate. Both sides
-have the same network, tokenizer, text and number of threads; only training counts as time. What they reach is measured
-alike: bits per byte of whole documents, read in windows that do not overlap, every byte counted; validation documents
-that stand in the training text are left out.
+from 1.1 to 0.1 of the learning rate. Both sides have the same network, tokenizer, text and number of threads; only
+training counts as time. What they reach is measured alike: bits per byte of whole documents, read in windows that do
+not overlap, every byte counted; validation documents that stand in the training text are left out.
 """
 
-import itertools
 import json
 import math
 import subprocess
@@ -23,8 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.harness import Figure, table  # noqa: E402
+from scripts.measuring.harness import Figure, table_of  # noqa: E402
+from scripts.measuring.measured import write_section  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+
+SAME = ("hidden_size", "num_hidden_layers")  # of both networks
 
 
 @dataclass
@@ -36,27 +37,48 @@ class RecipeOptions:
     num_hidden_layers: int = flag(4, "depth of the network", least=1)
     max_seq_len: int = flag(512, "tokens per row, and of a window in the measurement", least=2)
     minutes: float = flag(2.0, "of our training", above=0)
-    plain_minutes: float = flag(10.0, "of the plain recipe, with each of its settings; 0: leave it out", least=0)
-    plain_batch_size: list[int] = flag([4], "documents per step of the plain recipe; 4 8 16 tries each", least=1)
-    plain_learning_rate: list[float] = flag([1e-3], "learning rate of the plain recipe; 5e-4 1e-3 2e-3 tries each",
-                                            above=0)  # fmt: skip
+    plain_minutes: float = flag(10.0, "of the plain recipe; 0: leave it out", least=0)
+    plain_batch_size: int = flag(4, "documents per step of the plain recipe", least=1)
+    plain_learning_rate: float = flag(1e-3, "learning rate of the plain recipe", above=0)
     ours: list[str] = flag([], "flags for trainer/train_pretrain.py without their dashes, as batch_size=4")
     seed: int = flag(0, "seed of both", least=0, most=2**32 - 1)
+    write: bool = flag(False, "write the table into MEASURED.md")
 
     def __post_init__(self):
         require(self.data_path and self.val_path, "--data_path and --val_path: name two JSONL files of text")
         require(all("=" in setting for setting in self.ours), "--ours: give flags as name=value")
 
 
+def main() -> None:
+    options = parse_options(RecipeOptions, "Time to a loss: our pretraining beside a plain recipe.")
+
+    from trainer.loading import load_tokenizer
+
+    tokenizer, texts = load_tokenizer(options.tokenizer), read_texts(options.data_path)
+    known = set(texts)
+    held_out = [text for text in read_texts(options.val_path) if text not in known]
+    require(held_out, f"--val_path {options.val_path}: every text of it stands in --data_path too")
+    figures = []
+
+    def measure(recipe: str, model, seconds: float) -> None:
+        bits = bits_per_byte(model, tokenizer, held_out, options.max_seq_len)
+        figures.append(Figure("recipe", f"{recipe} after {seconds:.0f} s", "bits per byte", bits))
+        print(figures[-1].json_line(), flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        measure(" ".join(["ours", *options.ours]), *train_ours(options, held_out, tokenizer, Path(folder)))
+    plain = f"plain recipe, batch {options.plain_batch_size}, learning rate {options.plain_learning_rate:g},"
+    for model, seconds in train_plain(options, tokenizer, texts) if options.plain_minutes else ():
+        measure(plain, model, seconds)
+    print("\n" + table_of(figures))
+    if options.write:
+        write_section("Time to a loss", table_of(figures, markdown=True))
+
+
 def read_texts(path: str) -> list[str]:
-    from dataset.jsonl import read_records
-    from dataset.lm_dataset import PretrainDataset
+    from dataset.jsonl import check_text, read_records
 
-    def text_of(record: dict) -> str:
-        PretrainDataset.check(record)
-        return record["text"]
-
-    return list(read_records(path, text_of))
+    return list(read_records(path, lambda record: check_text(record.get("text"), '"text"') or record["text"]))
 
 
 def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:
@@ -66,39 +88,35 @@ def bits_per_byte(model, tokenizer, texts: list[str], window: int) -> float:
 
     from dataset.chat import encode_texts
 
-    rows = []
+    rows, nats = [], 0.0
     for ids in encode_texts(tokenizer, texts):
         ids = torch.tensor([tokenizer.bos_token_id, *ids])
         rows += [ids[start : start + window + 1] for start in range(0, len(ids) - 1, window)]
     rows.sort(key=len)
-    nats = 0.0
-    model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode():  # neither network has dropout
         for start in range(0, len(rows), 16):
             batch = pad_sequence(rows[start : start + 16], batch_first=True, padding_value=-100)
             logits = model(input_ids=batch[:, :-1].clamp(min=0)).logits.flatten(0, 1)
             nats += float(F.cross_entropy(logits, batch[:, 1:].flatten(), reduction="sum"))
-    model.train()
     return nats / math.log(2) / sum(len(text.encode()) for text in texts)
 
 
-def plain(
-    options: RecipeOptions, batch_size: int, rate: float, tokenizer, texts: list[str], held_out: list[str]
-) -> Iterator[tuple[float, float]]:
-    """(seconds of training, bits per byte) after each minute."""
+def train_plain(options: RecipeOptions, tokenizer, texts: list[str]) -> Iterator[tuple]:
+    """(network, seconds of training) after each minute."""
     import torch
 
     from dataset.chat import encode_texts
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from trainer.loading import speed_up
 
     torch.manual_seed(options.seed)
-    sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}
-    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), **sizes))
+    sizes = {name: getattr(options, name) for name in SAME}
+    model = speed_up(MiniMindForCausalLM(MiniMindConfig(vocab_size=len(tokenizer), **sizes)))
+    rate, batch_size, pad = options.plain_learning_rate, options.plain_batch_size, tokenizer.pad_token_id
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
-    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     rows = torch.full((len(texts), options.max_seq_len), pad)
     for row, ids in zip(rows, encode_texts(tokenizer, texts), strict=True):
-        ids = torch.tensor([bos, *ids, eos])[: options.max_seq_len]
+        ids = torch.tensor([tokenizer.bos_token_id, *ids, tokenizer.eos_token_id])[: options.max_seq_len]
         row[: len(ids)] = ids
     total, spent, order = 60 * options.plain_minutes, 0.0, torch.empty(0, dtype=torch.long)
     for mark in [*range(60, math.ceil(total), 60), total]:
@@ -109,76 +127,43 @@ def plain(
             batch, order = rows[order[:batch_size]], order[batch_size:]
             for group in optimizer.param_groups:
                 group["lr"] = rate / 10 + 0.5 * rate * (1 + math.cos(math.pi * spent / total))
-            labels = batch.masked_fill(batch == pad, -100)
-            model(input_ids=batch, labels=labels).loss.backward()
+            model(input_ids=batch, labels=batch.masked_fill(batch == pad, -100)).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
             spent += time.perf_counter() - started
-        yield spent, bits_per_byte(model, tokenizer, held_out, options.max_seq_len)
+        yield model, spent
 
 
-def ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple[float, float]:
-    """The same of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes.
+def train_ours(options: RecipeOptions, held_out: list[str], tokenizer, folder: Path) -> tuple:
+    """(network, seconds) of trainer/train_pretrain.py as users run it, as many steps as fit into the minutes.
 
-    The schedule ends with the last step, so the number of steps is guessed from a short run; a guess that takes
-    longer than the minutes is made again.
+    The schedule ends with the last step, so the number of steps is guessed from short runs; a guess that takes longer
+    than the minutes is made again.
     """
     from model.weights import load_weights
 
     (folder / "val.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out[:8]), "utf-8")
-    command = [sys.executable, ROOT / "trainer" / "train_pretrain.py", "--data_path", options.data_path]
-    command += ["--val_path", folder / "val.jsonl", "--out_dir", folder, "--tokenizer", options.tokenizer]
-    for name in ("hidden_size", "num_hidden_layers", "max_seq_len", "seed"):
-        command += [f"--{name}", getattr(options, name)]
-    for setting in options.ours:
-        name, value = setting.split("=", 1)
-        command += [f"--{name}", value]
-    command += ["--epochs", 1000, "--eval_interval", 10**9, "--save_interval", 10**9]
+    flags = {name: getattr(options, name) for name in ("data_path", "tokenizer", *SAME, "max_seq_len", "seed")}
+    flags |= {"val_path": folder / "val.jsonl", "out_dir": folder, "epochs": 1000, "eval_interval": 10**9}
+    flags |= {"save_interval": 10**9} | dict(setting.split("=", 1) for setting in options.ours)
 
     def train(steps: int) -> float:
-        done = subprocess.run([str(c) for c in (*command, "--max_steps", steps)], capture_output=True, text=True)
+        words = [str(word) for name, value in (flags | {"max_steps": steps}).items() for word in (f"--{name}", value)]
+        command = [sys.executable, ROOT / "trainer" / "train_pretrain.py", *words]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise ValueError(f"trainer/train_pretrain.py: {done.stderr.strip().splitlines()[-1]}")
         lines = (folder / "metrics" / f"pretrain_{options.hidden_size}.jsonl").read_text("utf-8").splitlines()
         return max(json.loads(line)["seconds"] for line in lines)
 
-    seconds = train(10)
-    seconds = train(60) - seconds  # the first steps take longer
     wanted, spent = 60 * options.minutes, math.inf
-    steps = round(wanted / (seconds / 50))
+    steps = max(1, round(50 * wanted / (train(60) - train(10))))  # the first steps take longer
     while spent > wanted and steps > 0:
         spent = train(steps)
         steps = int(0.98 * steps * wanted / spent)
     model, _ = load_weights(folder / f"pretrain_{options.hidden_size}.pth", tokenizer)
-    return spent, bits_per_byte(model.float(), tokenizer, held_out, options.max_seq_len)
-
-
-def main() -> None:
-    options = parse_options(RecipeOptions, "Time to a loss: our pretraining beside a plain recipe.")
-
-    from transformers import AutoTokenizer
-
-    tokenizer, texts = AutoTokenizer.from_pretrained(options.tokenizer), read_texts(options.data_path)
-    known = set(texts)
-    held_out = [text for text in read_texts(options.val_path) if text not in known]
-    require(held_out, f"--val_path {options.val_path}: every text of it stands in --data_path too")
-    print(f"our recipe for {options.minutes:g} min", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        seconds, reached = ours(options, held_out, tokenizer, Path(folder))
-    rates = {"seconds": seconds, "settings": options.ours}
-    figures = [Figure("recipe", f"ours after {seconds:.0f} s", "bits per byte", reached, details=rates)]
-    print(figures[-1].json_line(), flush=True)
-    if options.plain_minutes:
-        for size, rate in itertools.product(options.plain_batch_size, options.plain_learning_rate):
-            settings = f"batch {size}, learning rate {rate:g}"
-            print(f"the plain recipe for {options.plain_minutes:g} min: {settings}", flush=True)
-            curve = list(plain(options, size, rate, tokenizer, texts, held_out))
-            seconds, bits = curve[-1]
-            name = f"the plain recipe after {seconds:.0f} s: {settings}"
-            figures.append(Figure("recipe", name, "bits per byte", bits, details={"curve": curve}))
-            print(figures[-1].json_line(), flush=True)
-    print("\n" + table(figures))
+    return model.float(), spent
 
 
 if __name__ == "__main__":

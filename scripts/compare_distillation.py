@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.tables import format_table, percent, points  # noqa: E402
+from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of  # noqa: E402
+from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SAMPLE = ROOT / "dataset" / "sample"
@@ -43,6 +44,7 @@ class ComparisonOptions:
     kl: str = flag("forward", "forward or reverse", choices=["forward", "reverse"])
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
+    write: bool = flag(False, "write the table into MEASURED.md")
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
     from dataset.heldout import is_right, read_heldout
     from model.files import write_json
     from model.weights import find_weight
-    from scripts.reports.comparing import ask, describe, loss, paired
+    from scripts.measuring.measured import write_section
 
     questions = read_heldout(options.score_data)
     teacher = find_weight(options.teacher_weight, options.out_dir)
@@ -62,20 +64,22 @@ def main() -> None:
         for student in right:
             print(f"\n[seed {seed + 1}/{options.seeds}] student {student}", flush=True)
             weight = train(student, seed, teacher, folder, options)
-            validation = describe(weight)["validation"]
+            validation = read_metadata(weight)["validation"]
             losses[student] = validation["val_cross_entropy" if student == "taught" else "val_loss"]
             places = {"tokenizer": options.tokenizer, "device": options.device}
-            replies = ask(f"student {student}", weight, {"general": questions}, **places)["general"]
+            replies = replies_of(f"student {student}", weight, {"general": questions}, **places)["general"]
             right[student].append([int(is_right(r, q["answers"])) for q, r in zip(questions, replies, strict=True)])
         seeds.append({
             "seed": seed, "cross_entropy": loss(losses["alone"], losses["taught"]),
-            "score": paired(right["alone"][-1], right["taught"][-1]),
+            "score": paired_scores(right["alone"][-1], right["taught"][-1]),
         })  # fmt: skip
 
     comparison = {"teacher": str(teacher), "seeds": seeds, "all": over_seeds(seeds, right)}
     write_json(folder / "comparison.json", comparison)
-    print("\n" + table(comparison))
-    print(f"\nPaired by question; of all seeds each question counts once, by its mean. {folder / 'comparison.json'}")
+    note = "Paired by question; of all seeds each question counts once, by its mean."
+    print(f"\n{format_table(*seed_table(comparison))}\n\n{note} {folder / 'comparison.json'}")
+    if options.write:
+        write_section("Distillation", f"{markdown_table(*seed_table(comparison))}\n\n{note}")
 
 
 def train(student: str, seed: int, teacher: Path, folder: Path, options: ComparisonOptions) -> Path:
@@ -84,16 +88,12 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
 
     names = ("data_path", "val_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len")
     names += ("batch_size", "max_steps", "tokenizer", "device")
+    own = {"alone": {"learning_rate": options.learning_rate_alone}, "taught": {"teacher_weight": teacher}}
+    own["taught"] |= {name: getattr(options, name) for name in ("learning_rate", "alpha", "temperature", "kl")}
     flags = {name: getattr(options, name) for name in names} | {"from_weight": "none"}
     flags |= {"seed": seed, "save_weight": f"{student}_seed{seed}", "out_dir": folder, "skip_finished": 1}
-    if student == "taught":
-        script = "train_distillation.py"
-        flags |= {name: getattr(options, name) for name in ("learning_rate", "alpha", "temperature", "kl")}
-        flags["teacher_weight"] = teacher
-    else:
-        script = "train_full_sft.py"
-        flags["learning_rate"] = options.learning_rate_alone
-    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+    script = {"alone": "train_full_sft.py", "taught": "train_distillation.py"}[student]
+    words = [str(word) for name, value in (flags | own[student]).items() for word in (f"--{name}", value)]
     ended = subprocess.run([sys.executable, ROOT / "trainer" / script, *words])
     if ended.returncode in (129, 130, 143):
         raise KeyboardInterrupt(ended.returncode - 128)
@@ -104,15 +104,13 @@ def train(student: str, seed: int, teacher: Path, folder: Path, options: Compari
 
 def over_seeds(seeds: list[dict], right: dict[str, list[list[int]]]) -> dict:
     """Both figures over all seeds. The questions are the sample: one that is asked of three seeds is still one."""
-    from scripts.reports.comparing import loss, paired
-
     alone, taught = ([sum(answers) / len(seeds) for answers in zip(*right[s], strict=True)] for s in right)
     losses = [sum(seed["cross_entropy"][side] for seed in seeds) / len(seeds) for side in ("before", "after")]
-    return {"cross_entropy": loss(*losses), "score": paired(alone, taught)}
+    return {"cross_entropy": loss(*losses), "score": paired_scores(alone, taught)}
 
 
-def table(comparison: dict) -> str:
-    """One line per seed, then one for all."""
+def seed_table(comparison: dict) -> tuple[list[str], list[list[str]]]:
+    """(header, a row per seed and one for all)."""
     rows = []
     for name, figures in [*((str(s["seed"]), s) for s in comparison["seeds"]), ("all", comparison["all"])]:
         losses, score = figures["cross_entropy"], figures["score"]
@@ -120,10 +118,8 @@ def table(comparison: dict) -> str:
             name, f"{losses['before']:.3f} → {losses['after']:.3f}", f"{losses['difference']:+.3f}",
             f"{percent(score['before'])} → {percent(score['after'])}", points(score["difference"], score["interval"]),
         ])  # fmt: skip
-    header = [
-        "seed", "cross-entropy, alone → taught", "difference", "score, alone → taught", "difference in points (95 %)",
-    ]  # fmt: skip
-    return format_table(header, rows)
+    header = ["seed", "cross-entropy, alone → taught", "difference", "score, alone → taught"]
+    return [*header, "difference in points (95 %)"], rows
 
 
 if __name__ == "__main__":

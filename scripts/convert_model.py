@@ -174,7 +174,7 @@ def convert(options: ConvertOptions) -> None:
 def usage(options: ConvertOptions, model, tokenizer) -> str:
     """How to use the result, in one clause."""
     from model.weights import tokenizer_hash
-    from scripts.reports.comparing import command, typed
+    from scripts.reports.shell import command, typed
     from trainer.loading import load_tokenizer
 
     if options.to == "minimind":

@@ -39,8 +39,7 @@ def main() -> None:
     output, path = Path(options.output).absolute(), Path(options.data_path).absolute()
     require(output != path, f"--output {output}: that is the reasoning file itself: name another file")
     write_atomically(output, lambda temporary: temporary.write_text("".join(lines), encoding="utf-8"))
-    name = Path(options.data_path).name
-    print(f"{output}: {len(lines):,} conversations, with the answers of {name} and without its thoughts")
+    print(f"{output}: {len(lines):,} conversations, with the answers of {path.name} and without its thoughts")
 
 
 def direct(message: dict) -> dict:

@@ -26,8 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.plot_training import split_files  # noqa: E402
-from scripts.reports.comparing import command, typed  # noqa: E402
+from scripts.reports.shell import command, split_files, typed  # noqa: E402
 from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
 

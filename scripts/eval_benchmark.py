@@ -1,20 +1,19 @@
 """Score a weight on the benchmarks that people quote, by EleutherAI's lm_eval (Gao et al., 2021): option accuracy by
 log-likelihood, generated answers, bits per byte.
 
-    pip install lm_eval==0.4.13                                                   # once; it takes 0.4 GB
+    pip install "lm_eval[hf]==0.4.13"                                             # once; it takes 0.4 GB
     python scripts/eval_benchmark.py --tasks minimind_world minimind_world_choice # the newest SFT weight
     python scripts/eval_benchmark.py --tasks minimind_world_choice --untrained 1  # for comparison
     python scripts/eval_benchmark.py --tasks "ceval-valid*" cmmlu openbookqa      # data sets from the hub
-    python scripts/eval_benchmark.py --tasks openbookqa --data_dir benchmarks     # from benchmarks/allenai/openbookqa
     python scripts/eval_benchmark.py --questions exam.csv --text notes.txt        # files of your own
     python scripts/eval_benchmark.py                                              # the comparison so far
 
-Figures are appended to out/results.jsonl; from there come the comparison across weights and its picture. Task names,
-prompts, few-shot examples and metrics are lm_eval's own; acc is the share of questions whose likeliest option is the
-right one, acc_norm the same with each option's log-likelihood divided by its length in characters.
+Figures are appended to out/results.jsonl; from there comes the comparison across weights. Task names, prompts, few-shot
+examples and metrics are lm_eval's own; acc is the share of questions whose likeliest option is the right one, acc_norm
+the same with each option's log-likelihood divided by its length in characters. A copy of a published data set is found
+in OWNER/NAME of the folder in which this is started.
 """
 
-import contextlib
 import difflib
 import logging
 import re
@@ -26,13 +25,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.evaluating.results import append_records, draw, print_comparison, print_records, read_records  # noqa: E402
-from scripts.plot_training import output_path  # noqa: E402
-from scripts.reports.comparing import typed  # noqa: E402
+from scripts.evaluating.results import append_results, comparison, read_results  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 
-LM_EVAL = "lm_eval==0.4.13"
+LM_EVAL = '"lm_eval[hf]==0.4.13"'
 OWN_TASKS = ROOT / "dataset" / "lm_eval"
 
 
@@ -43,7 +40,6 @@ class EvalBenchmarkOptions(WeightOptions):
     option_form: str = flag("letter", "of --questions, what is scored: each option's letter, or its own text",
                             choices=["letter", "text"])  # fmt: skip
     text: list[str] | None = flag(None, "files whose bits per byte are measured: of a .jsonl the texts, else all of it")
-    data_dir: str | None = flag(None, "folder with copies of published data sets under their hub names, OWNER/NAME")
     num_fewshot: int | None = flag(None, "solved examples before each question; default: the task's own", least=0)
     limit: int = flag(0, "only the first so many questions of each task; 0: all", least=0)
     chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
@@ -51,23 +47,17 @@ class EvalBenchmarkOptions(WeightOptions):
     untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
     seed: int = flag(42, "seed of the untrained network")
     results: str | None = flag(None, "file that figures are appended to; default: results.jsonl in out_dir")
-    picture: str | None = flag(None, "picture of the comparison; default: as --results, ending in .png")
 
     def __post_init__(self):
         super().__post_init__()
         require(self.dtype in ("auto", "float32"), f"--dtype {self.dtype}: benchmarks are computed in float32")
         self.results = self.results or str(Path(self.out_dir) / "results.jsonl")
-        self.picture = self.picture or str(Path(self.results).with_suffix(".png"))
 
     def setting(self, shots: str) -> str:
         """What makes figures of one task incomparable, in words; `shots` says how many examples if not the usual."""
-        parts = [
-            shots,
-            "chat" if self.chat else "",
-            f"first {self.limit}" if self.limit else "",
-            f"context {self.max_seq_len}" if self.max_seq_len != 512 else "",
-        ]
-        return ", ".join(part for part in parts if part)
+        first = f"first {self.limit}" if self.limit else ""
+        context = f"context {self.max_seq_len}" if self.max_seq_len != 512 else ""
+        return ", ".join(filter(None, (shots, "chat" if self.chat else "", first, context)))
 
 
 # ---------------------------------------------------------------- tasks
@@ -76,27 +66,25 @@ class EvalBenchmarkOptions(WeightOptions):
 def import_lm_eval() -> None:
     try:
         import lm_eval.evaluator  # noqa: F401
-    except ImportError as error:
-        if (error.name or "").split(".")[0] != "lm_eval":
-            raise ValueError(f"lm_eval cannot be imported ({error}): install it again: pip install {LM_EVAL}") from None
-        raise ValueError(f"the benchmarks need lm_eval, which is not installed: pip install {LM_EVAL}") from None
+        import lm_eval.models.huggingface  # noqa: F401
+    except ImportError as error:  # lm_eval itself, or a package that it needs
+        raise ValueError(f"the benchmarks need lm_eval ({error}): pip install {LM_EVAL}") from None
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 
 def load_tasks(options: EvalBenchmarkOptions) -> tuple[dict, dict[str, str]]:
-    """(what `lm_eval.evaluator.evaluate` takes: tasks and groups by name; of each task how many solved examples it has
-    in words, if not the usual number)."""
+    """(what `lm_eval.evaluator.evaluate` takes: tasks and groups by name; the setting of each task in words)."""
     from scripts.evaluating.question_files import question_task, text_task
 
     names = [name for word in options.tasks or () for name in word.split(",") if name]
-    loaded = load_named(names, options.data_dir) if names else {"tasks": {}, "groups": {}}
+    loaded = load_named(names) if names else {"tasks": {}, "groups": {}}
     own = [question_task(path, options.option_form) for path in options.questions or ()]
     for task in own + [text_task(path) for path in options.text or ()]:
         require(task.task_name not in loaded["tasks"], f"two of the files are called {task.task_name}: rename one")
         loaded["tasks"][task.task_name] = task
     if options.chat and any(name.startswith("minimind_world") for name in loaded["tasks"]):
         raise ValueError("--chat 1: our own tasks are in the chat format already: score them without it")
-    shots = {}
+    settings = {}
     for name, task in loaded["tasks"].items():  # as lm_eval's own command line does it
         usual, wanted = task.get_config("num_fewshot"), options.num_fewshot
         if usual == 0 and wanted:
@@ -104,15 +92,13 @@ def load_tasks(options: EvalBenchmarkOptions) -> tuple[dict, dict[str, str]]:
         number = (usual or 0) if wanted is None or usual == 0 else wanted
         task.set_config("num_fewshot", number)
         task.set_fewshot_seed(seed=1234)
-        shots[name] = f"{number}-shot" if number != (usual or 0) else ""
-    return loaded, shots
+        settings[name] = options.setting(f"{number}-shot" if number != (usual or 0) else "")
+    return loaded, settings
 
 
-def load_named(names: list[str], data_dir: str | None) -> dict:
-    """Tasks by lm_eval's names and ours. Data sets come from `data_dir` where they are, else from the hub."""
+def load_named(names: list[str]) -> dict:
+    """Tasks by lm_eval's names and ours. Data sets come from the working folder where they are, else from the hub."""
     from lm_eval.tasks import TaskManager
-
-    from scripts.evaluating.question_files import index_csv_folders
 
     manager = TaskManager(include_path=str(OWN_TASKS), include_defaults=False)
     if not all(name in manager.all_tasks for name in names):  # the 14,000 of lm_eval itself take seconds to list
@@ -129,40 +115,22 @@ def load_named(names: list[str], data_dir: str | None) -> dict:
     for name in wanted:
         members = (manager.task_index[name].cfg or {}).get("task")
         within |= {m if isinstance(m, str) else m.get("task") for m in members} if isinstance(members, list) else set()
-    wanted = [name for name in wanted if name not in within]
-
-    folder = Path(data_dir).absolute() if data_dir else None
-    if folder:
-        require(folder.is_dir(), f"--data_dir {folder}: there is no such folder")
-        for path in index_csv_folders(folder):
-            print(f"written: {path}, which tells `datasets` which file holds which subject", flush=True)
     try:
-        # `datasets` takes a folder of that name for the data set, so it looks from there.
-        with contextlib.chdir(folder) if folder else contextlib.nullcontext():
-            return manager.load(wanted)
+        return manager.load([name for name in wanted if name not in within])
     except (OSError, ValueError, ImportError) as error:  # no data, or no package that one task alone needs
-        raise ValueError(missing_data(str(error), folder)) from None
-
-
-def missing_data(message: str, folder: Path | None) -> str:
-    repo = re.search(r"\b([\w-]+/[\w.-]*\w)'", message)
-    reason = message.splitlines()[0]
-    if repo is None or "/" in repo[1].split("/", 1)[1]:
-        return reason
-    place = folder or Path("benchmarks").absolute()
-    return (
-        f"the data set {repo[1]} cannot be had ({reason}): where there is a network, copy it with hf download "
-        f"{repo[1]} --repo-type dataset --local-dir {typed(place / repo[1])}, and name its folder with "
-        f"--data_dir {typed(place)}"
-    )
+        reason, repo = str(error).splitlines()[0], re.search(r"\b([\w-]+/[\w.-]*\w)'", str(error))
+        if repo is None or "/" in repo[1].split("/", 1)[1]:
+            raise ValueError(reason) from None
+        raise ValueError(
+            f"the data set {repo[1]} cannot be had ({reason}): where there is a network, copy it with hf download "
+            f"{repo[1]} --repo-type dataset --local-dir {repo[1]}, and start this where that folder is"
+        ) from None
 
 
 # ---------------------------------------------------------------- figures
 
 
-def evaluate(
-    options: EvalBenchmarkOptions, loaded: dict, shots: dict[str, str], model, tokenizer, name: str
-) -> list[dict]:  # fmt: skip
+def evaluate(options, loaded: dict, settings: dict[str, str], model, tokenizer, name: str) -> list[dict]:
     """One record per task, or group, and metric."""
     from lm_eval.evaluator import evaluate as run_lm_eval
 
@@ -179,7 +147,6 @@ def evaluate(
         )
     counts = {task: number_of["effective"] for task, number_of in found["n-samples"].items()}
     chances = {task: chance(loaded["tasks"][task], samples) for task, samples in found["samples"].items()}
-    setting = {task: options.setting(label) for task, label in shots.items()}
     members = {group: leaves(group, found["group_subtasks"]) for group in found["group_subtasks"]}
     groups = {leaf: group for group, inside in members.items() for leaf in inside if leaf != group}
     records = []
@@ -194,7 +161,7 @@ def evaluate(
                 continue
             stderr = figures.get(f"{metric}_stderr,{kind}")
             records.append({
-                "time": time.strftime("%Y-%m-%d %H:%M:%S"), "name": name, "task": task, "setting": setting[inside[0]],
+                "time": time.strftime("%Y-%m-%d %H:%M:%S"), "name": name, "task": task, "setting": settings[inside[0]],
                 "metric": metric if kind == "none" else f"{metric} ({kind})", "value": value,
                 "stderr": stderr if isinstance(stderr, int | float) else None,
                 "chance": by_chance if metric.startswith("acc") else None, "n": n, "group": groups.get(task),
@@ -215,24 +182,12 @@ def leaves(name: str, subtasks: dict[str, list[str]]) -> list[str]:
     return [leaf for part in inside for leaf in leaves(part, subtasks)] if inside else [name]
 
 
-def short_name(options: EvalBenchmarkOptions, title: str) -> str:
-    """How tables call the weight: its file's name, with the folder before it unless that is out_dir."""
-    source, adapter = title.rpartition(" (")[0], ""
-    if options.lora_name:
-        source, _, adapter = source.rpartition(" + ")
-        adapter = " + " + adapter.removesuffix(".pth")
-    path = Path(source.removesuffix(", untrained").removesuffix(".pth"))
-    name = path.name if path.parent == Path(options.out_dir).absolute() else f"{path.parent.name}/{path.name}"
-    return name + adapter + (" untrained" if options.untrained else "")
-
-
 # ---------------------------------------------------------------- the command
 
 
 def main() -> None:
     options = parse_options(EvalBenchmarkOptions, "Score a weight on benchmarks, and compare weights.")
-    results, picture = Path(options.results).absolute(), output_path(options.picture)
-    require(results != picture, f"--results {results}: that is the place of the picture: name the two apart")
+    results = Path(options.results).absolute()
     if options.tasks or options.questions or options.text:
         from trainer.command_line import check_out_dir
         from trainer.stage import check_length
@@ -241,21 +196,16 @@ def main() -> None:
         # what cannot be read or written is said before the work
         require(not results.is_dir(), f"--results {results}: this is a folder: name a file")
         check_out_dir(results.parent, "--results")
-        read_records(results)
-        loaded, shots = load_tasks(options)
+        read_results(results)
+        loaded, settings = load_tasks(options)
         model, tokenizer, title, _ = options.load_model(options.seed if options.untrained else None)
         check_length(options, model, "the network")
         print(title, flush=True)
-        records = evaluate(options, loaded, shots, model, tokenizer, short_name(options, title))
-        print_records(records)
-        append_records(results, records)
-    frame = read_records(results)
-    require(len(frame) > 0, f"{results}: no figure is there yet: name --tasks, --questions or --text")
-    if not (options.tasks or options.questions or options.text) or frame["name"].nunique() > 1:
-        print("\nall figures so far:")
-        print_comparison(frame)
-    draw(frame, picture)
-    print(f"\nwritten to {results} and {picture}")
+        name = title.rpartition(" (")[0].removeprefix(f"{Path(options.out_dir).absolute()}/").replace(".pth", "")
+        append_results(results, evaluate(options, loaded, settings, model, tokenizer, name))
+    records = read_results(results)
+    require(records, f"{results}: no figure is there yet: name --tasks, --questions or --text")
+    print(f"all figures so far, from {results}:\n\n{comparison(records)}")
 
 
 if __name__ == "__main__":

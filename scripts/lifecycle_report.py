@@ -3,8 +3,8 @@
     python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
 
 Asks the weights of all stages the held-out questions and writes out/report.md: one table, with the loss curves as
-pictures beside it; report.json holds the same figures. Where both sides answered the same questions, a difference is
-paired, and so is its 95 percent interval.
+pictures; report.json holds the same figures. Where both sides answered the same questions, a difference is paired, and
+so is its 95 percent interval.
 """
 
 import json
@@ -15,14 +15,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
+from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
-SAMPLE = ROOT / "dataset" / "sample"
+HELD_OUT = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse",
+            "reason": "heldout_reason"}  # fmt: skip
 HEADER = (
     "stage", "what it was to change", "before", "after", "difference (95 %)",
     "general score, before → after", "difference (95 %)", "tokens", "seconds",
 )  # fmt: skip
+STAGES = {  # stage -> its weight, what that grew out of, the sets of questions that it answers
+    "pretrain": ("pretrain", None, ("general",)),
+    "SFT": ("full_sft", "pretrain", ("general", "identity", "teahouse")),
+    "LoRA identity": ("lora/identity", "SFT", ("others", "identity")),
+    "LoRA teahouse": ("lora/teahouse", "SFT", ("general", "teahouse")),
+    "DPO": ("rlhf", "SFT", ("general",)),
+    "student with teacher": ("full_dist", "SFT", ("general",)),
+    "student alone": ("student_alone", None, ("general",)),
+    "reasoning": ("reason", "DPO", ("general", "reason")),
+    "direct answers": ("direct", "DPO", ("reason",)),
+}
+CONTROLS = {"student with teacher": "student alone", "reasoning": "direct answers"}
 # Pictures: file, and what stands in it side by side.
 PICTURES = {
     "report_base.png": ("pretrain", "SFT"),
@@ -37,13 +52,10 @@ class LifecycleOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; report.md and report.json go there")
     hidden_size: int | None = flag(None, "width of the network; default: that of the newest full_sft")
     student_size: int | None = flag(None, "width of the student; default: that of the newest full_dist")
-    general: str = flag(str(SAMPLE / "heldout.jsonl"), "the general held-out questions")
-    identity: str = flag(str(SAMPLE / "heldout_lora_identity.jsonl"), "held-out questions about the new identity")
-    teahouse: str = flag(str(SAMPLE / "heldout_lora_teahouse.jsonl"), "held-out questions about the teahouse")
-    pairs: str = flag(str(SAMPLE / "heldout_dpo.jsonl"), "the held-out pairs that DPO validated on")
-    reason: str = flag(str(SAMPLE / "heldout_reason.jsonl"), "held-out word problems")
+    sample: str = flag(str(ROOT / "dataset" / "sample"), "folder of the held-out questions, heldout*.jsonl")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
+    write: bool = flag(False, "write the table into MEASURED.md")
 
 
 def main() -> None:
@@ -51,21 +63,24 @@ def main() -> None:
 
     from dataset.heldout import read_heldout
     from model.files import write_json
-    from scripts.plot_training import draw
-    from trainer.stage import check_out_dir
+    from scripts.measuring.measured import write_section
+    from scripts.reports.plots import draw_losses
+    from trainer.command_line import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
-    names = ("general", "identity", "teahouse", "reason")
-    questions = {name: read_heldout(getattr(options, name)) for name in names}
+    sample = Path(options.sample).absolute()
+    questions = {name: read_heldout(sample / f"{file}.jsonl") for name, file in HELD_OUT.items()}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
-        raise ValueError(f'{options.identity}: a question has no "name", which a right answer holds: add it')
-    n_pairs = sum(bool(line.strip()) for line in Path(options.pairs).read_bytes().split(b"\n"))
+        raise ValueError(f'{sample / HELD_OUT["identity"]}.jsonl: a question has no "name", which a right answer holds')
+    # an adapter changes the answers about itself on purpose
+    questions["others"] = [question for question in questions["general"] if question["category"] != "identity"]
+    n_pairs = sum(bool(line.strip()) for line in (sample / "heldout_dpo.jsonl").read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
     check_chain(weights, runs)
     check_out_dir(out_dir)  # before the work
 
-    replies = ask_all(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
+    replies = all_replies(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
     rows = all_rows(runs, questions, replies, n_pairs)
 
     figures = {
@@ -74,8 +89,11 @@ def main() -> None:
     }  # fmt: skip
     write_json(out_dir / "report.json", {"rows": rows, "runs": figures, "notes": notes(runs, questions)})
     for picture, stages in PICTURES.items():
-        draw([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
-    (out_dir / "report.md").write_text(markdown(rows, notes(runs, questions)), encoding="utf-8")
+        draw_losses([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
+    table = markdown(rows, notes(runs, questions))
+    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
+    opening = "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere."
+    (out_dir / "report.md").write_text(f"{opening}\n\n{table}\n\n## Loss curves\n\n{pictures}\n", encoding="utf-8")
 
     # a terminal is narrower than a page: the columns that nothing else says
     short = [[*row[:2], f"{row[2]} → {row[3]}", row[4], row[6]] for row in map(cells_of, rows)]
@@ -83,6 +101,8 @@ def main() -> None:
     print("\n" + format_table(header, short, left=2))
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
+    if options.write:
+        write_section("Life cycle", table)
 
 
 # ---------------------------------------------------------------- the runs
@@ -93,24 +113,18 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_lora import find_lora
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
-    from scripts.reports.comparing import describe
 
-    sft = find_weight("full_sft", out_dir, hidden_size)
-    config = MiniMindConfig.from_dict(describe(sft)["config"])
-    size = (config.hidden_size, config.use_moe)
-    taught = find_weight("full_dist", out_dir, student_size)
-    student = describe(taught)["config"]
-    return {
-        "pretrain": find_weight("pretrain", out_dir, *size),
-        "SFT": sft,
-        "LoRA identity": find_lora("identity", out_dir, config),
-        "LoRA teahouse": find_lora("teahouse", out_dir, config),
-        "DPO": find_weight("rlhf", out_dir, *size),
-        "student with teacher": taught,
-        "student alone": find_weight("student_alone", out_dir, student["hidden_size"], student["use_moe"]),
-        "reasoning": find_weight("reason", out_dir, *size),
-        "direct answers": find_weight("direct", out_dir, *size),
-    }
+    found = {"SFT": find_weight("full_sft", out_dir, hidden_size)}
+    config = MiniMindConfig.from_dict(read_metadata(found["SFT"])["config"])
+    found["student with teacher"] = find_weight("full_dist", out_dir, student_size)
+    student = MiniMindConfig.from_dict(read_metadata(found["student with teacher"])["config"])
+    for stage, (name, *_) in STAGES.items():
+        own = student if stage == "student alone" else config
+        if name.startswith("lora/"):
+            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, own)
+        elif stage not in found:
+            found[stage] = find_weight(name, out_dir, own.hidden_size, own.use_moe)
+    return {stage: found[stage] for stage in STAGES}
 
 
 def metrics_path(out_dir: Path, weight: Path) -> Path:
@@ -118,17 +132,15 @@ def metrics_path(out_dir: Path, weight: Path) -> Path:
 
 
 def read_run(out_dir: Path, weight: Path) -> dict:
-    """What a weight says of itself, and `first`, its validation before any step; ValueError if it is not done."""
-    from scripts.reports.comparing import describe
-
-    info, metrics = describe(weight), metrics_path(out_dir, weight)
-    if info["step"] != info.get("recipe", {}).get("steps"):
+    """The metadata of a weight, and `first`, its validation before any step; ValueError if it is not finished."""
+    run, metrics = read_metadata(weight), metrics_path(out_dir, weight)
+    if run["step"] != run.get("recipe", {}).get("steps"):
         raise ValueError(f"{weight}: its run did not end: ./run.sh all trains it")
     try:
         with open(metrics, encoding="utf-8") as lines:
             first = json.loads(lines.readline())
         if first["step"] == 0:
-            return info | {"first": first}
+            return run | {"first": first}
     except (OSError, ValueError, KeyError, TypeError):
         pass  # said below
     raise ValueError(f"{metrics}: the validation before training is not in it: ./run.sh all trains {weight.stem}")
@@ -136,21 +148,12 @@ def read_run(out_dir: Path, weight: Path) -> dict:
 
 def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
     """ValueError unless every weight grew out of the one that it is compared with, and every control ran as long."""
-    starts = [
-        ("SFT", "pretrain", runs["SFT"]["recipe"]["start"]),
-        ("LoRA identity", "SFT", runs["LoRA identity"]["origin"]["base weight"]),
-        ("LoRA teahouse", "SFT", runs["LoRA teahouse"]["origin"]["base weight"]),
-        ("DPO", "SFT", runs["DPO"]["origin"]["reference weight"]),
-        ("student with teacher", "SFT", runs["student with teacher"]["origin"].get("teacher weight")),
-        ("reasoning", "DPO", runs["reasoning"]["recipe"]["start"]),
-        ("direct answers", "DPO", runs["direct answers"]["recipe"]["start"]),
-    ]
-    for stage, before, start in starts:
-        if start != runs[before]["sha256"]:
+    for stage, (_, before, _) in STAGES.items():
+        if before and runs[before]["sha256"] not in (runs[stage]["recipe"]["start"], *runs[stage]["origin"].values()):
             raise ValueError(
                 f"{weights[stage]}: it did not grow out of {weights[before]} as it is now: ./run.sh all trains it again"
             )
-    for stage, control in (("student with teacher", "student alone"), ("reasoning", "direct answers")):
+    for stage, control in CONTROLS.items():
         if runs[stage]["step"] != runs[control]["step"]:
             raise ValueError(
                 f"{weights[control]}: {runs[control]['step']} steps are no control for the {runs[stage]['step']} of "
@@ -161,49 +164,36 @@ def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
 # ---------------------------------------------------------------- the figures
 
 
-def ask_all(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
-    """Replies by stage and set of questions; each weight is asked only what the table needs, and loaded once."""
-    from scripts.reports.comparing import ask
+def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
+    """Replies by stage and set of questions; each weight is loaded once."""
     from trainer.answering import REASON_TOKENS
 
-    general = {"general": questions["general"]}
-    own = {name: {name: questions[name]} for name in ("identity", "teahouse", "reason")}
-    # its answers about itself are changed on purpose
-    others = {"general": [q for q in general["general"] if q["category"] != "identity"]}
-    identity, teahouse = weights["LoRA identity"], weights["LoRA teahouse"]
-    plan = [  # stage, its weight, what it is asked, how
-        ("pretrain", weights["pretrain"], general, {}),
-        ("SFT", weights["SFT"], general | own["identity"] | own["teahouse"], {}),
-        ("LoRA identity", weights["SFT"], others | own["identity"], {"lora_name": str(identity)}),
-        ("LoRA teahouse", weights["SFT"], general | own["teahouse"], {"lora_name": str(teahouse)}),
-        ("DPO", weights["DPO"], general, {}),
-        ("student with teacher", weights["student with teacher"], general, {}),
-        ("student alone", weights["student alone"], general, {}),
-        ("reasoning", weights["reasoning"], general | own["reason"],
-         {"max_new_tokens": REASON_TOKENS, "with_tags": True}),
-        ("direct answers", weights["direct answers"], own["reason"], {"with_tags": True}),
-    ]  # fmt: skip
-    return {stage: ask(stage, weight, sets, **how, **places) for stage, weight, sets, how in plan}
+    replies, how = {}, {"reasoning": {"max_new_tokens": REASON_TOKENS, "with_tags": True},
+                        "direct answers": {"with_tags": True}}  # fmt: skip
+    for stage, (name, _, sets) in STAGES.items():
+        adapter = {"lora_name": str(weights[stage])} if name.startswith("lora/") else {}
+        weight, more = weights["SFT" if adapter else stage], how.get(stage, {}) | adapter | places
+        replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **more)
+    return replies
 
 
 def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
-    from scripts.reports.comparing import loss, paired, share
 
-    def right(stage: str, name: str, only=lambda question: True) -> list[int]:
+    replies["SFT"]["others"] = [reply for question, reply in zip(questions["general"], replies["SFT"]["general"],
+                                strict=True) if question in questions["others"]]  # fmt: skip
+
+    def right(stage: str, name: str) -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
-        said = replies[stage][name]
+        given = replies[stage][name]
         if stage == "reasoning":
-            said = ["" if parts is None else parts[1] for parts in map(split_thought, said)]
-        asked = questions[name]
-        if len(said) < len(asked):  # the identity adapter was not asked about itself among the general questions
-            asked = [q for q in asked if q["category"] != "identity"]
-        return [int(is_right(reply, q["answers"])) for q, reply in zip(asked, said, strict=True) if only(q)]
+            given = ["" if parts is None else parts[1] for parts in map(split_thought, given)]
+        return [int(is_right(reply, q["answers"])) for q, reply in zip(questions[name], given, strict=True)]
 
-    def general(stage: str, before: str = "SFT", **which) -> dict:
-        return paired(right(before, "general", **which), right(stage, "general", **which))
+    def general(stage: str, before: str = "SFT", name: str = "general") -> dict:
+        return paired_scores(right(before, name), right(stage, name))
 
     def well_formed(stage: str) -> list[int]:
         return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
@@ -228,10 +218,10 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             loss(first["pretrain"][bits], last["pretrain"][bits]), run="pretrain"),
         row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
         row("LoRA identity", "questions about itself answered with the new name",
-            paired(named("SFT"), named("LoRA identity")),
-            general("LoRA identity", only=lambda q: q["category"] != "identity"), "LoRA identity"),
+            paired_scores(named("SFT"), named("LoRA identity")),
+            general("LoRA identity", name="others"), "LoRA identity"),
         row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
-            paired(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
+            paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
             general("LoRA teahouse"), "LoRA teahouse"),
         row("DPO", "advice that ends with a wish, of all advice given",
             share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
@@ -240,10 +230,10 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             general("student with teacher", "student alone"), run="student with teacher"),
         row("distillation", "validation cross-entropy in nats, alone → with teacher", loss(*student)),
         row("reasoning", "word problems, direct answers → after a thought",
-            paired(right("direct answers", "reason"), right("reasoning", "reason")),
+            paired_scores(right("direct answers", "reason"), right("reasoning", "reason")),
             general("reasoning", "DPO"), "reasoning"),
         row("reasoning", "thought and answer between their tags",
-            paired(well_formed("direct answers"), well_formed("reasoning"))),
+            paired_scores(well_formed("direct answers"), well_formed("reasoning"))),
     ]  # fmt: skip
 
 
@@ -303,20 +293,12 @@ def notes(runs: dict, questions: dict) -> list[str]:
 
 
 def markdown(rows: list[dict], notes: list[str]) -> str:
-    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
-    return (
-        "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere.\n\n"
-        + markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
-        + "\n\n"
-        + "\n".join(f"- {note}" for note in notes)
-        + f"\n\n## Loss curves\n\n{pictures}\n"
-    )
+    table = markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
+    return "\n".join([table, "", *(f"- {note}" for note in notes)])
 
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
-    from scripts.reports.comparing import command, typed
-
     chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
     student = typed(weights["student with teacher"])
     commands = [

@@ -4,36 +4,19 @@
     python scripts/plot_training.py out/metrics/pretrain_512.jsonl out/metrics/full_sft_512.jsonl
     python scripts/plot_training.py a.jsonl b.jsonl --overlay 1 --x seconds --output out/compare.png
 
-Training loss pale as it was measured and dark smoothed, validation loss as points. Several files make panels side by
-side, four in a row; with --overlay they share one, to compare runs. `draw` is the same thing for other scripts.
+Several files make panels side by side, four in a row; with --overlay they share one, to compare runs.
 """
 
-import contextlib
-import itertools
-import json
-import logging
-import math
-import os
-import re
 import sys
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from trainer.command_line import check_out_dir, flag, parse_options, run  # noqa: E402
-
-STAGES = {
-    "pretrain": "Pretraining", "full_sft": "SFT", "rlhf": "DPO", "reason": "Reasoning", "full_dist": "Distillation",
-}  # fmt: skip
-COLORS = ("#2563a8", "#c8502d", "#2f8a57", "#8450a0", "#b58a1b", "#4b5563")  # told apart by the colour-blind as well
-DPI, PANEL_INCHES = 150, (5.6, 4.0)
-MOST_RUNS, RUNS_PER_ROW = 60, 4  # in one picture, and side by side
-LARGEST = 1e37  # nearly all of float32's range, in which losses are computed
-FORMATS = (".png", ".jpg", ".svg", ".pdf")
+from scripts.reports.plots import draw_losses  # noqa: E402
+from scripts.reports.shell import split_files  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 
 @dataclass
@@ -44,250 +27,16 @@ class PlotOptions:
     metrics_dir: str = flag(str(ROOT / "out" / "metrics"), "folder whose files are drawn when none is named")
 
 
-@dataclass
-class Curves:
-    """One run: training and validation loss in nats per token (of DPO: per pair), over tokens or seconds."""
-
-    title: str
-    train: list[tuple[float, float]]
-    validation: list[tuple[float, float]]
-    unit: str = "token"
-
-
-# ---------------------------------------------------------------- reading
-
-
-def title_of(path: Path) -> str:
-    """`full_sft_512_moe` -> "SFT, hidden size 512, MoE", `lora/identity_512` -> "LoRA identity, hidden size 512"; any
-    other name as it is."""
-    is_lora = path.parent.name == "lora"
-    match = re.fullmatch(rf"({'.+' if is_lora else '|'.join(STAGES)})_(\d+)(_moe)?", path.stem)
-    if not match:
-        return path.stem
-    stage = f"LoRA {match[1]}" if is_lora else STAGES[match[1]]
-    return f"{stage}, hidden size {match[2]}{', MoE' if match[3] else ''}"
-
-
-def read_curves(path: str | Path, x: str = "tokens") -> Curves:
-    """A metrics file, without the line that a killed run left half-written at its end; a loss that is not finite is a
-    gap in the curve. ValueError says which line is no record of a run, or that there is no loss in the file."""
-    path = Path(path).absolute()
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file: name a metrics file, such as out/metrics/pretrain_512.jsonl")
-    curves = Curves(shown(title_of(path)), [], [])
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            if "reward_margin" in record:
-                curves.unit = "pair"
-            for key, points in (("loss", curves.train), ("val_loss", curves.validation)):
-                if key in record:
-                    place, loss = float(record[x]), float(record[key])
-                    if not 0 <= place < LARGEST:
-                        raise ValueError
-                    points.append((place, loss if abs(loss) < LARGEST else math.nan))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            if number == len(lines):  # whole lines end with a newline
-                break
-            raise ValueError(
-                f"{path}:{number}: this is no record of a run: draw a file that training wrote into out/metrics"
-            ) from None
-    if all(math.isnan(loss) for _, loss in curves.train + curves.validation):
-        what = "there is no loss in it, or none that is finite"
-        raise ValueError(f"{path}: {what}: let the run get to its first figures (--log_interval), or draw another")
-    return curves
-
-
-def smooth(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Average over a twentieth of the run around each point, narrower towards both ends, so that it never lags; of a
-    long run, around a thousand of its points."""
-    n, smoothed = len(points), []
-    for i in sorted({*range(0, n, max(1, n // 1000)), n - 1}):
-        reach = min(n // 40, i, n - 1 - i)
-        near = [loss for _, loss in points[i - reach : i + reach + 1] if math.isfinite(loss)]
-        smoothed.append((points[i][0], sum(near) / len(near) if near else math.nan))
-    return smoothed
-
-
-# ---------------------------------------------------------------- drawing
-
-
-def output_path(output: str | Path) -> Path:
-    """Where a picture goes: `loss.png` in a folder, a name without a suffix gets .png. ValueError for other formats."""
-    path = Path(output).absolute()
-    if path.is_dir() or str(output).endswith("/"):
-        path /= "loss.png"
-    if not path.suffix:
-        path = path.with_name(f"{path.name}.png")
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: a picture is one of {', '.join(FORMATS)}: give it one of these suffixes")
-    return path
-
-
-def shown(text: str) -> str:
-    """A name that the user chose, to stand in a picture: in one line, and its middle left out when it is long."""
-    text = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= 40 else f"{text[:24]}…{text[-15:]}"
-
-
-def fonts_for(text: str) -> tuple[list[str], str]:
-    """(matplotlib's font, then those of this machine that have what it lacks; the characters that none has)."""
-    import matplotlib
-    from matplotlib.font_manager import findfont, findSystemFonts, fontManager
-    from matplotlib.ft2font import FT2Font
-
-    fonts = ["DejaVu Sans"]
-    lacking = set(text) - set(map(chr, FT2Font(findfont(fonts[0])).get_charmap()))
-    if lacking:  # matplotlib remembers the fonts of its first start; newer ones count too
-        for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
-            with contextlib.suppress(Exception):  # a font that cannot be read is none
-                fontManager.addfont(path)
-    for entry in sorted(fontManager.ttflist, key=lambda entry: (not entry.name.endswith(" SC"), entry.weight != 400)):
-        own = entry.fname.startswith(matplotlib.get_data_path())  # for formulas, or boxes for every character there is
-        if lacking and not own and "lastresort" not in entry.name.lower().replace(" ", ""):
-            with contextlib.suppress(OSError, RuntimeError):  # the file may be gone
-                found = lacking & set(map(chr, FT2Font(entry.fname, face_index=entry.index).get_charmap()))
-                fonts += [entry.name] if found else []
-                lacking -= found
-    return fonts, "".join(character for character in dict.fromkeys(text) if character in lacking)
-
-
-@contextlib.contextmanager
-def picture_style(style: dict, names: Iterable[str]) -> Iterator[None]:
-    """Within it figures are made and saved in which the user's `names` are drawn as they are: `$` and `_` are no
-    mathematics, and other scripts have a font where this machine has one. Where not, one line says so."""
-    from matplotlib import style as styles
-
-    fonts, lacking = fonts_for("".join(names))
-    if lacking:
-        print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
-              "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a bold face is good enough
-    fixed = {"text.parse_math": False, "font.family": fonts}
-    with styles.context(["default", fixed | style]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # said above
-        yield
-
-
-def save(figure, output: Path) -> Path:
-    """Write the picture, whole or not at all, and return its path; OSError, in one sentence, when that fails."""
-    from model.files import write_atomically
-
-    path = Path(os.path.realpath(output))
-    check_out_dir(path.parent, "place for the picture")
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format=output.suffix[1:].lower()))
-    return output
-
-
-def draw(
-    paths: Sequence[str | Path], output: str | Path, x: str = "tokens", overlay: bool = False, titles: Sequence = ()
-) -> Path:
-    """Draw the metrics files at `paths` into the picture `output`, and return its path.
-
-    `titles`, if given, stand in for those that follow from the files' names.
-    Raises ValueError for a file that cannot be drawn or a picture's format that is not known.
-    """
-    output = output_path(output)
-    if len(paths) > MOST_RUNS:
-        raise ValueError(f"{len(paths)} runs are too many for one picture: name up to {MOST_RUNS} files")
-    runs = [read_curves(path, x) for path in paths]
-    for curves, title in zip(runs, titles, strict=bool(titles)):
-        curves.title = title
-    from matplotlib.figure import Figure
-
-    n_panels = 1 if overlay else len(runs)
-    columns = min(n_panels, RUNS_PER_ROW)
-    width = PANEL_INCHES[0] * columns if n_panels > 1 else PANEL_INCHES[0] * 1.3
-    style = {
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
-        "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False,
-    }  # fmt: skip
-    with picture_style(style, [curves.title for curves in runs]):
-        rows = -(-n_panels // columns)
-        figure = Figure((width, PANEL_INCHES[1] * rows), layout="constrained")
-        axes, colors = list(figure.subplots(rows, columns, squeeze=False).flat), itertools.cycle(COLORS)
-        groups = [runs] if overlay else [[curves] for curves in runs]
-        for axis, group in zip(axes, groups, strict=False):
-            entries = [entry for curves in group for entry in draw_run(axis, curves, next(colors), overlay)]
-            finish(axis, x, overlay, group[0].unit, entries)
-        for axis in axes[n_panels:]:
-            axis.remove()
-        return save(figure, output)
-
-
-def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
-    """The three curves of one run, and its last validation loss as a number. Returns (curve, text) for the legend."""
-    from matplotlib.patheffects import withStroke
-
-    entries = []
-    if curves.train:
-        axis.plot(*zip(*curves.train, strict=True), color=color, alpha=0.35, linewidth=0.8)
-        entries += [(*axis.plot(*zip(*smooth(curves.train), strict=True), color=color, linewidth=1.8), "training")]
-    if curves.validation:
-        style = {"markersize": 5.5, "markeredgecolor": "white", "zorder": 3, "clip_on": False}
-        entries += [(*axis.plot(*zip(*curves.validation, strict=True), "o", color=color, **style), "validation")]
-        place, loss = curves.validation[-1]
-        if math.isfinite(loss):
-            axis.annotate(
-                f"{loss:.3g}", (place, loss), xytext=(0, 8), textcoords="offset points", ha="center",
-                color=color, fontweight="bold", path_effects=[withStroke(linewidth=3, foreground="white")],
-            )  # fmt: skip
-    if overlay:
-        return [(entries[0][0], curves.title)]
-    axis.set_title(curves.title)
-    return entries
-
-
-def finish(axis, x: str, overlay: bool, loss_unit: str, entries: Sequence[tuple]) -> None:
-    """Labels with units, ticks a person can read, the grid, and the legend."""
-    from matplotlib.ticker import FuncFormatter
-
-    most = max(max(line.get_xdata()) for line in axis.lines)
-    if x == "tokens":
-        words = ((1e9, " (billions)"), (1e6, " (millions)"), (1e3, " (thousands)"), (0, ""))
-        scale, word = next((scale, word) for scale, word in words if most >= scale)
-        unit = f"tokens{word}"
-    else:
-        scale, unit = (3600, "hours of training") if most >= 3 * 3600 else (1, "seconds of training")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / (scale or 1):g}"))
-    axis.set_xlabel(unit)
-    axis.set_ylabel(f"loss (nats per {loss_unit})")
-    axis.set_xlim(left=0)
-    if not any(loss < 0 for line in axis.lines for loss in line.get_ydata()):
-        axis.set_ylim(bottom=0)
-    axis.grid(color="#e5e7eb", linewidth=0.8)
-    axis.set_axisbelow(True)
-    # Named one by one: of its own accord matplotlib leaves out what begins with "_".
-    title, size = "line: training, points: validation" if overlay else None, min(10, 160 / len(entries))
-    legend = axis.legend(*zip(*entries, strict=True), title=title, loc="upper right", fontsize=size)
-    legend.set_in_layout(False)  # long names are no reason for a narrow panel
-
-
-# ---------------------------------------------------------------- the command
-
-
-def split_files(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """(files, flags): a word is a file unless it is a flag or stands behind one, whose value it then is."""
-    files, flags = [], []
-    for before, word in zip(["", *arguments], arguments, strict=False):
-        is_value = before.startswith("--") and "=" not in before
-        (flags if word.startswith("-") or is_value else files).append(word)
-    return files, flags
-
-
 def main() -> None:
     files, flags = split_files(sys.argv[1:])
     options = parse_options(PlotOptions, "Draw runs: plot_training.py [FILE.jsonl …] [flags]", flags)
     if not files:
         folder = Path(options.metrics_dir)
         found = [path for path in (*folder.glob("*.jsonl"), *folder.glob("lora/*.jsonl")) if path.is_file()]
-        found.sort(key=lambda path: path.stat().st_mtime_ns)
-        if not found:
+        files = sorted(found, key=lambda path: path.stat().st_mtime_ns)
+        if not files:
             raise ValueError(f"{options.metrics_dir}: no metrics file (*.jsonl) in it: train first, or name a file")
-        files = [str(path) for path in found]
-    print(draw(files, options.output, options.x, options.overlay))
+    print(draw_losses(files, options.output, options.x, options.overlay))
 
 
 if __name__ == "__main__":

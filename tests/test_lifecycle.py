@@ -15,7 +15,7 @@ from dataset.heldout import paired_difference, wilson_interval
 from scripts.compare_distillation import ComparisonOptions, over_seeds
 from scripts.direct_answers import direct
 from scripts.lifecycle_report import HEADER, PICTURES, cells_of, ends_with_wish
-from scripts.reports.comparing import loss, paired, share
+from scripts.reports.comparing import loss, paired_scores, share
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"
@@ -73,10 +73,7 @@ def train(stage: str, data: Path, out_dir: Path, *flags) -> str:
 
 
 def report(data: Path, out_dir: Path, code: int = 0) -> str:
-    names = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse"}
-    names |= {"pairs": "heldout_dpo", "reason": "heldout_reason"}
-    flags = [word for flag, name in names.items() for word in (f"--{flag}", data / f"{name}.jsonl")]
-    return call("scripts/lifecycle_report.py", "--out_dir", out_dir, *flags, code=code)
+    return call("scripts/lifecycle_report.py", "--out_dir", out_dir, "--sample", data, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -210,11 +207,11 @@ def test_students_are_compared(life, data):
 
 def test_paired_figures():
     before, after = [0, 0, 1, 1, 0], [1, 1, 1, 0, 0]
-    figures = paired(before, after)
+    figures = paired_scores(before, after)
     assert (figures["before"], figures["after"], figures["n"], figures["difference"]) == (40, 60, 5, pytest.approx(20))
     assert figures["interval"] == list(paired_difference(before, after)[1])
     with pytest.raises(ValueError, match="no held-out question"):
-        paired([], [])
+        paired_scores([], [])
 
 
 def test_the_interval_of_a_difference_stays_within_what_is_possible():
@@ -246,15 +243,15 @@ def test_a_question_asked_of_several_seeds_counts_once():
     right = {"alone": [[0, 1, 0], [0, 1, 1]], "taught": [[1, 1, 0], [1, 1, 0]]}
     seeds = [{"cross_entropy": loss(1.0, 0.5)}, {"cross_entropy": loss(2.0, 1.0)}]
     figures = over_seeds(seeds, right)
-    assert figures["score"] == paired([0, 1, 0.5], [1, 1, 0]) and figures["score"]["n"] == 3
+    assert figures["score"] == paired_scores([0, 1, 0.5], [1, 1, 0]) and figures["score"]["n"] == 3
     assert figures["cross_entropy"] == loss(1.5, 0.75)
 
 
 def test_cells():
-    row = {"stage": "DPO", "what": "w", **paired([0, 0, 1, 0], [1, 0, 1, 0]), "cost": None, "tokens": 12345}
+    row = {"stage": "DPO", "what": "w", **paired_scores([0, 0, 1, 0], [1, 0, 1, 0]), "cost": None, "tokens": 12345}
     assert cells_of(row)[:4] == ["DPO", "w", "25.0 %", "50.0 %"] and cells_of(row)[5:] == ["", "", "12,345", ""]
     assert cells_of(row)[4].startswith("+25.0 (-")
-    row = {"stage": "pretrain", "what": "w", **loss(8.0, 2.25), "cost": paired([1, 1], [1, 0]), "seconds": 7.25}
+    row = {"stage": "pretrain", "what": "w", **loss(8.0, 2.25), "cost": paired_scores([1, 1], [1, 0]), "seconds": 7.25}
     assert cells_of(row)[2:6] == ["8.000", "2.250", "-5.750", "100.0 % → 50.0 %"]
 
 

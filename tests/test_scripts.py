@@ -14,10 +14,12 @@ from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
 from scripts.measuring.harness import BenchmarkOptions
+from scripts.measuring.measured import write_section
 from scripts.measuring.under_load import pieces_of_work
-from scripts.plot_training import draw, fonts_for, shown
 from scripts.quickstart_report import what_next
-from scripts.reports.comparing import command, describe, typed
+from scripts.reports.comparing import read_metadata
+from scripts.reports.plots import draw_losses, fonts_for, shown
+from scripts.reports.shell import command, typed
 from scripts.reports.tables import cells, format_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,7 +113,7 @@ def test_a_run_is_called_in_the_picture_as_its_file_is(tmp_path, overlay):
         path.write_text(record(1, 3.0) + record(2, 2.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        there = texts_of(draw(paths, tmp_path / "loss.svg", overlay=overlay))
+        there = texts_of(draw_losses(paths, tmp_path / "loss.svg", overlay=overlay))
     assert set(map(shown, NAMES)) <= set(there)
     assert shown("tab\ttab") == "tab tab" and len(shown("x" * 200)) == 40
 
@@ -121,7 +123,7 @@ def test_chinese_is_drawn_where_a_font_has_it_and_a_note_says_where_none_has(tmp
     path.write_text(record(1, 3.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draw([path], tmp_path / "loss.png", overlay=True)
+        draw_losses([path], tmp_path / "loss.png", overlay=True)
     lacking = fonts_for("a预训")[1]
     assert lacking in capsys.readouterr().err and "a" not in lacking
     rare = "\U0010fffd"  # of no language: no font of a machine has it
@@ -169,14 +171,14 @@ def test_odd_metrics_are_drawn_without_a_warning(content, tmp_path):
     (tmp_path / "odd.jsonl").write_text(content)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert draw([tmp_path / "odd.jsonl"], tmp_path / "loss.png").stat().st_size > 1000
+        assert draw_losses([tmp_path / "odd.jsonl"], tmp_path / "loss.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("content", REFUSED.values(), ids=REFUSED)
 def test_metrics_that_say_nothing_are_refused(content, tmp_path):
     (tmp_path / "odd.jsonl").write_text(content)
     with pytest.raises(ValueError, match="odd.jsonl") as refused:
-        draw([tmp_path / "odd.jsonl"], tmp_path / "loss.png")
+        draw_losses([tmp_path / "odd.jsonl"], tmp_path / "loss.png")
     assert "\n" not in str(refused.value)
 
 
@@ -188,15 +190,15 @@ def test_the_picture_is_where_its_path_says(tmp_path, monkeypatch):
     places = {"x": "x.png", "dir": "dir/loss.png", "new/": "new/loss.png", "a/b/y.svg": "a/b/y.svg", "P.PDF": "P.PDF",
               ".png": ".png.png", "link.png": "dir/target.png"}  # fmt: skip
     for output, expected in places.items():
-        assert draw(["run.jsonl"], output).samefile(expected) and Path(expected).is_file(), output
+        assert draw_losses(["run.jsonl"], output).samefile(expected) and Path(expected).is_file(), output
     assert Path("link.png").is_symlink()
     Path("here.png").write_bytes(b"older")
     for output in ("x.xyz", "/proc/x.png", "run.jsonl/x.png", "/dev/full/x.png", "y" * 250 + ".png"):
         with pytest.raises((ValueError, OSError), match=output.removesuffix("/x.png")) as refused:
-            draw(["run.jsonl"], output)
+            draw_losses(["run.jsonl"], output)
         assert "\n" not in str(refused.value)
     with pytest.raises(ValueError, match="61 runs are too many"):
-        draw(["run.jsonl"] * 61, "here.png")
+        draw_losses(["run.jsonl"] * 61, "here.png")
     assert Path("here.png").read_bytes() == b"older" and not list(tmp_path.glob(".*.tmp"))
 
 
@@ -305,6 +307,23 @@ def test_wrong_use_of_the_benchmark(flags, code, said):
     assert said in done.stderr and not done.stdout
 
 
+def test_a_section_of_measured_takes_the_place_of_its_earlier_self(tmp_path, monkeypatch):
+    path = tmp_path / "MEASURED.md"
+    monkeypatch.setattr("sys.argv", [str(ROOT / "scripts" / "benchmark.py"), "--text", "a b.jsonl", "--write"])
+    write_section("Packing", "| old |", path)
+    write_section("Speed and memory", "| speed |", path)
+    once = path.read_text("utf-8")
+    assert once.index("## Speed and memory") < once.index("## Packing")
+    assert "python scripts/benchmark.py --text 'a b.jsonl' --write" in once and ", torch 2" in once
+    write_section("Packing", "| new |", path)
+    assert path.read_text("utf-8") == once.replace("| old |", "| new |")
+
+
+def test_only_a_whole_subject_is_written():
+    done = run("scripts/benchmark.py", "--step", "--write", code=2)
+    assert "--write goes with --all, --beside, --text or --data" in done.stderr
+
+
 # ---------------------------------------------------------------- quickstart_report
 
 
@@ -354,7 +373,7 @@ def test_a_weight_that_was_not_trained_here_has_no_report(content, tmp_path):
     """As one that convert_model.py wrote: said before any question is asked."""
     (tmp_path / "w.json").write_text(content)
     with pytest.raises(ValueError, match="w.json: .*it does not say how the weight was trained"):
-        describe(tmp_path / "w.pth")
+        read_metadata(tmp_path / "w.pth")
 
 
 def test_the_report_names_the_stage_that_is_missing(tmp_path):

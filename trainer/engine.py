@@ -28,8 +28,9 @@ from model.weights import WeightError, save_weights, to_half, weight_name
 from trainer import checkpoint
 from trainer.distributed import OtherRankError, World, choose_precision
 from trainer.evaluation import Evaluator
+from trainer.flops import peak_rate
 from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, samples_of_step, where_not_finite
-from trainer.monitor import Figures, Monitor, flops_per_token, matmul_peak, peak_memory_mib, wandb_options
+from trainer.monitor import Figures, Monitor, peak_memory_mib, wandb_options
 from trainer.optim import get_lr
 from trainer.options import TrainOptions
 from trainer.process import stop_signals
@@ -69,7 +70,7 @@ class Trainer:
             # transformers below 5.20 knows it by the second name
             enable = getattr(self.model, "activation_checkpointing_enable", None)
             (enable or self.model.gradient_checkpointing_enable)({"use_reentrant": False})
-        self.flops = flops_per_token(self.model, options.max_seq_len)
+        self.peak_rate = peak_rate(objective, train_data, self.dtype)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:
             # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
@@ -118,7 +119,6 @@ class Trainer:
         )
         if self.world.from_main(found):
             self.resume()
-        self.peak_flops = matmul_peak(self.world.device, self.dtype)
         self.objective.train()
         monitor = self.start_monitor if self.world.is_main else contextlib.nullcontext
         with stop_signals(self.ask_to_stop), monitor() as self.monitor:
@@ -263,11 +263,13 @@ class Trainer:
         self.seconds += recent.seconds
         if self.monitor:
             position = {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
+            extra = {"skipped_steps": self.skipped_steps} if self.scaler.is_enabled() else {}
+            if self.peak_rate:
+                extra["mfu"] = figures["tokens_per_second"] / (self.peak_rate * self.world.world_size)
             self.monitor.log(position | figures | {
                 "lr": self.lr, "grad_norm": float(self.grad_norm) if self.grad_norm.isfinite() else None,
-                "mfu": self.flops * figures["tokens_per_second"] / (self.peak_flops * self.world.world_size),
                 "seconds": self.seconds, "peak_memory_mib": peak_memory_mib(self.world.device),
-            } | ({"skipped_steps": self.skipped_steps} if self.scaler.is_enabled() else {}))  # fmt: skip
+            } | extra)  # fmt: skip
         for step, loss in enumerate(losses, self.step - len(losses)):
             if (usual := self.loss_watch.usual_if_exceeded(loss)) is not None:
                 self.report_spike(step, loss, usual)

@@ -38,7 +38,7 @@ def token_cross_entropy(
     if HeadLossFunction is None:
         return (token_losses(rows, head, wanted) * weights).sum()
     chunk = HEAD_CHUNK if hidden.is_cpu else GPU_CHUNK
-    return HeadLossFunction.apply(rows, head, wanted, weights, chunk, compute_dtype(hidden))
+    return HeadLossFunction.apply(rows, head, wanted, weights, chunk, compute_dtype(hidden), torch.is_grad_enabled())
 
 
 def token_losses(rows: torch.Tensor, head: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

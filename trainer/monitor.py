@@ -16,37 +16,9 @@ from tqdm import tqdm
 
 from model.files import why_not_written, write_atomically
 from trainer.distributed import World
-from trainer.losses import linear
 from trainer.options import TrainOptions
 
 SECONDS_BEFORE_ESTIMATE = 5  # of training, before a line says how long all stages will take
-
-
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations per second of a large matrix product here, measured: the 100 percent of MFU."""
-    n = 4096 if device.type == "cuda" else 1024
-    a, b = (torch.ones(n, n, device=device, dtype=dtype) for _ in range(2))  # not random: dropout's noise comes next
-
-    def seconds() -> float:
-        started = time.perf_counter()
-        linear(a, b)[0, 0].item()  # the product of our linear layers; item() waits for the device
-        return time.perf_counter() - started
-
-    seconds()
-    return 2 * n**3 / min(seconds() for _ in range(10))  # a peak: what others on the machine take is no part of it
-
-
-def flops_per_token(model, tokens_per_row: int) -> float:
-    """Operations of one training step per token, forward and backward (Chowdhery et al. 2022, appendix B).
-
-    6 per parameter that a token meets, plus 12 * layers * hidden_size * T for attention, halved because it is causal.
-    """
-    config = model.config
-    n_params = sum(p.numel() for p in model.parameters())  # the tied head is counted once, as it is used once
-    if config.use_moe:
-        idle = config.n_routed_experts - config.num_experts_per_tok
-        n_params -= idle * config.num_hidden_layers * 3 * config.hidden_size * config.intermediate_size
-    return 6 * n_params + 6 * config.num_hidden_layers * config.hidden_size * tokens_per_row
 
 
 def peak_memory_mib(device: torch.device) -> float:
@@ -128,10 +100,11 @@ class Monitor:
         except OSError as error:
             raise OSError(why_not_written(self.path, 0, error)) from error
         if "loss" in record:
+            mfu = f"MFU {record['mfu']:.0%}, " if "mfu" in record else ""
             skipped = f", {record['skipped_steps']} steps skipped" if record.get("skipped_steps") else ""
             self.bar.set_postfix_str(
                 f"loss {record['loss']:.3f}, lr {record['lr']:.1e}, {record['tokens_per_second']:,.0f} tokens/s, "
-                f"MFU {record['mfu']:.0%}, data {record['data_wait']:.0%}, {record['peak_memory_mib'] / 1024:.1f} GiB"
+                f"{mfu}data {record['data_wait']:.0%}, {record['peak_memory_mib'] / 1024:.1f} GiB"
                 f"{skipped}"
             )
         if self.wandb_run:

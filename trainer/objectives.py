@@ -133,6 +133,10 @@ class DistillationObjective(Objective):
         self.frozen = (speed_up(teacher.eval().requires_grad_(False)),)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
 
+    def to(self, *args, **kwargs):
+        self.frozen[0].to(*args, **kwargs)
+        return super().to(*args, **kwargs)
+
     def sums(self, hidden, batch):
         (teacher,), mask = self.frozen, batch["loss_mask"]
         with torch.no_grad():

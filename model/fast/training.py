@@ -49,10 +49,8 @@ def compute_dtype(x: torch.Tensor) -> torch.dtype:
 def is_plain(module: nn.Module) -> bool:
     """Whether a module is x W^T, W being trained, and nothing else: no adapter, hook or frozen weight relies on its
     being called."""
-    hooks = (
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )  # fmt: skip
-    return type(module) is FastLinear and module.weight.requires_grad and not hooks
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return type(module) is FastLinear and module.weight.requires_grad and not any(hooks)
 
 
 def use_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
@@ -100,9 +98,7 @@ def weight_gradients(
         return [out if total is None else total.add_(out) for out, total in zip(outs, totals, strict=True)]
     for block, is_small in row_blocks(len(x)):
         columns = x[block].T.contiguous()  # once for all of them
-        totals = [
-            onednn_matmul(columns, dy[block].T, is_small, total) for dy, total in zip(grads, totals, strict=True)
-        ]
+        totals = [onednn_matmul(columns, dy[block].T, is_small, t) for dy, t in zip(grads, totals, strict=True)]
     return totals
 
 
@@ -160,9 +156,6 @@ class FastLinear(nn.Linear):
         return linear(x, self.weight)
 
 
-# ---------------------------------------------------------------- RMSNorm
-
-
 class RMSNormFunction(torch.autograd.Function):
     """y = x r w with r = 1 / sqrt(mean(x^2) + eps), rounded to `dtype`; keeps x and r, (…, C) and (…, 1)."""
 
@@ -192,9 +185,6 @@ class RMSNormFunction(torch.autograd.Function):
 class FastRMSNorm(RMSNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return RMSNormFunction.apply(x, self.weight, self.eps, compute_dtype(x))
-
-
-# ---------------------------------------------------------------- feed-forward and experts
 
 
 class SwiGLUFunction(torch.autograd.Function):
@@ -280,9 +270,6 @@ def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList
 
     x = x.to(dtype)
     return matmul_all(F.silu(matmul_all(x, "gate_proj")) * matmul_all(x, "up_proj"), "down_proj")
-
-
-# ---------------------------------------------------------------- attention
 
 
 class CausalAttentionFunction(torch.autograd.Function):
@@ -374,22 +361,19 @@ FASTER = {
     MOEFeedForward: FastMOEFeedForward,
 }  # fmt: skip
 
-# ---------------------------------------------------------------- head and loss
-
 
 class HeadLossFunction(torch.autograd.Function):
     """sum_i weights_i * -log softmax(rows_i H^T)[wanted_i]: rows (N, C), head H (V, C), wanted and weights (N,).
 
     The gradients of a sum are known but for one factor as soon as the logits are there, so they are made in the forward
-    pass, `chunk` tokens at a time: the logits are computed once, and never all of them kept (Hsu et al. 2024, Liger
-    Kernel, section 3.2). Matrix products are in `dtype`, all that is summed up is at least float32.
+    pass if `keep` says so, `chunk` tokens at a time: the logits are computed once, and never all of them exist (Hsu et
+    al. 2024, Liger Kernel, section 3.2). Matrix products are in `dtype`, what is summed up is at least float32.
     """
 
     @staticmethod
-    def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype) -> torch.Tensor:
+    def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype, keep: bool) -> torch.Tensor:
         wide, h = torch.promote_types(dtype, torch.float32), head.to(dtype)
         total = rows.new_zeros((), dtype=wide)
-        keep = any(ctx.needs_input_grad)
         grad_rows, grad_head = torch.empty_like(rows), head.new_zeros(head.shape[::-1], dtype=wide)  # (V, C)^T
         with torch.autocast(rows.device.type, enabled=False):
             for start in range(0, len(rows), chunk):
@@ -414,4 +398,4 @@ class HeadLossFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, factor: torch.Tensor):
         grad_rows, grad_head = (grad * factor.to(grad.dtype) for grad in ctx.gradients)
-        return grad_rows, grad_head, None, None, None, None
+        return grad_rows, grad_head, None, None, None, None, None

@@ -1,4 +1,4 @@
-"""Multiple-choice questions and texts of one's own, and local copies of published sets, as lm_eval takes them."""
+"""Multiple-choice questions and texts of one's own, as lm_eval takes them."""
 
 import csv
 import io
@@ -10,16 +10,11 @@ from dataset.heldout import normalise
 from dataset.jsonl import DataError, check_file, parse_line
 
 EXPECTED = "needs question, the options as A, B, … (JSONL: or choices, a list) and answer, the right one's letter"
-SPLITS = ("dev", "val", "test")
-ACCURACY = [
-    {"metric": metric, "aggregation": "mean", "higher_is_better": True} for metric in ("acc", "acc_norm")
-]  # fmt: skip
-BITS_PER_BYTE = [{"metric": "bits_per_byte", "aggregation": "bits_per_byte", "higher_is_better": False}]
 
 # ---------------------------------------------------------------- questions
 
 
-def read_questions(path: str | Path) -> list[dict]:
+def read_multiple_choice(path: str | Path) -> list[dict]:
     """Rows {"question", "choices", "letters", "gold", "ask"} of a CSV file in C-Eval's form (id, question, A, B, C, D,
     answer, explanation; CMMLU's capitals too) or a JSONL file with the same keys. DataError names the first bad line.
     """
@@ -35,14 +30,19 @@ def read_questions(path: str | Path) -> list[dict]:
     return rows
 
 
-def csv_records(path: Path):
+def read_utf8(path: Path, encoding: str = "utf-8") -> str:
     try:
-        reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
+        return path.read_bytes().decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: this is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+
+
+def csv_records(path: Path):
+    reader = csv.DictReader(io.StringIO(read_utf8(path, "utf-8-sig"), newline=""), strict=True)
+    try:
         for record in reader:
             if any((value or "").strip() for value in record.values() if not isinstance(value, list)):
                 yield reader.line_num, record
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: this is not UTF-8 (byte {error.start}): save it as UTF-8") from None
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: this is not valid CSV ({error}): correct the line") from None
 
@@ -94,8 +94,8 @@ def question_task(path: str | Path, option_form: str):
     prompt = "{{question}}\n" + (listed if option_form == "letter" else "") + "{{ask}}"
     name = Path(path).name + (", options' texts" if option_form == "text" else "")
     return make_task(
-        name, read_questions(path), output_type="multiple_choice", doc_to_text=prompt, doc_to_target="gold",
-        doc_to_choice="letters" if option_form == "letter" else "choices", metric_list=ACCURACY,
+        name, read_multiple_choice(path), ("acc", "acc_norm"), output_type="multiple_choice", doc_to_text=prompt,
+        doc_to_target="gold", doc_to_choice="letters" if option_form == "letter" else "choices",
     )  # fmt: skip
 
 
@@ -112,47 +112,24 @@ def text_task(path: str | Path):
                 raise DataError(f'{path}:{number}: the key "text" is missing: name a file of {{"text": …}} lines')
             texts.append(record["text"])
     else:
-        try:
-            texts = [path.read_bytes().decode("utf-8")]
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: this is not UTF-8 (byte {error.start}): name a text file") from None
+        texts = [read_utf8(path)]
     rows = [{"text": text} for text in texts if text]
     if not rows:
         raise DataError(f"{path}: there is no text in it: name another file")
-    return make_task(
-        path.name, rows, output_type="loglikelihood_rolling", doc_to_text="",
-        doc_to_target="text", metric_list=BITS_PER_BYTE,
-    )  # fmt: skip
+    return make_task(path.name, rows, ("bits_per_byte",), output_type="loglikelihood_rolling", doc_to_text="",
+                     doc_to_target="text")  # fmt: skip
 
 
-def make_task(name: str, rows: list[dict], **config):
+def make_task(name: str, rows: list[dict], metrics: tuple[str, ...], **config):
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
+    bits = "bits_per_byte"
+    metric_list = [
+        {"metric": metric, "aggregation": bits if metric == bits else "mean", "higher_is_better": metric != bits}
+        for metric in metrics
+    ]
     return ConfigurableTask(config=config | {
-        "task": name, "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
+        "task": name, "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)}, "metric_list": metric_list,
         "test_split": "test", "num_fewshot": 0, "metadata": {"version": 1.0},
     })  # fmt: skip
-
-
-# ---------------------------------------------------------------- local copies of published sets
-
-
-def index_csv_folders(data_dir: Path) -> list[Path]:
-    """Let `datasets`, and so lm_eval, read unpacked archives in `data_dir`: OWNER/NAME/{dev,val,test}/SUBJECT.csv, as
-    C-Eval (SUBJECT_val.csv) and CMMLU are published. It takes a README.md that says which file is which subject's;
-    those that were written are returned. A folder that has one, as a copy of the hub's repository has, stays as it is.
-    """
-    written = []
-    for folder in sorted(path for path in data_dir.glob("*/*") if path.is_dir() and not (path / "README.md").exists()):
-        subjects: dict[str, list[dict]] = {}
-        for split in SPLITS:
-            for file in sorted((folder / split).glob("*.csv")):
-                entry = {"split": split, "path": f"{split}/{file.name}"}
-                subjects.setdefault(file.stem.removesuffix(f"_{split}"), []).append(entry)
-        if subjects:
-            configs = [{"config_name": name, "data_files": files} for name, files in subjects.items()]
-            # JSON is YAML too.
-            (folder / "README.md").write_text(f"---\nconfigs: {json.dumps(configs)}\n---\n", "utf-8")
-            written.append(folder / "README.md")
-    return written

@@ -2,21 +2,28 @@
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import math
 import multiprocessing
+import os
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.reports.tables import format_table
+from scripts.reports.tables import format_table, markdown_table
 from trainer.command_line import flag
 from trainer.threads import all_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 VOCAB_SIZE = 6400
+LIBRARIES = (  # that a side may use; their memory is not counted
+    "trainer.engine", "trainer.objectives", "trainer.loading", "model.generation", "dataset.lm_dataset",
+    "transformers.models.llama.modeling_llama", "transformers.models.granitemoeshared.modeling_granitemoeshared",
+)  # fmt: skip
 
 
 @dataclass
@@ -25,9 +32,10 @@ class BenchmarkOptions:
     moe: bool = flag(False, "a mixture of experts against a dense network with as many active parameters")
     decode: bool = flag(False, "generation with a KV cache against transformers' generate")
     beside: bool = flag(False, "training and generation beside one and two busy processes; 2 minutes a round")
-    all: bool = flag(False, "the whole table of the README, but for files; measured on a GPU when no job is asked for")
+    all: bool = flag(False, "step, moe and decode in all sizes and types; measured on a GPU when no job is asked for")
     text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
     data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
+    write: bool = flag(False, "write the table into MEASURED.md; with --all, --beside, --text or --data")
     hidden_size: int = flag(512, "width of the network", least=1)
     num_hidden_layers: int = flag(8, "depth of the network", least=1)
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
@@ -45,7 +53,6 @@ class BenchmarkOptions:
                                     choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
-    skip_bad_lines: bool = flag(False, "leave out lines of --text and --data that cannot be used, rather than stop")
 
     def shown(self, *names: str) -> dict:
         """The flags that belong to a figure: those of `names`, and what belongs to all."""
@@ -53,9 +60,12 @@ class BenchmarkOptions:
         return {name: getattr(self, name) for name in names}
 
 
+# ---------------------------------------------------------------- figures
+
+
 @dataclass
 class Figure:
-    """One measured number, ours, beside the reference and the floor where there are such; `note` says what they are."""
+    """One measured number, ours, with the reference and the floor where there are such; `note` says what they are."""
 
     job: str
     figure: str
@@ -74,21 +84,48 @@ class Figure:
 
     def row(self) -> list[str]:
         numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
-        return [self.figure, self.unit, *("" if n is None else f"{n:,.{digits(n)}f}" for n in numbers)]
+        return [self.figure, self.unit, *("" if n is None else f"{n:,.{decimals(n)}f}" for n in numbers)]
 
 
-def table(figures: Sequence[Figure]) -> str:
-    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
-    return format_table(header, [figure.row() for figure in figures], left=2)
+def compared(
+    job: str, figure: str, unit: str, ours: Sequence[float], reference: Sequence[float],
+    floor: Sequence[float] | None = None, amount: float | None = None, **more,
+) -> Figure:  # fmt: skip
+    """The figure of seconds that sides took in turns; with an `amount`, of the rate, so much per second."""
+
+    def value(seconds: Sequence[float]) -> float:
+        return statistics.median(seconds) if amount is None else amount / statistics.median(seconds)
+
+    ratio = median_ratio(ours, reference) if amount is None else median_ratio(reference, ours)
+    floors = (value(floor), median_ratio(floor, ours)) if floor else ()
+    return Figure(job, figure, unit, value(ours), value(reference), ratio, *floors, **more)
 
 
-def digits(number: float) -> int:
-    """Decimals that leave about four figures; none for a whole number."""
+def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
+    """Of what was measured side by side."""
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def decimals(number: float) -> int:
+    """As many as leave about four figures; none for a whole number."""
     return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
 
 
+def table_of(figures: Sequence[Figure], markdown: bool = False) -> str:
+    """Figures as a table, without the columns that are empty, and the notes below it."""
+    rows = [["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"], *(f.row() for f in figures)]
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    header, *rows = zip(*columns, strict=True)
+    notes = dict.fromkeys(f"{figure.job}: {figure.note}" for figure in figures if figure.note)
+    if markdown:
+        return "\n".join([markdown_table(header, rows, left=2), "", *(f"- {note}" for note in notes)])
+    return "\n".join([format_table(header, rows, left=2), "", *notes])
+
+
+# ---------------------------------------------------------------- sides that take turns
+
 Turn = Callable[[], float | tuple[float, ...]]  # seconds, of one thing or of several
-Build = Callable[[BenchmarkOptions, Callable[[], None]], Turn]
+Build = Callable[[BenchmarkOptions], Turn]
 
 
 def take_turns(label: str, *sides: tuple[Build, BenchmarkOptions]) -> tuple[list[tuple], list[float]]:
@@ -97,35 +134,32 @@ def take_turns(label: str, *sides: tuple[Build, BenchmarkOptions]) -> tuple[list
 
     running = []
     try:
-        for build, options in sides:  # each is built alone, so that none is measured while another imports
+        for build, options in sides:  # each is built alone, so that none is measured while another is built
             running.append(Side(build, options))
-            running[-1].ask("turn")
+            running[-1].request("turn")
         rounds = tqdm(range(options.repeats), desc=label, unit="round", leave=False)
-        turns = list(zip(*([side.ask("turn") for side in running] for _ in rounds), strict=True))
-        return turns, [side.ask("peak") for side in running]
+        turns = list(zip(*([side.request("turn") for side in running] for _ in rounds), strict=True))
+        return turns, [side.request("peak") for side in running]
     finally:
         for side in running:
             side.end()
 
 
 class Side:
-    """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed.
-
-    `build` imports all it needs before it calls `imports_done`.
-    """
+    """A process that holds one side of a comparison. `build(options)` runs in it and gives the thing to be timed."""
 
     def __init__(self, build: Build, options: BenchmarkOptions):
         context = multiprocessing.get_context("forkserver")
         self.name = build.__name__.removeprefix("build_")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=live, args=(theirs, build, options), daemon=True)
+        self.process = context.Process(target=serve_turns, args=(theirs, build, options), daemon=True)
         self.process.start()
         theirs.close()
 
-    def ask(self, question: str):
+    def request(self, what: str):
         """The side's answer to "turn" (seconds) or "peak" (MiB). ValueError with its own words if it failed."""
         try:
-            self.pipe.send(question)
+            self.pipe.send(what)
             answer = self.pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise ValueError(f"the process of {self.name} ended before its time: out of memory, or see above") from None
@@ -139,55 +173,42 @@ class Side:
         self.process.join()
 
 
-def live(pipe, build: Build, options: BenchmarkOptions) -> None:
-    """The life of a side's process: build, then answer until the other end hangs up."""
+def serve_turns(pipe, build: Build, options: BenchmarkOptions) -> None:
+    """What runs in a side's process: build, then answer until the other end hangs up."""
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
+    from tqdm import tqdm
+
     all_cores()
+    tqdm.set_lock(threading.RLock())  # not one between processes, which the end of this one would leave behind
     try:
-        memory = Memory(options.device)
-        turn = build(options, memory.imports_done)
+        for name in LIBRARIES:
+            importlib.import_module(name)
+        with contextlib.suppress(OSError):  # from now on the peak counts, where that can be said
+            Path("/proc/self/clear_refs").write_text("5")
+        before, turn = memory_mib("VmRSS:", options.device), build(options)
         while True:
-            pipe.send(turn() if pipe.recv() == "turn" else memory.peak_mib())
+            pipe.send(turn() if pipe.recv() == "turn" else memory_mib("VmHWM:", options.device) - before)
     except ValueError as error:
         pipe.send(str(error))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
 
 
-class Memory:
-    """Peak memory of this process beyond what its imports take; on a GPU, the most that was allocated there."""
+def memory_mib(field: str, device: str) -> float:
+    """Of this process: memory now (VmRSS) or at most (VmHWM); on a GPU and without /proc the most so far."""
+    import torch
 
-    def __init__(self, device: str):
-        self.on_gpu = device.startswith("cuda")
-        self.before = 0.0
+    from trainer.monitor import peak_memory_mib
 
-    def imports_done(self) -> None:
-        # From now on the peak counts; where that may not be said, a higher peak of the imports would count too.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-        self.before = self.now_mib("VmRSS:")
-
-    def peak_mib(self) -> float:
-        return self.now_mib("VmHWM:") - self.before
-
-    def now_mib(self, field: str) -> float:
-        from trainer.monitor import peak_memory_mib
-
-        status = Path("/proc/self/status")
-        if self.on_gpu or not status.exists():  # no resident size to be had: the peak so far stands for it
-            import torch
-
-            return peak_memory_mib(torch.device("cuda" if self.on_gpu else "cpu"))
-        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
-        return int(line.split()[1]) / 1024
+    status = Path("/proc/self/status")
+    if device.startswith("cuda") or not status.exists():
+        return peak_memory_mib(torch.device(device))
+    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
 
 
-def paired(a: Sequence[float], b: Sequence[float]) -> float:
-    """Median ratio of what was measured side by side."""
-    return statistics.median(x / y for x, y in zip(a, b, strict=True))
-
-
-def timed(step: Callable[[], object], device) -> Callable[[], float]:
-    """`step` as a turn: its seconds, the device's work included."""
+def timed(work: Callable[[], object], device) -> Callable[[], float]:
+    """`work` as a turn: its seconds, the device's work included."""
     import torch
 
     def wait() -> None:
@@ -197,7 +218,7 @@ def timed(step: Callable[[], object], device) -> Callable[[], float]:
     def turn() -> float:
         wait()
         started = time.perf_counter()
-        step()
+        work()
         wait()
         return time.perf_counter() - started
 

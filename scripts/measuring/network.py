@@ -1,38 +1,17 @@
 """Figures of the network for scripts/benchmark.py: a training step, a mixture of experts, generation.
 
-The floor of work on many tokens is the network's own matrix products alone; that of decoding, reading every weight and
-the cache once per token.
+The floor of work on many tokens is the network's own matrix products alone, as recorded from a forward pass; that of
+decoding, reading every weight and the cache once per token.
 """
 
 import dataclasses
-import statistics
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, paired, take_turns, timed
+from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
 
-# ---------------------------------------------------------------- a training step
+TILE_ROWS = 1024  # of attention's products: no implementation holds all of a long text's attention weights at once
 
-
-def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
-    """Forward, backward, clip and update: the engine, transformers, and the matrix products alone, in turns."""
-    (ours, reference, floor), peaks = take_turns(
-        "step", (build_minimind, options), (build_transformers, options), (build_products, options)
-    )
-    details = options.shown("batch_size", "max_seq_len", "optimizer", "compile", "gradient_checkpointing")
-    extra = {"compile": "compiled", "gradient_checkpointing": "checkpointing"}
-    name = ", ".join([shape(options), options.dtype, *(word for key, word in extra.items() if getattr(options, key))])
-    kind = "GraniteMoeShared" if options.use_moe else "Llama"
-    reference_is = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
-    yield Figure(
-        "step", f"training step, {name}", "s", statistics.median(ours), statistics.median(reference),
-        paired(ours, reference), statistics.median(floor), paired(floor, ours),
-        f"{reference_is}; floor: the network's own matrix products alone, forward x 3", details,
-    )  # fmt: skip
-    yield Figure(
-        "step", f"peak memory less imports, {name}", "MiB", peaks[0], peaks[1], peaks[0] / peaks[1],
-        note=reference_is, details=details,
-    )  # fmt: skip
+# ---------------------------------------------------------------- what all sides share
 
 
 def shape(options: BenchmarkOptions) -> str:
@@ -43,6 +22,19 @@ def sizes_of(options: BenchmarkOptions) -> dict:
     return {key: getattr(options, key) for key in ("hidden_size", "num_hidden_layers", "use_moe")}
 
 
+def new_model(options: BenchmarkOptions, **more):
+    """Our network of random weights, on its device, as it is trained."""
+    import torch
+
+    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+    from trainer.distributed import choose_device
+    from trainer.loading import speed_up
+
+    torch.manual_seed(0)
+    config = MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options) | more)
+    return speed_up(MiniMindForCausalLM(config).to(choose_device(options.device)), options.compile)
+
+
 def random_rows(rows: int, tokens: int):
     """Token ids (rows, tokens), the same on all sides."""
     import torch
@@ -50,43 +42,67 @@ def random_rows(rows: int, tokens: int):
     return torch.randint(3, VOCAB_SIZE, (rows, tokens), generator=torch.Generator().manual_seed(0))
 
 
-def build_minimind(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
-    """A step of the engine itself: the Trainer that every stage uses, given one packed batch again and again."""
-    import torch
+class Samples(list):
+    """Random samples as a data set, as far as the Trainer looks at it."""
 
-    from dataset.batching import Collate
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-    from trainer.distributed import World, choose_device
+    def __init__(self, options: BenchmarkOptions):
+        import torch
+
+        rows = random_rows(options.batch_size, options.max_seq_len + 1)
+        super().__init__((row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows)
+
+    @property
+    def lengths(self):
+        import numpy as np
+
+        return np.array([len(ids) for ids, _, _ in self])
+
+    def make_collate(self):
+        from dataset.batching import Collate
+
+        return Collate(0)
+
+
+def one_batch(options: BenchmarkOptions, device) -> dict:
+    samples = Samples(options)
+    return {name: tensor.to(device) for name, tensor in samples.make_collate()(samples).items()}
+
+
+# ---------------------------------------------------------------- a training step
+
+
+def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
+    """Forward, backward, clip and update: the engine, transformers, and the matrix products alone, in turns."""
+    sides, peaks = take_turns("step", *((build, options) for build in (build_trainer, build_transformers, build_floor)))
+    details = options.shown("batch_size", "max_seq_len", "optimizer", "compile", "gradient_checkpointing")
+    extra = {"compile": "compiled", "gradient_checkpointing": "checkpointing"}
+    name = ", ".join([shape(options), options.dtype, *(word for key, word in extra.items() if getattr(options, key))])
+    kind = "GraniteMoeShared" if options.use_moe else "Llama"
+    reference = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
+    note = f"{reference}; floor: the network's own matrix products alone, forward x 3"
+    yield compared("step", f"training step, {name}", "s", *sides, note=note, details=details)
+    yield Figure("step", f"peak memory less imports, {name}", "MiB", peaks[0], peaks[1], peaks[0] / peaks[1],
+                 note=reference, details=details)  # fmt: skip
+
+
+def build_trainer(options: BenchmarkOptions) -> Turn:
+    """A step of the engine itself: the Trainer that every stage uses, given one packed batch again and again."""
+    from trainer.distributed import World
     from trainer.engine import Trainer
     from trainer.objectives import LanguageModelObjective
     from trainer.options import TrainOptions
 
-    class Rows(list):
-        """All that the Trainer wants to know of a data set."""
-
-        @property
-        def lengths(self):
-            import numpy as np
-
-            return np.array([len(row) - 1 for row in self])
-
-        def make_collate(self):
-            return Collate(0)
-
-    imports_done()
     same = ("batch_size", "max_seq_len", "optimizer", "dtype", "compile", "gradient_checkpointing")
     train_options = TrainOptions(**{key: getattr(options, key) for key in same}, **sizes_of(options))
-    torch.manual_seed(0)
-    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options)))
-    rows = Rows(random_rows(options.batch_size, options.max_seq_len + 1))
-    world = World(0, 1, choose_device(options.device))
-    trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), None, rows, rows)
+    model, samples = new_model(options), Samples(options)
+    world = World(0, 1, model.device)
+    trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), None, samples, samples)
     trainer.objective.train()
-    batch = Collate(0)([(row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows])
+    batch = samples.make_collate()(samples)
     return timed(lambda: trainer.train_step([batch]), world.device)
 
 
-def stock_model(options: BenchmarkOptions, imports_done: Callable[[], None]):
+def stock_model(options: BenchmarkOptions):
     """The same shape in transformers, on its device: sdpa, no cache unless asked for."""
     import torch
     from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM, LlamaConfig, LlamaForCausalLM
@@ -94,37 +110,30 @@ def stock_model(options: BenchmarkOptions, imports_done: Callable[[], None]):
     from model.model_minimind import MiniMindConfig
     from trainer.distributed import choose_device
 
-    imports_done()
-    ours = MiniMindConfig(
-        vocab_size=VOCAB_SIZE, hidden_size=options.hidden_size, num_hidden_layers=options.num_hidden_layers
-    )
-    shape = {
-        key: getattr(ours, key)
-        for key in (
-            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-            "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings",
-        )
-    } | {"rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta}, "use_cache": False}  # fmt: skip
+    ours = MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options))
+    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    names += ("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings")
+    sizes = {name: getattr(ours, name) for name in names} | {"use_cache": False}
+    sizes |= {"rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta}}
     if options.use_moe:
-        config = GraniteMoeSharedConfig(
-            **shape, num_local_experts=ours.n_routed_experts, num_experts_per_tok=ours.num_experts_per_tok,
-            shared_intermediate_size=ours.n_shared_experts * ours.intermediate_size, output_router_logits=True,
-            attention_multiplier=(ours.hidden_size // ours.num_attention_heads) ** -0.5,
-            router_aux_loss_coef=ours.aux_loss_alpha,
-        )  # fmt: skip
-    else:
-        config = LlamaConfig(**shape)
+        sizes |= {
+            "num_local_experts": ours.n_routed_experts, "num_experts_per_tok": ours.num_experts_per_tok,
+            "shared_intermediate_size": ours.n_shared_experts * ours.intermediate_size, "output_router_logits": True,
+            "attention_multiplier": (ours.hidden_size // ours.num_attention_heads) ** -0.5,
+            "router_aux_loss_coef": ours.aux_loss_alpha,
+        }  # fmt: skip
+    config = (GraniteMoeSharedConfig if options.use_moe else LlamaConfig)(**sizes)
     config._attn_implementation = "sdpa"
     torch.manual_seed(0)
     model = (GraniteMoeSharedForCausalLM if options.use_moe else LlamaForCausalLM)(config)
     return model.to(choose_device(options.device))
 
 
-def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_transformers(options: BenchmarkOptions) -> Turn:
     """transformers at its best: its own loss, fused AdamW, the same clipping."""
     import torch
 
-    model = stock_model(options, imports_done).train()
+    model = stock_model(options).train()
     if options.compile:
         model.compile(dynamic=False)
     device = model.device
@@ -144,66 +153,54 @@ def build_transformers(options: BenchmarkOptions, imports_done: Callable[[], Non
     return timed(step, device)
 
 
-def build_products(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_floor(options: BenchmarkOptions) -> Turn:
     """The floor of a step. Backward multiplies twice for each product of the forward pass."""
-    from model.fast.training import matmul
+    from trainer.objectives import LanguageModelObjective
 
-    rows, tokens = options.batch_size, options.max_seq_len
-    turn = forward_floor(options, rows, tokens, rows * tokens, lambda w: lambda x: matmul(x, w), imports_done)
+    objective = LanguageModelObjective(new_model(options)).requires_grad_(False)
+    device = objective.model.device
+    turn = products_alone(lambda: objective(one_batch(options, device)), device, options.dtype)
     return lambda: 3 * turn()
 
 
-def forward_floor(options, rows: int, tokens: int, n_logits: int, multiplier: Callable, imports_done) -> Turn:
-    """The matrix products of one forward pass, alone: `multiplier(W)` gives the function x -> x W^T."""
+def products_alone(forward: Callable[[], object], device, dtype: str) -> Turn:
+    """The matrix products of a forward pass, without anything between them, each in torch's fastest way."""
     import torch
 
-    from trainer.distributed import choose_device
+    from trainer.flops import ProductRecorder
 
-    imports_done()
-    device, dtype = choose_device(options.device), getattr(torch, options.dtype)
-    products = []
-    for x, w, n in forward_products(options, rows, tokens, n_logits):
-        x, w = torch.randn(x, device=device, dtype=dtype), torch.randn(w, device=device, dtype=dtype)
+    with torch.no_grad(), ProductRecorder() as recorder:
+        forward()
+    work = []
+    for (n, rows, inner, columns), times in recorder.products.items():
+        make = {"device": device, "dtype": getattr(torch, dtype)}
         if n > 1 and device.type != "cpu":  # one call there
-            products.append((x.expand(n, *x.shape), w.T.expand(n, *w.T.shape).__rmatmul__, 1))
-        else:
-            products.append((x, multiplier(w), n))
+            x, w = torch.randn(n, rows, inner, **make), torch.randn(n, inner, columns, **make)
+            work.append((lambda x=x, w=w: x @ w, times))
+        elif rows and inner and columns:  # an expert may have no tokens
+            tiles = -(-rows // TILE_ROWS) if n > 1 else 1
+            x, w = torch.randn(-(-rows // tiles), inner, **make), torch.randn(columns, inner, **make)
+            work.append((fastest_linear(x, w), times * n * tiles))
 
-    def forward() -> None:
-        for x, multiply, n in products:
-            for _ in range(n):
-                multiply(x)
+    def multiply() -> None:
+        for product, times in work:
+            for _ in range(times):
+                product()
 
-    return timed(forward, device)
+    return timed(multiply, device)
 
 
-def forward_products(options, rows: int, tokens: int, n_logits: int) -> Iterator[tuple[tuple, tuple, int]]:
-    """(shape of x, shape of W, how often) of every product x W^T of a forward pass over (rows, tokens)."""
-    from model.fast.training import QUERY_TILE as QUERIES
-    from model.model_minimind import MiniMindConfig
-    from trainer.losses import HEAD_CHUNK
+def fastest_linear(x, weight) -> Callable[[], object]:
+    """The fastest way that torch has here to compute x W^T: x (M, K), W (N, K)."""
+    import torch
+    import torch.nn.functional as F
 
-    config = MiniMindConfig(**sizes_of(options))
-    n_tokens, hidden, ffn = rows * tokens, config.hidden_size, config.intermediate_size
-    kv_heads, head_dim = config.num_key_value_heads, hidden // config.num_attention_heads
-    tile = min(QUERIES, tokens)
-    queries = tile * config.num_attention_heads // kv_heads  # of all heads that share a key head
-    seen = -(-tokens // 2)  # causal: a token meets half of the row on average
-    for _ in range(config.num_hidden_layers):
-        for out in (hidden, kv_heads * head_dim, kv_heads * head_dim, hidden):
-            yield (n_tokens, hidden), (out, hidden), 1  # q, k, v, o
-        n_tiles = rows * kv_heads * -(-tokens // tile)
-        yield (queries, head_dim), (seen, head_dim), n_tiles
-        yield (queries, seen), (head_dim, seen), n_tiles
-        parts = [n_tokens]
-        if options.use_moe:
-            yield (n_tokens, hidden), (config.n_routed_experts, hidden), 1
-            share = n_tokens * config.num_experts_per_tok // config.n_routed_experts
-            parts = [n_tokens] * config.n_shared_experts + [share] * config.n_routed_experts
-        for n in parts:
-            yield from [((n, hidden), (ffn, hidden), 1), ((n, hidden), (ffn, hidden), 1), ((n, ffn), (hidden, ffn), 1)]
-    chunk = min(HEAD_CHUNK, n_logits)
-    yield (chunk, hidden), (VOCAB_SIZE, hidden), -(-n_logits // chunk)
+    ways: list[Callable] = [lambda: F.linear(x, weight)]
+    if x.is_cpu and torch.backends.mkldnn.is_available() and x.dtype == torch.float32:  # for other types it is linear's
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+        ways.append(lambda: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], ""))
+    seconds = [min(turn() for _ in range(3)) for turn in (timed(way, x.device) for way in ways)]
+    return ways[seconds.index(min(seconds))]
 
 
 # ---------------------------------------------------------------- a mixture of experts
@@ -211,38 +208,27 @@ def forward_products(options, rows: int, tokens: int, n_logits: int) -> Iterator
 
 def mixture(options: BenchmarkOptions) -> Iterator[Figure]:
     """Forward and backward of a mixture, of the dense network with as many active parameters, and the products."""
-    own, dense = dataclasses.replace(options, use_moe=True), dataclasses.replace(options, use_moe=False)
-    (ours, reference, floor), _ = take_turns("moe", (build_pass, own), (build_pass, dense), (build_products, own))
-    yield Figure(
-        "moe", f"forward and backward, {shape(own)}, {own.dtype}", "s", statistics.median(ours),
-        statistics.median(reference), paired(ours, reference), statistics.median(floor), paired(floor, ours),
-        "reference: our dense network whose feed-forward is as wide as all experts that a token goes to",
-        own.shown("batch_size", "max_seq_len", "compile"),
-    )  # fmt: skip
+    moe, dense = (dataclasses.replace(options, use_moe=use_moe) for use_moe in (True, False))
+    sides, _ = take_turns("moe", (build_both_passes, moe), (build_both_passes, dense), (build_floor, moe))
+    note = "reference: our dense network whose feed-forward is as wide as all experts that a token goes to"
+    yield compared("moe", f"forward and backward, {shape(moe)}, {moe.dtype}", "s", *sides, note=note,
+                   details=moe.shown("batch_size", "max_seq_len", "compile"))  # fmt: skip
 
 
-def build_pass(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_both_passes(options: BenchmarkOptions) -> Turn:
     """Forward and backward; a dense network with the feed-forward of as many experts as a token of a mixture has."""
     import torch
 
-    from dataset.batching import Collate
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-    from trainer.distributed import choose_device
+    from model.model_minimind import MiniMindConfig
     from trainer.objectives import LanguageModelObjective
 
-    imports_done()
-    config = MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options))
-    if not options.use_moe:
-        config.intermediate_size *= config.num_experts_per_tok + config.n_shared_experts
-    device = choose_device(options.device)
-    torch.manual_seed(0)
-    objective = LanguageModelObjective(MiniMindForCausalLM(config).to(device).train())
+    config = MiniMindConfig(**sizes_of(options))
+    n_experts = 1 if options.use_moe else config.num_experts_per_tok + config.n_shared_experts
+    model = new_model(options, intermediate_size=n_experts * config.intermediate_size)
+    objective, device = LanguageModelObjective(model).train(), model.device
     if options.compile:
-        objective.model.model.compile(dynamic=False)
-    rows = random_rows(options.batch_size, options.max_seq_len + 1)
-    batch = Collate(0)([(row[:-1], row[1:], torch.ones(len(row) - 1)) for row in rows])
-    batch = {key: value.to(device) for key, value in batch.items()}
-    dtype = getattr(torch, options.dtype)
+        model.model.compile(dynamic=False)
+    batch, dtype = one_batch(options, device), getattr(torch, options.dtype)
 
     def both_passes() -> None:
         with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -260,28 +246,21 @@ def generation(options: BenchmarkOptions) -> Iterator[Figure]:
     """Greedy, all streams together: reading the prompts, then tokens per second after them."""
     for streams in options.streams:
         own = dataclasses.replace(options, batch_size=streams)
-        sides, _ = take_turns(
-            f"decode {streams}", (build_engine, own), (build_generate, own), (build_generation_floor, own)
-        )
-        details = own.shown("engine_dtype", "prompt_tokens", "new_tokens") | {"streams": streams}
+        builds = (build_engine, build_generate, build_generation_floor)
+        sides, _ = take_turns(f"decode {streams}", *((build, own) for build in builds))
         dtype = own.engine_dtype or own.dtype
         what = f"{streams} stream{'s' if streams > 1 else ''}, {shape(own)}, {dtype}, prompt of {own.prompt_tokens}"
-        n_bytes, cache = bytes_per_step(own), last_level_cache()
-        fits = ", which fit the processor's last cache" if own.device == "cpu" and n_bytes <= cache else ""
         decode_note = (
             "reference: transformers' generate with its growing cache; floor: every weight and all of the cache read "
-            f"once per step, {n_bytes / 2**20:.0f} MiB{fits}"
+            f"once per step, {bytes_per_step(own) / 2**20:.0f} MiB"
         )
         prefill_note = "reference: transformers; floor: the matrix products alone, in --dtype"
-        for part, (name, tokens, note) in enumerate(
-            (("prefill", streams * own.prompt_tokens, prefill_note),
-             ("decode", streams * (own.new_tokens - 1), decode_note))
-        ):  # fmt: skip
-            ours, reference, floor = ([turn[part] for turn in turns] for turns in sides)
-            yield Figure(
-                "decode", f"{name}, {what}", "tokens/s", tokens / statistics.median(ours),
-                tokens / statistics.median(reference), paired(reference, ours), tokens / statistics.median(floor),
-                paired(floor, ours), note, details,
+        parts = (("prefill", own.prompt_tokens, prefill_note), ("decode", own.new_tokens - 1, decode_note))
+        for part, (name, tokens, note) in enumerate(parts):
+            yield compared(
+                "decode", f"{name}, {what}", "tokens/s", *([turn[part] for turn in turns] for turns in sides),
+                amount=streams * tokens, note=note,
+                details=own.shown("engine_dtype", "prompt_tokens", "new_tokens") | {"streams": streams},
             )  # fmt: skip
 
 
@@ -296,77 +275,43 @@ def first_and_rest(generate: Callable[[int], object], new_tokens: int, device) -
     return turn
 
 
-def build_engine(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_engine(options: BenchmarkOptions) -> Turn:
     """The engine of eval_model.py and the server, on a network of random weights."""
     import torch
 
     from model.generation import Generator
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
     from model.sampling import Sampling
-    from trainer.distributed import choose_device
     from trainer.loading import load_tokenizer
 
-    imports_done()
-    device = choose_device(options.device)
-    torch.manual_seed(0)
-    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options))).to(device)
-    engine = Generator(
-        model, load_tokenizer(options.tokenizer), options.batch_size, options.prompt_tokens + options.new_tokens,
-        getattr(torch, options.engine_dtype or options.dtype),
-    )  # fmt: skip
+    model, dtype = new_model(options), getattr(torch, options.engine_dtype or options.dtype)
+    length = options.prompt_tokens + options.new_tokens
+    engine = Generator(model, load_tokenizer(options.tokenizer), options.batch_size, length, dtype)
     prompts = random_rows(options.batch_size, options.prompt_tokens).tolist()
     return first_and_rest(
-        lambda n: engine.generate(prompts, Sampling(max_tokens=n, stop_ids=())), options.new_tokens, device
+        lambda n: engine.generate(prompts, Sampling(max_tokens=n, stop_ids=())), options.new_tokens, model.device
     )
 
 
-def build_generate(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_generate(options: BenchmarkOptions) -> Turn:
     """The same in transformers."""
     import torch
 
-    model = stock_model(options, imports_done).to(getattr(torch, options.dtype)).eval()
+    model = stock_model(options).to(getattr(torch, options.dtype)).eval()
     ids = random_rows(options.batch_size, options.prompt_tokens).to(model.device)
     settings = {"do_sample": False, "eos_token_id": None, "pad_token_id": 0, "use_cache": True}
-    mask = torch.ones_like(ids)
+    settings["attention_mask"] = torch.ones_like(ids)
     return first_and_rest(
-        lambda n: model.generate(ids, attention_mask=mask, max_new_tokens=n, **settings), options.new_tokens,
-        model.device,
-    )  # fmt: skip
+        lambda n: model.generate(ids, max_new_tokens=n, **settings), options.new_tokens, model.device
+    )
 
 
-def bytes_per_step(options: BenchmarkOptions) -> int:
-    """What a step of decoding has to read: all weights, and keys and values of a text of middling length per stream."""
-    import torch
-
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-
-    config = MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options))
-    with torch.device("meta"):
-        n_weights = sum(p.numel() for p in MiniMindForCausalLM(config).parameters())
-    positions = options.batch_size * (options.prompt_tokens + options.new_tokens // 2)
-    head_dim = config.hidden_size // config.num_attention_heads
-    n_cached = positions * config.num_hidden_layers * 2 * config.num_key_value_heads * head_dim
-    dtype = getattr(torch, options.engine_dtype or options.dtype)
-    cached = torch.bfloat16 if dtype == torch.int8 else dtype
-    return n_weights * dtype.itemsize + n_cached * cached.itemsize
-
-
-def last_level_cache() -> int:
-    """Bytes; 0 where nobody says."""
-    sizes = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
-    return max((int(size.rstrip("KM")) << (20 if size.endswith("M") else 10) for size in sizes), default=0)
-
-
-def build_generation_floor(options: BenchmarkOptions, imports_done: Callable[[], None]) -> Turn:
+def build_generation_floor(options: BenchmarkOptions) -> Turn:
     """The products of reading the prompts, and as many bytes as the steps after it need, on all threads."""
     import torch
 
-    from model.fast.decoding import Projection
-    from trainer.distributed import choose_device
-
-    streams = options.batch_size
-    prefill = forward_floor(options, streams, options.prompt_tokens, streams, Projection, imports_done)
-    device = choose_device(options.device)
+    model = new_model(options).eval()
+    device, ids = model.device, random_rows(options.batch_size, options.prompt_tokens)
+    prefill = products_alone(lambda: model(ids.to(device), logits_to_keep=1), device, options.dtype)
     data = torch.ones(bytes_per_step(options) // 4, device=device)
 
     def read() -> None:
@@ -375,3 +320,16 @@ def build_generation_floor(options: BenchmarkOptions, imports_done: Callable[[],
 
     decode = timed(read, device)
     return lambda: (prefill(), decode())
+
+
+def bytes_per_step(options: BenchmarkOptions) -> int:
+    """What a step of decoding has to read: all weights, and keys and values of a text of middling length per stream."""
+    import torch
+
+    from model.generation import KVCache
+
+    model, dtype = new_model(options), getattr(torch, options.engine_dtype or options.dtype)
+    cached = torch.bfloat16 if dtype == torch.int8 else dtype
+    per_token = KVCache(model.config, rows=1, positions=1, dtype=cached, device=torch.device("cpu")).data.nbytes
+    n_cached = options.batch_size * (options.prompt_tokens + options.new_tokens // 2)
+    return sum(p.numel() for p in model.parameters()) * dtype.itemsize + n_cached * per_token

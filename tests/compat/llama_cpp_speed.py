@@ -9,16 +9,16 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Side, Turn, paired  # noqa: E402
-from scripts.measuring.network import build_engine, build_generate, first_and_rest, random_rows  # noqa: E402
-from scripts.reports.tables import format_table  # noqa: E402
+from scripts.measuring.harness import BenchmarkOptions, Side, Turn, median_ratio  # noqa: E402
+from scripts.measuring.measured import write_section  # noqa: E402
+from scripts.measuring.network import build_engine, build_generate, first_and_rest, new_model, random_rows  # noqa: E402
+from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SIDES = {  # name -> (which program, precision)
@@ -34,11 +34,10 @@ class SpeedOptions(BenchmarkOptions):
     gguf: str = flag("", "set by itself: the file of a llama.cpp side")
 
 
-def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Turn:
+def build_llama(options: SpeedOptions) -> Turn:
     import torch
     import xllamacpp
 
-    imports_done()
     params = xllamacpp.CommonParams()
     params.model.path, params.n_parallel, params.verbosity = options.gguf, 1, 0
     params.n_ctx = options.prompt_tokens + options.new_tokens + 8
@@ -56,17 +55,12 @@ def build_llama(options: SpeedOptions, imports_done: Callable[[], None]) -> Turn
 
 
 def write_files(options: SpeedOptions, folder: Path) -> None:
-    import torch
-
     from model.formats.gguf_file import write_gguf
-    from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
     from trainer.loading import load_tokenizer
 
-    torch.manual_seed(0)
-    sizes = {"hidden_size": options.hidden_size, "num_hidden_layers": options.num_hidden_layers}
-    model = MiniMindForCausalLM(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes))
+    model, tokenizer = new_model(options), load_tokenizer(options.tokenizer)
     for outtype in ("f32", "f16", "q8_0"):
-        write_gguf(model, load_tokenizer(options.tokenizer), folder / f"{outtype}.gguf", outtype)
+        write_gguf(model, tokenizer, folder / f"{outtype}.gguf", outtype)
 
 
 def main() -> None:
@@ -82,22 +76,27 @@ def main() -> None:
             sides[name] = Side(builds[program], dataclasses.replace(options, **own))
         try:
             for side in sides.values():
-                side.ask("turn")
-            rounds = [{name: side.ask("turn") for name, side in sides.items()} for _ in range(options.repeats)]
+                side.request("turn")
+            rounds = [{name: side.request("turn") for name, side in sides.items()} for _ in range(options.repeats)]
         finally:
             for side in sides.values():
                 side.end()
     parts = (("reading the prompt", options.prompt_tokens), ("generating", options.new_tokens - 1))
+    tables = []
     for part, (what, tokens) in enumerate(parts):
         found = {name: [turns[name][part] for turns in rounds] for name in sides}
         rows = [
             [
                 name, f"{tokens / statistics.median(seconds):,.0f}",
-                *(f"{paired(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
+                *(f"{median_ratio(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
             ]
             for name, seconds in found.items()
         ]  # fmt: skip
-        print(format_table([what, "tokens/s", "to transformers", "to llama.cpp F32"], rows) + "\n")
+        header = [what, "tokens/s", "to transformers", "to llama.cpp F32"]
+        print(format_table(header, rows) + "\n")
+        tables.append(markdown_table(header, rows))
+    if options.write:
+        write_section("Generation beside llama.cpp", "\n\n".join(tables))
 
 
 if __name__ == "__main__":

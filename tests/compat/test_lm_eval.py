@@ -13,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from model.weights import save_weights
-from scripts.evaluating.question_files import read_questions
+from scripts.evaluating.question_files import read_multiple_choice
 
 pytest.importorskip("lm_eval")
 pytestmark = pytest.mark.compat
@@ -63,15 +63,19 @@ def benchmarks(tmp_path_factory) -> Path:
     ]  # fmt: skip
     for split in ("train", "validation", "test"):
         (openbook / "main" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    exam = folder / "ceval" / "ceval-exam"
     for split, n in (("dev", 5), ("val", 24), ("test", 3)):
         lines = ["id,question,A,B,C,D,answer,explanation"]
         for i in range(n):
             options = ",".join(words[(i + k) % 8] for k in range(4))
             answer = "" if split == "test" else "ABCD"[i % 4]
             lines.append(f'{i},"第 {i} 题：“{words[i % 8]}”，是什么？",{options},{answer},')
-        path = folder / "ceval" / "ceval-exam" / split / f"computer_network_{split}.csv"
+        path = exam / split / f"computer_network_{split}.csv"
         path.parent.mkdir(parents=True)
         path.write_text("\n".join(lines) + "\n", "utf-8")
+    files = [{"split": split, "path": f"{split}/computer_network_{split}.csv"} for split in ("dev", "val", "test")]
+    configs = [{"config_name": "computer_network", "data_files": files}]
+    (exam / "README.md").write_text(f"---\nconfigs: {json.dumps(configs)}\n---\n", "utf-8")
     return folder
 
 
@@ -151,8 +155,8 @@ def test_both_command_lines_give_the_same_table(model, tokenizer, llama_folder, 
         assert done.returncode == 0, done.stderr
         return done
 
-    mine = run(ROOT / "scripts" / "eval_benchmark.py", "--out_dir", tmp_path, "--data_dir", benchmarks, "--limit", 24,
-               "--questions", exam, "--text", tmp_path / "notes.txt", "--tasks", *tasks, cwd=tmp_path)  # fmt: skip
+    mine = run(ROOT / "scripts" / "eval_benchmark.py", "--out_dir", tmp_path, "--limit", 24, "--questions", exam,
+               "--text", tmp_path / "notes.txt", "--tasks", *tasks, cwd=benchmarks)  # fmt: skip
     run("-m", "lm_eval", "run", "--model", "hf", "--device", "cpu", "--batch_size", 8, "--limit", 24, "--model_args",
         f"pretrained={llama_folder},dtype=float32,max_length=512", "--include_path", ROOT / "dataset" / "lm_eval",
         "--output_path", tmp_path / "theirs", "--tasks", *tasks, cwd=benchmarks)  # fmt: skip
@@ -169,15 +173,15 @@ def test_both_command_lines_give_the_same_table(model, tokenizer, llama_folder, 
             assert record["stderr"] == theirs[task][f"{metric}_stderr,none"] and record["n"] == 24
             assert f"{record['value']:.4f} ± {record['stderr']:.4f}" in mine.stdout
     assert ours["openbookqa", "acc"]["chance"] == 0.25 and ours["minimind_world", "exact_match"]["chance"] is None
-    right = [likeliest_letter(model, tokenizer, row) == row["letters"][row["gold"]] for row in read_questions(exam)]
+    rows = read_multiple_choice(exam)
+    right = [likeliest_letter(model, tokenizer, row) == row["letters"][row["gold"]] for row in rows]
     assert ours["exam.csv", "acc"]["value"] == sum(right) / 24 and 0 < sum(right) < 24
     assert ours["notes.txt", "bits_per_byte"]["value"] > 1
-    assert (tmp_path / "results.png").stat().st_size > 1000
 
     shutil.rmtree(benchmarks / "allenai")
     gone = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "eval_benchmark.py"), "--out_dir", str(tmp_path), "--tasks",
-         "openbookqa", "--data_dir", str(benchmarks)], env=env, cwd=tmp_path, capture_output=True, text=True,
+         "openbookqa"], env=env, cwd=benchmarks, capture_output=True, text=True,
     )  # fmt: skip
     assert gone.returncode == 1 and "Traceback" not in gone.stderr, gone.stderr
-    assert f"--local-dir {benchmarks}/allenai/openbookqa" in gone.stderr.splitlines()[-1]
+    assert "--local-dir allenai/openbookqa" in gone.stderr.splitlines()[-1]

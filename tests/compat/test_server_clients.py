@@ -117,7 +117,7 @@ def test_32_streams_at_once_are_what_each_is_alone(server):
     assert done.returncode == 0, done.stdout + done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     found = {figure["figure"]: figure["ours"] for figure in figures}
-    assert found["answers"] >= 32 and found["incomplete answers"] == found["parted otherwise"] == 0
+    assert found["answers"] >= 32 and found["incomplete answers"] == found["answers that differ otherwise"] == 0
 
 
 # ---------------------------------------------------------------- bad manners

@@ -1,0 +1,139 @@
+"""Floating-point operations of training, counted on the network itself.
+
+Every matrix product of a real forward pass is recorded. In the backward pass it comes once more for each of its two
+factors that a gradient flows to. So no formula of the architecture is needed, and the count is right for an adapter
+(frozen weights have no gradient), for a loss that looks at few tokens, for a teacher beside the student, for experts.
+Work that is done twice to save memory counts once: these are the operations of the model (Chowdhery et al. 2022,
+"PaLM", appendix B), and their share of what the hardware can do is the MFU.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+SAMPLES, TOKENS = 8, 1024  # of the training data that are counted: so many, but no more once they hold so many tokens
+FACTORS = {  # operation -> which two of its arguments are multiplied
+    "aten::mm": (0, 1), "aten::bmm": (0, 1), "aten::addmm": (1, 2), "aten::baddbmm": (1, 2), "aten::linear": (0, 1),
+    "aten::_grouped_mm": (0, 1), "mkldnn::_linear_pointwise": (0, 1), "mkldnn::_linear_pointwise.binary": (0, 2),
+    "torch_nn::_linear_cross_entropy_batch_chunked_no_reduction": (0, 1),
+}  # fmt: skip
+
+
+class Product(NamedTuple):
+    """`n` products of a matrix (rows, inner) and a matrix (inner, columns)."""
+
+    n: int
+    rows: int
+    inner: int
+    columns: int
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.n * self.rows * self.inner * self.columns
+
+
+Factor = tuple[torch.Tensor, ...]  # a factor, or what one is computed from inside an operation
+
+
+class ProductRecorder(TorchDispatchMode):
+    """Records the matrix products of what runs within it: `products` counts them by shape, `training_flops` adds up
+    those of training the tensors `trained`, backward pass included. To be used without gradients."""
+
+    def __init__(self, trained: Iterable[torch.Tensor] = ()):
+        super().__init__()
+        self.products: Counter[Product] = Counter()
+        self.training_flops = 0
+        self.depends = WeakTensorKeyDictionary(dict.fromkeys(trained, True))  # on what is trained
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = function(*args, **kwargs)
+        for product, *factors in products_of(function, args, kwargs):
+            self.products[product] += 1
+            self.training_flops += product.flops * (1 + sum(map(self.any_depends, factors)))
+        if self.any_depends(tensors_in((*args, *kwargs.values()))):
+            results = [tensor for tensor in tensors_in((out,)) if tensor.is_floating_point()]
+            for tensor in results + [result._base for result in results if result._base is not None]:
+                self.depends[tensor] = True  # the base too: a part of it may have been written in place
+        return out
+
+    def any_depends(self, tensors: Iterable[torch.Tensor]) -> bool:
+        return any(tensor in self.depends for tensor in tensors)
+
+
+def tensors_in(values: Iterable) -> Iterator[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from tensors_in(value)
+
+
+def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[Product, Factor, Factor]]:
+    """The products that one of torch's operations computes, each with what its two factors depend on."""
+    name = function.name()
+    if name in FACTORS:
+        x, w = (args[place] for place in FACTORS[name])
+        n = len(x) if x.dim() == w.dim() == 3 else 1
+        inner = x.shape[-1]
+        columns = w.numel() // inner // (len(w) if w.dim() == 3 else 1)  # of one expert, or one of a batch
+        yield Product(n, x.numel() // inner // n, inner, columns), (x,), (w,)
+    elif "scaled_dot_product" in name:  # q (B, H, T, D), k and v (B, K, S, D)
+        given = dict(zip((argument.name for argument in function._schema.arguments), args, strict=False)) | kwargs
+        q, k, v = args[:3]
+        n, rows = k.shape[0] * k.shape[1], q.shape[1] // k.shape[1] * q.shape[2]  # of heads that share a key head
+        seen = k.shape[2]
+        if given.get("is_causal"):
+            seen = -(-seen // 2)  # on average
+        yield Product(n, rows, q.shape[3], seen), (q,), (k,)
+        yield Product(n, rows, seen, v.shape[3]), (q, k), (v,)
+
+
+def training_flops(objective: torch.nn.Module, batch: dict[str, torch.Tensor]) -> int:
+    """Operations of one training pass over a batch, forward and backward."""
+    trained = {name: p.detach() for name, p in objective.named_parameters() if p.requires_grad}
+    was_training = objective.training
+    objective.eval()  # dropout draws no noise, nothing is recomputed
+    with torch.no_grad(), ProductRecorder(trained.values()) as recorder:
+        torch.func.functional_call(objective, trained, (batch,))
+    objective.train(was_training)
+    return recorder.training_flops
+
+
+def flops_per_token(objective: torch.nn.Module, data) -> float:
+    """Operations of training per token of text, on a few samples from all over the data set.
+
+    To be called before the objective is compiled, or divided among ranks.
+    """
+    device, collate, flops, tokens = next(objective.parameters()).device, data.make_collate(), 0, 0
+    for index in np.random.default_rng(0).integers(len(data), size=SAMPLES):
+        batch = {name: tensor.to(device) for name, tensor in collate([data[int(index)]]).items()}
+        flops += training_flops(objective, batch)
+        tokens += int(batch.get("attention_mask", batch["loss_mask"]).sum())
+        if tokens >= TOKENS:
+            break
+    return flops / tokens
+
+
+def peak_rate(objective: torch.nn.Module, data, dtype: torch.dtype) -> float | None:
+    """Tokens per second of one GPU that did all of training at the speed of a large matrix product: an MFU of 1.
+
+    None on a CPU, where that speed moves two-fold and more with what else runs at the moment.
+    """
+    device = next(objective.parameters()).device
+    if device.type != "cuda":
+        return None
+    a, b = (torch.ones(4096, 4096, device=device, dtype=dtype) for _ in range(2))  # not random: dropout's noise is next
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()  # waits for the device
+        return time.perf_counter() - started
+
+    return 2 * 4096**3 / min(seconds() for _ in range(10)) / flops_per_token(objective, data)
