@@ -47,8 +47,7 @@ def compute_dtype(x: torch.Tensor) -> torch.dtype:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Whether a module is x W^T, W being trained, and nothing else: no adapter, hook or frozen weight relies on its
-    being called."""
+    """Whether a module is x W^T, W being trained, and nothing else: no adapter or hook relies on its being called."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return type(module) is FastLinear and module.weight.requires_grad and not any(hooks)
 
@@ -318,7 +317,7 @@ def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
 
 
 def causal_mask(q: torch.Tensor) -> torch.Tensor:
-    """Of a tile's queries against the keys of the same tokens, (QUERY_TILE, QUERY_TILE): -inf above the diagonal."""
+    """(QUERY_TILE, QUERY_TILE), of queries against the keys of the same tokens: -inf above the diagonal."""
     return torch.full((QUERY_TILE, QUERY_TILE), -torch.inf, dtype=q.dtype, device=q.device).triu_(1)
 
 
