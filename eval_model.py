@@ -107,10 +107,10 @@ def talk(options: EvalOptions) -> None:
     from model.generation import Generator
 
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
-    model, tokenizer, title, stage = options.load_model()
+    model, tokenizer, title, stage, trained_length = options.load_model()
     if options.prompt is None:
         print(title)
-    engine = Generator(model, tokenizer, 1, options.context(model), options.compute_dtype(model))
+    engine = Generator(model, tokenizer, 1, options.context(model, trained_length), options.compute_dtype(model))
     system = [{"role": "system", "content": options.system}] if options.system else []
     if options.prompt is None and not options.auto:
         if sys.stdin.isatty():
@@ -166,7 +166,7 @@ def score(options: EvalOptions) -> None:
     questions = read_heldout(options.score_data)
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
-    model, tokenizer, title, stage = options.load_model(options.seed if options.untrained else None)
+    model, tokenizer, title, stage, _ = options.load_model(options.seed if options.untrained else None)
     conversations = [question["messages"] for question in questions]
     reasons, form = stage == "reason", {}
     most = REASON_TOKENS if reasons else ANSWER_TOKENS

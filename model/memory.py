@@ -1,6 +1,7 @@
 """Too little memory, told from other errors. Loads nothing, as there may be no memory to load it."""
 
 SIGNS = ("allocate memory", "out of memory", "bad_alloc", "failed to map segment", "can't start new thread")
+SIGNS += ("could not create a primitive",)  # oneDNN, whose code for a product found no room
 
 
 def lack_of_memory(error: BaseException) -> str | None:

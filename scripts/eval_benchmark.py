@@ -198,7 +198,7 @@ def main() -> None:
         check_out_dir(results.parent, "--results")
         read_results(results)
         loaded, settings = load_tasks(options)
-        model, tokenizer, title, _ = options.load_model(options.seed if options.untrained else None)
+        model, tokenizer, title, *_ = options.load_model(options.seed if options.untrained else None)
         check_length(options, model, "the network")
         print(title, flush=True)
         name = title.rpartition(" (")[0].removeprefix(f"{Path(options.out_dir).absolute()}/").replace(".pth", "")

@@ -78,8 +78,9 @@ def main() -> None:
                     signal.signal(number, self.handle_exit)
             yield
 
-    model, tokenizer, title, stage = options.load_model()
-    engine = Generator(model, tokenizer, options.max_batch, options.context(model), options.compute_dtype(model))
+    model, tokenizer, title, stage, trained_length = options.load_model()
+    context, dtype = options.context(model, trained_length), options.compute_dtype(model)
+    engine = Generator(model, tokenizer, options.max_batch, context, dtype)
     service = Service(engine, tokenizer, stage, options.max_batch + options.max_queue)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)

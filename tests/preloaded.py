@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = multiprocessing.get_context("forkserver")
+PROJECT = ("model", "dataset", "trainer", "scripts", "eval_model")
 PATIENCE_SECONDS = 300  # for a run: a hang is a failure
 LIBRARIES = ("torch", "transformers.models.auto", "transformers.models.llama.modeling_llama")
 LIBRARIES += ("transformers.hf_argparser",)
@@ -27,6 +28,9 @@ def _main(script: str, flags: list[str], cwd: Path, streams: Path, env: dict[str
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(streams / name, os.O_WRONLY | os.O_CREAT), number)
     sys.modules["torch"].set_num_threads(1)
+    if ROOT not in Path(script).parents:  # of another copy of the project
+        for name in [name for name in sys.modules if name.split(".")[0] in PROJECT]:
+            del sys.modules[name]
     sys.argv = [script, *flags]
     sys.path.insert(0, os.path.dirname(script))
     runpy.run_path(script, run_name="__main__")

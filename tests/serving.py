@@ -70,9 +70,9 @@ def teach(tokenizer, out_dir: Path, more: tuple = ()) -> Path:
         sum(losses).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if max(losses) < 0.05:
+        if max(losses) < 0.02:
             break
-    assert max(losses) < 0.05, f"the conversations are not learned: {losses}"
+    assert max(losses) < 0.02, f"the conversations are not learned: {losses}"
     save_weights(model.eval(), out_dir / "full_sft_64.pth", tokenizer, stage="full_sft")
     return out_dir
 

@@ -128,7 +128,8 @@ def test_the_context_is_the_trained_length_unless_it_is_given(
     model = make_model(vocab_size=len(tokenizer), max_position_embeddings=2048)
     save_weights(model, tmp_path / "a.pth", tokenizer, stage="full_sft", recipe=recipe)
     options = EvalOptions(weight=str(tmp_path / "a.pth"), device="cpu", **flags)
-    assert options.context(options.load_model().model) == context
+    loaded = options.load_model()
+    assert options.context(loaded.model, loaded.trained_length) == context
 
 
 def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):

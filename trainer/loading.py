@@ -84,15 +84,16 @@ class Loaded(NamedTuple):
     tokenizer: PreTrainedTokenizerFast
     title: str  # one line that says which it is
     stage: str  # what it was trained to do last, which decides how prompts are written
+    trained_length: int  # tokens per row in training; 0: unknown
 
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
     lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
-) -> tuple[Loaded, int]:  # fmt: skip
-    """A weight, perhaps with an adapter on top, and how many tokens per row it was trained on (0: unknown).
+) -> Loaded:  # fmt: skip
+    """A weight, perhaps with an adapter on top; with a seed, its network untrained.
 
-    With a seed, its network untrained. `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
+    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
     `usual_stage` is the stage of a weight without metadata.
     """
     quiet_transformers()
@@ -118,4 +119,4 @@ def load_model(
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
     recipe = info.get("recipe")
     length = recipe.get("max_seq_len") if isinstance(recipe, dict) else 0
-    return Loaded(model.eval().to(device), tokenizer, title, stage), length if isinstance(length, int) else 0
+    return Loaded(model.eval().to(device), tokenizer, title, stage, length if isinstance(length, int) else 0)

@@ -96,23 +96,20 @@ class WeightOptions(ModelOptions):
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
 
     def load_model(self, untrained_seed: int | None = None):
-        """The trainer.loading.Loaded that the flags name. Sets `max_seq_len` where it was not given."""
+        """The trainer.loading.Loaded that the flags name."""
         from trainer.loading import load_model  # and torch, which --help does not need
 
-        loaded, trained_length = load_model(
+        return load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
             self.lora_name, self.device, untrained_seed,
         )  # fmt: skip
-        positions = loaded.model.config.max_position_embeddings
-        self.max_seq_len = self.max_seq_len or min(positions, max(LEAST_CONTEXT, trained_length))
-        return loaded
 
-    def context(self, model) -> int:
-        """--max_seq_len, as far as the weight has positions."""
+    def context(self, model, trained_length: int) -> int:
+        """--max_seq_len, or the trained length, as far as the weight has positions."""
         positions = model.config.max_position_embeddings
         if (self.max_seq_len or 0) > positions:
             print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
-        return min(self.max_seq_len or LEAST_CONTEXT, positions)
+        return min(self.max_seq_len or max(LEAST_CONTEXT, trained_length), positions)
 
     def compute_dtype(self, model):
         from trainer.distributed import choose_dtype

@@ -18,7 +18,8 @@ def replies_of(
     from trainer.answering import answer_all
     from trainer.options import WeightOptions
 
-    model, tokenizer, source, _ = WeightOptions(weight=str(weight), **places).load_model(42 if untrained else None)
+    options = WeightOptions(weight=str(weight), **places)
+    model, tokenizer, source, *_ = options.load_model(42 if untrained else None)
     conversations = [question["messages"] for questions in sets.values() for question in questions]
     print(f"{title}: {len(conversations):,} questions for {source}", flush=True)
     replies = iter(answer_all(model, tokenizer, conversations, max_new_tokens, with_tags=with_tags))

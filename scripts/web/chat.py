@@ -92,9 +92,9 @@ class LocalModel:
         from model.model_lora import is_foreign
 
         share_cores()  # Streamlit does not start the page through `run`, which does it for other commands
-        model, self.tokenizer, _, self.stage = options.load_model()
+        model, self.tokenizer, _, self.stage, trained_length = options.load_model()
         self.is_foreign = bool(options.lora_name) and is_foreign(Path(options.lora_name), Path(options.weight))
-        self.context = options.context(model)
+        self.context = options.context(model, trained_length)
         self.engine = Generator(model, self.tokenizer, MAX_ANSWERS, self.context)
         self.size = f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M"
         self.device = model.device.type.upper()

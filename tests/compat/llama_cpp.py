@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=ROOT / "dataset/sample/heldout.jsonl", help="to answer, read")
     parser.add_argument("--n", type=int, default=20, help="how many of them")
     options = parser.parse_args()
-    model, tokenizer, title, _ = WeightOptions(weight=options.weight, device="cpu").load_model()
+    model, tokenizer, title, *_ = WeightOptions(weight=options.weight, device="cpu").load_model()
     print(title)
     texts = texts_of(options.text)[: options.lines]
     questions = [json.loads(line) for line in options.questions.open(encoding="utf-8")]
