@@ -145,7 +145,7 @@ def main() -> None:
     if incomplete or others or near_ties > max(1, MOST_TIES * answers):
         raise ValueError("answers were incomplete, or differ from what the same seed gives alone")
     if options.write:
-        write_section("Server", table_of(figures, markdown=True))
+        write_section("Server under load", table_of(figures, markdown=True))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def main() -> None:
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
     if options.write:
-        write_section("Life cycle", table)
+        write_section("What each stage does", table)
 
 
 # ---------------------------------------------------------------- the runs
