@@ -44,6 +44,7 @@ class EvalBenchmarkOptions(WeightOptions):
     limit: int = flag(0, "only the first so many questions of each task; 0: all", least=0)
     chat: bool = flag(False, "put questions into the chat format, as lm_eval does with --apply_chat_template")
     batch_size: int = flag(32, "inputs that share a pass", least=1)
+    max_seq_len: int = flag(512, "most tokens of prompt and answer together, the same for all weights")
     untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
     seed: int = flag(42, "seed of the untrained network")
     results: str | None = flag(None, "file that figures are appended to; default: results.jsonl in out_dir")
