@@ -49,7 +49,7 @@ def compute_dtype(x: torch.Tensor) -> torch.dtype:
 def is_plain(module: nn.Module) -> bool:
     """Whether a module is x W^T, W being trained, and nothing else: no adapter or hook relies on its being called."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return type(module) is FastLinear and module.weight.requires_grad and not any(hooks)
+    return type(module) in (nn.Linear, FastLinear) and module.weight.requires_grad and not any(hooks)
 
 
 def use_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
@@ -59,7 +59,7 @@ def use_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
 def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
     """Whether one kernel may compute all experts: bfloat16 on an NVIDIA GPU since Ampere."""
     able = x.is_cuda and compute_dtype(x) == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
-    return able and all(is_plain(part) or type(part) is nn.Linear for expert in experts for part in expert.children())
+    return able and all(is_plain(part) for expert in experts for part in expert.children())
 
 
 # ---------------------------------------------------------------- matrix products
