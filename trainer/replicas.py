@@ -33,8 +33,11 @@ class Replicas:
         if self.world.world_size == 1:
             return self.objective
         device_ids = [self.world.device] if self.world.device.type == "cuda" else None
-        # The only buffers are the rotary tables, which are the same on every rank from the start.
-        return nn.parallel.DistributedDataParallel(self.objective, device_ids=device_ids, forward_sync_buffers=False)
+        ddp = nn.parallel.DistributedDataParallel
+        # The only buffers are the rotary tables, the same on every rank. (The flag for it has two names in torch 2.)
+        names = [name for name, _ in self.objective.named_buffers()]
+        ddp._set_params_and_buffers_to_ignore_for_model(self.objective, names)
+        return ddp(self.objective, device_ids=device_ids)
 
     def micro_step(self, last: bool) -> contextlib.AbstractContextManager:
         """Around each micro-batch. Gradients travel between ranks once per step, with the last one."""
