@@ -67,7 +67,7 @@ class Trainer:
 
         self.dtype, self.autocast = choose_precision(options.dtype, world.device)
         if options.gradient_checkpointing:
-            # transformers below 5.20 knows it by the second name
+            # transformers 5.17 knows it by the second name
             enable = getattr(self.model, "activation_checkpointing_enable", None)
             (enable or self.model.gradient_checkpointing_enable)({"use_reentrant": False})
         self.peak_rate = peak_rate(objective, train_data, self.dtype)

@@ -32,7 +32,7 @@ class TrainOptions(ModelOptions):
     """The flags of every stage. Paths given are relative to the working directory, defaults to the repo.
 
     A resumed run must agree with the stopped one in all that is not `free`. Some free flags are compared by what they
-    amount to (trainer/identity.py): the steps of the run, the samples per step, the type to compute in, the data.
+    amount to (`identity` in trainer/checkpoint.py): steps of the run, samples per step, compute type, data.
     """
 
     data_path: str | None = flag(None, "JSONL to train on; default: the full set, else the sample", free=True)
