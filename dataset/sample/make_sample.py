@@ -3,9 +3,9 @@
     python dataset/sample/make_sample.py                    # beside this file
     python dataset/sample/make_sample.py --output_dir DIR
 
-The facts are in `facts.py`, their wordings in `wording.py` and `relations.py`, small talk in `talk.py`, advice in
-`advice.py` and sums, comparisons, sorting and dates in `skills.py`: of these are pretrain.jsonl, sft.jsonl and
-heldout.jsonl, which `free_questions.jsonl`, written by hand, joins. The stages after SFT have a module each:
+All texts are in the folder `tables`. `relations.py` makes documents and questions of the facts, `talk.py` small talk,
+`advice.py` advice, and `skills.py` sums, comparisons, sorting and dates: of these are pretrain.jsonl, sft.jsonl and
+heldout.jsonl, which the table `free_questions`, written by hand, joins. The stages after SFT have a module each:
 `preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py` (distillation) and `reason.py`, each with a
 held-out file of its own.
 The files are the same to the byte on every run and machine.
@@ -27,11 +27,13 @@ import preference
 import reason
 import relations
 import skills
+import tables
 import talk
 import teahouse
 
 HERE = Path(__file__).resolve().parent
 MODULES = (relations, talk, advice, skills)
+LATER = {"lora_identity": persona, "lora_teahouse": teahouse, "reason": reason}
 SEED = 20240
 
 
@@ -70,12 +72,10 @@ def skeleton(text: str) -> str:
 
 def free_questions() -> list[dict]:
     """The questions written by hand; their accepted replies are joined by the full sentences that training teaches."""
-    with open(HERE / "free_questions.jsonl", encoding="utf-8") as lines:
-        questions = [json.loads(line) for line in lines]
+    questions = tables.read("free_questions")
     for question in questions:
         replies = relations.free_answers(question["messages"][-1]["content"], question["answers"][0])
         question["answers"] = list(dict.fromkeys(replies + question["answers"]))
-        del question["fact"]  # a note of where the answer stands in facts.py
     return questions
 
 
@@ -91,19 +91,15 @@ def check_held_out(dialogues: list[list[dict]], questions: list[dict]) -> None:
     """Raise ValueError if a held-out question, or its wording, occurs in the training conversations."""
     users = [message["content"] for dialogue in dialogues for message in dialogue if message["role"] == "user"]
     surfaces, skeletons = set(map(surface, users)), {skeleton(user) for user in users if re.search(r"\d", user)}
-    openings = set()
-    for dialogue in dialogues:
-        turns = [surface(message["content"]) for message in dialogue if message["role"] != "system"]
-        openings.update(tuple(turns[:end]) for end in range(1, len(turns), 2))
     for question in questions:
-        turns = [message["content"] for message in question["messages"] if message["role"] != "system"]
-        if tuple(map(surface, turns)) in openings or surface(turns[-1]) in surfaces:
-            raise ValueError(f"a held-out question is asked in training: {turns}")
-        if re.search(r"\d", turns[-1]) and skeleton(turns[-1]) in skeletons:
-            raise ValueError(f"a held-out question is worded as in training: {turns[-1]}")
-    asked = "\n".join(users)
+        asked = question["messages"][-1]["content"]
+        if surface(asked) in surfaces:
+            raise ValueError(f"a held-out question is asked in training: {asked}")
+        if re.search(r"\d", asked) and skeleton(asked) in skeletons:
+            raise ValueError(f"a held-out question is worded as in training: {asked}")
+    everything = "\n".join(users)
     for core in relations.heldout_cores():
-        if found := re.search(core, asked, flags=re.IGNORECASE):
+        if found := re.search(core, everything, flags=re.IGNORECASE):
             raise ValueError(f"the held-out core {core!r} occurs in training: {found[0]}")
 
 
@@ -133,25 +129,29 @@ def main() -> None:
     pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
     held_pairs = preference.heldout_pairs()
     few, held_few = careless.collections(generator("careless"), dialogues)
-    later, held_later = {}, {}
-    for name, module in (("lora_identity", persona), ("lora_teahouse", teahouse), ("reason", reason)):
-        later[name] = without_duplicates(module.train_dialogues(generator(name), dialogues), name)
-        held_later[name] = module.heldout_questions(generator(f"{name} held out"))
+    later = {
+        name: without_duplicates(module.train_dialogues(generator(name), dialogues), name)
+        for name, module in LATER.items()
+    }
+    held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
 
     trained = dialogues + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
     held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
     check_held_out(trained, held_out)
 
+    def conversations(made: list[list[dict]]) -> list[dict]:
+        return [{"conversations": dialogue} for dialogue in made]
+
     write(output_dir / "pretrain.jsonl", [{"text": text} for text in texts])
-    write(output_dir / "sft.jsonl", [{"conversations": dialogue} for dialogue in dialogues])
+    write(output_dir / "sft.jsonl", conversations(dialogues))
     write(output_dir / "heldout.jsonl", questions)
     count_categories(questions)
     write(output_dir / "dpo.jsonl", pairs)
     write(output_dir / "heldout_dpo.jsonl", held_pairs)
-    write(output_dir / "distill.jsonl", [{"conversations": dialogue} for dialogue in few])
-    write(output_dir / "heldout_distill.jsonl", [{"conversations": dialogue} for dialogue in held_few])
-    for name in later:
-        write(output_dir / f"{name}.jsonl", [{"conversations": dialogue} for dialogue in later[name]])
+    write(output_dir / "distill.jsonl", conversations(few))
+    write(output_dir / "heldout_distill.jsonl", conversations(held_few))
+    for name in LATER:
+        write(output_dir / f"{name}.jsonl", conversations(later[name]))
         write(output_dir / f"heldout_{name}.jsonl", held_later[name])
         count_categories(held_later[name])
 

@@ -10,20 +10,20 @@ import re
 import advice
 import relations
 import talk
+from turns import LANGUAGES, in_turn, user
 
 # How much to make.
 N_MANNER = 900
 N_FACTS, N_SUMS, N_STRAY_WISHES = 40, 20, 240
 SYSTEM_SHARE, EARLIER_TURN_SHARE = 0.1, 0.2  # of the pairs about manner
+LONGEST_REPLY = 120  # characters
 
 SUM_LINE = re.compile(r"\d+ [+-] \d+ = (?:.* = )?(\d+)")
 
 
 def pair(prompt: list[dict], chosen: str, rejected: str) -> dict:
-    return {
-        name: [*prompt, {"role": "assistant", "content": reply}]
-        for name, reply in (("chosen", chosen), ("rejected", rejected))
-    }
+    replies = {"chosen": chosen, "rejected": rejected}
+    return {name: [*prompt, {"role": "assistant", "content": reply}] for name, reply in replies.items()}
 
 
 def wrong_facts() -> dict[str, list[str]]:
@@ -58,10 +58,8 @@ def wrong_sum(rng, reply: str) -> str:
 
 def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
     """`general`: the dialogues of supervised training, from which other questions and earlier turns are taken."""
-    single = [d for d in general if len(d) == 2 and len(d[1]["content"]) < 120]
-    single = talk.in_turn(rng, single)
+    single = in_turn(rng, [d for d in general if len(d) == 2 and len(d[1]["content"]) < LONGEST_REPLY])
     wrong, manners = wrong_facts(), advice.replies()
-    pairs, seen = [], set()
 
     def draw(wanted) -> list[dict]:
         return next(dialogue for dialogue in single if wanted(dialogue[1]["content"]))
@@ -69,12 +67,12 @@ def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
     def language(dialogue) -> str:
         return talk.language(dialogue[0]["content"], dialogue[1]["content"])
 
-    questions = advice.asking(rng)
+    pairs, seen, questions = [], set(), advice.asking(rng)
     while len(pairs) < N_MANNER:
         name, lang, question = next(questions)
-        prompt, chance = [{"role": "user", "content": question}], rng.random()
+        prompt, chance = [user(question)], rng.random()
         if chance < SYSTEM_SHARE:
-            prompt = [{"role": "system", "content": rng.choice(advice.SYSTEM[lang])}, *prompt]
+            prompt = [{"role": "system", "content": rng.choice(advice.PHRASES["system"][lang])}, *prompt]
         elif chance < SYSTEM_SHARE + EARLIER_TURN_SHARE:
             earlier = draw(lambda reply: reply not in manners)
             while language(earlier) != lang:
@@ -85,31 +83,30 @@ def train_pairs(rng, general: list[list[dict]]) -> list[dict]:
             pairs.append(pair(prompt, advice.warm(name, lang), advice.plain(name, lang)))
 
     for _ in range(N_FACTS):
-        user, reply = draw(lambda reply: reply in wrong)
-        pairs.append(pair([user], reply["content"], rng.choice(wrong[reply["content"]])))
+        asked, reply = draw(lambda reply: reply in wrong)
+        pairs.append(pair([asked], reply["content"], rng.choice(wrong[reply["content"]])))
     for _ in range(N_SUMS):
-        user, reply = draw(SUM_LINE.fullmatch)
-        pairs.append(pair([user], reply["content"], wrong_sum(rng, reply["content"])))
+        asked, reply = draw(SUM_LINE.fullmatch)
+        pairs.append(pair([asked], reply["content"], wrong_sum(rng, reply["content"])))
     # What is nearest to advice in tone, and replies that go on after their first sentence, need it most.
-    small_talk = {intent[lang]["reply"] for intent in talk.INTENTS.values() for lang in ("zh", "en")}
+    small_talk = {intent[lang]["reply"] for intent in talk.INTENTS.values() for lang in LANGUAGES}
     kinds = (
         lambda reply: reply not in manners,
         lambda reply: reply in small_talk,
         lambda reply: reply not in manners and len(re.findall(r"。|\.( |$)", reply)) > 1,
     )
     for i in range(N_STRAY_WISHES):
-        user, reply = draw(kinds[i % len(kinds)])
-        lang = language([user, reply])
-        wish = rng.choice([situation[lang]["wish"] for situation in advice.SITUATIONS.values()])
+        asked, reply = draw(kinds[i % len(kinds)])
+        wishes = [trouble[language([asked, reply])]["wish"] for trouble in advice.SITUATIONS.values()]
         space = "" if reply["content"][-1] in "。！？" else " "
-        pairs.append(pair([user], reply["content"], reply["content"] + space + wish))
+        pairs.append(pair([asked], reply["content"], reply["content"] + space + rng.choice(wishes)))
     return pairs
 
 
 def heldout_pairs() -> list[dict]:
     return [
-        pair([{"role": "user", "content": wording}], advice.warm(name, lang), advice.plain(name, lang))
+        pair([user(wording)], advice.warm(name, lang), advice.plain(name, lang))
         for name in advice.SITUATIONS
-        for lang in ("zh", "en")
-        for wording in talk.split(advice.SITUATIONS[name][lang]["held"])
+        for lang in LANGUAGES
+        for wording in advice.SITUATIONS[name][lang]["held"]
     ]

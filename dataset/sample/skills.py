@@ -8,7 +8,9 @@ either.
 import re
 from itertools import combinations
 
-from skill_forms import FORMS
+import tables
+
+FORMS = tables.named('skills', 'skill')
 
 # How much to make of each skill.
 N_TEXTS = {

@@ -10,3 +10,13 @@ def read(name: str) -> list[dict]:
     """The rows of `tables/{name}.jsonl`."""
     with open(TABLES / f"{name}.jsonl", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def named(name: str, key: str) -> dict[str, dict]:
+    """The rows of a table by what stands under `key`."""
+    return {row[key]: row for row in read(name)}
+
+
+def phrases(module: str) -> dict[str, dict]:
+    """The lists of phrases.jsonl that belong to one module: {"openers": {"zh": [...], "en": [...]}, ...}."""
+    return {row["name"]: row for row in read("phrases") if row["module"] == module}
