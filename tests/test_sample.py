@@ -91,7 +91,7 @@ def test_it_is_as_large_as_promised(questions):
     rows = [json.dumps(row, ensure_ascii=False) for row in source("tables").read("facts")]
     assert len(set(rows)) == len(rows)  # no fact is counted twice
     assert len(rows) >= 250
-    assert len(source("skills").N_TRAIN) >= 3
+    assert len(source("skills").AMOUNTS) >= 3
     categories = Counter(question["category"] for question in questions)
     assert len(questions) >= 1000 and len(categories) >= 8 and categories["free"] >= 60
 

@@ -161,8 +161,10 @@ def pretrain_texts(rng) -> list[str]:
             together = []
             for subject, sentence in statements(relation, lang, rng):
                 place = rng.randrange(3)
-                kept = by_subject.setdefault(subject, []) if place == 1 else mixed if place else together
-                kept.append(sentence)
+                if place == 1:
+                    by_subject.setdefault(subject, []).append(sentence)
+                else:
+                    (mixed if place else together).append(sentence)
             documents += in_documents(together, lang, rng)
         for sentences in by_subject.values():
             rng.shuffle(sentences)

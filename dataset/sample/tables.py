@@ -7,9 +7,15 @@ TABLES = Path(__file__).resolve().parent / "tables"
 
 
 def read(name: str) -> list[dict]:
-    """The rows of `tables/{name}.jsonl`."""
+    """The rows of `tables/{name}.jsonl`. Raises ValueError with the line that is no JSON."""
+    rows = []
     with open(TABLES / f"{name}.jsonl", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(f"tables/{name}.jsonl, line {number}: {error}") from error
+    return rows
 
 
 def named(name: str, key: str) -> dict[str, dict]:
