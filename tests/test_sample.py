@@ -96,6 +96,14 @@ def test_it_is_as_large_as_promised(questions):
     assert len(questions) >= 1000 and len(categories) >= 8 and categories["free"] >= 60
 
 
+def test_a_damaged_row_of_a_table_is_named(tmp_path, monkeypatch):
+    tables = source("tables")
+    monkeypatch.setattr(tables, "TABLES", tmp_path)
+    (tmp_path / "facts.jsonl").write_text('{"relation": "capital"}\n{"relation": "capital",}\n', "utf-8")
+    with pytest.raises(ValueError, match=r"facts\.jsonl, line 2"):
+        tables.read("facts")
+
+
 def test_held_out_questions_are_questions(questions, later_questions):
     for question in questions + sum((made for name, made in later_questions.items() if name != "dpo"), []):
         assert question.keys() - {"preferred", "name"} == {"category", "messages", "answers"}
