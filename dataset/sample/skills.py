@@ -141,6 +141,11 @@ def _listed(lang: str, numbers) -> str:
     return LIST_COMMA[lang].join(map(str, numbers))
 
 
+def _kind(skill: str, item) -> str:
+    """The row of the table: the calendar has two, "weekday" and "month"."""
+    return item[0] if skill == "calendar" else skill
+
+
 def solve(skill: str, lang: str, item) -> dict:
     """What the forms of a skill name, for one item. `skill` is "weekday" or "month" rather than "calendar"."""
     if skill in SIGNS:
@@ -204,8 +209,9 @@ def reply(skill: str, lang: str, item) -> str:
 # -------------------------------------------------------------------------------------------------- the questions
 
 
-def _ask(rng, lang: str, skill: str, item, form: str) -> tuple[str, list[str]] | None:
-    """(question, accepted answers); None where the form does not suit the item."""
+def make(rng, skill: str, lang: str, item, form: str) -> tuple[str, str, list[str]] | None:
+    """(question, reply, accepted answers); None where the form does not suit the item."""
+    skill = _kind(skill, item)
     slots, direction = solve(skill, lang, item), _direction(skill, item)
     if "{thing}" in form:
         if min(item) < 2:  # no stories about nothing or about one of a thing
@@ -220,8 +226,8 @@ def _ask(rng, lang: str, skill: str, item, form: str) -> tuple[str, list[str]] |
         given = rng.choice(lists) if lang == "zh" else lists[rng.random() >= 0.5]
         slots["list"] = given.format(*item)
     if skill in NAMES:
-        return capitalized(_vary_date(rng, lang, skill, form, slots).format(**slots)), answers
-    return form.format(**slots), answers
+        return capitalized(_vary_date(rng, lang, skill, form, slots).format(**slots)), answers[0], answers
+    return form.format(**slots), answers[0], answers
 
 
 def _vary_date(rng, lang: str, skill: str, form: str, slots: dict) -> str:
@@ -271,19 +277,14 @@ def _dress(rng, lang: str, core: str) -> str:
     return core.strip()
 
 
-def _kind(skill: str, item) -> str:
-    return item[0] if skill == "calendar" else skill
-
-
 def train_dialogues(rng) -> list[list[dict]]:
     def ask(lang: str) -> list[dict]:
         made = None
         while made is None:
             item = next(pool)
-            kind = _kind(skill, item)
-            made = _ask(rng, lang, kind, item, rng.choice(FORMS[kind][lang]["train"]))
-        question, answers = made
-        return turn(_dress(rng, lang, question), answers[0])
+            made = make(rng, skill, lang, item, rng.choice(FORMS[_kind(skill, item)][lang]["train"]))
+        question, answer, _ = made
+        return turn(_dress(rng, lang, question), answer)
 
     dialogues = []
     for skill, (_, amount, _) in AMOUNTS.items():
@@ -303,7 +304,7 @@ def heldout_questions(rng) -> list[dict]:
         while made < amount:
             lang, item = "zh" if made < chinese else "en", next(pool)
             forms = FORMS[_kind(skill, item)][lang]["held"]
-            question, answers = _ask(rng, lang, _kind(skill, item), item, forms[made % len(forms)])
+            question, _, answers = make(rng, skill, lang, item, forms[made % len(forms)])
             question = question.lstrip("!")
             if lang == "zh" and rng.random() < COMPACT_SHARE:
                 question = _compact(question)
