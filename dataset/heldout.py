@@ -1,5 +1,9 @@
-"""Held-out questions: reading them, scoring replies, and the table by category."""
+"""Held-out questions and chats: reading them, scoring replies, and the tables.
 
+They are in two halves. Anything may be tuned on the half "dev"; the half "test" is only reported.
+"""
+
+import hashlib
 import math
 import re
 import unicodedata
@@ -10,12 +14,45 @@ from dataset.chat import check_messages
 from dataset.jsonl import DataError, bad_line, check_file, check_text, read_lines, read_records
 
 
-def read_heldout(path: str | Path) -> list[dict]:
-    """{"category", "messages", "answers"} lines; DataError for the first line that is something else."""
-    questions = list(read_records(path, check_question))
-    if not questions:
-        raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
-    return questions
+HALVES = ("dev", "test", "all")
+
+
+def read_heldout(path: str | Path, half: str = "all") -> list[dict]:
+    """{"category", "messages", "answers"} lines of one of the `HALVES`; DataError for the first line that is something
+    else, or if there is none."""
+    return in_half(path, list(read_records(path, check_question)), half)
+
+
+def read_chats(path: str | Path, half: str = "all") -> list[list[dict]]:
+    """{"chat": [{"content", "answers"}, …]} lines, what a user says one after the other and what answers it; as lists
+    of questions whose "messages" is the one of the user. DataError as of `read_heldout`."""
+    return in_half(path, list(read_records(path, check_chat)), half)
+
+
+def in_half(path: str | Path, records: list, half: str) -> list:
+    kept = [record for record in records if half in ("all", half_of(record))]
+    if not kept:
+        what = f"nothing in it belongs to the half {half}" if records else "there are only blank lines in it"
+        raise DataError(f"{path}: {what}: it needs one question per line")
+    return kept
+
+
+def half_of(record: dict | list[dict]) -> str:
+    """A hash of what the user says, so that a question never changes sides, whatever stands beside it in the file."""
+    questions = record if isinstance(record, list) else [record]
+    said = "\n".join(m["content"] for question in questions for m in question["messages"] if m["role"] == "user")
+    return HALVES[hashlib.sha256(said.encode()).digest()[0] % 2]
+
+
+def check_chat(record: dict) -> list[dict]:
+    turns = record.get("chat")
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+        raise ValueError('the key "chat" must be a list of {"content", "answers"}')
+    messages = [[{"role": "user", "content": turn.get("content", "")}] for turn in turns]
+    return [
+        check_question({"category": "chat", "messages": message, "answers": turn.get("answers")})
+        for message, turn in zip(messages, turns, strict=True)
+    ]
 
 
 def check_question(question: dict) -> dict:
@@ -107,6 +144,19 @@ def paired_difference(before: list[float], after: list[float]) -> tuple[float, t
 
     low, high = q - p - reach(q - q_low, p_high - p), q - p + reach(q_high - q, p - p_low)
     return 100 * (q - p), (100 * max(-1.0, low), 100 * min(1.0, high))  # rounding can lead beyond
+
+
+def score_chats(chats: list[list[dict]], replies: list[list[str]]) -> list[dict]:
+    """For the first turn, the second, …: n, score in percent and its 95 percent `interval`."""
+    right: dict[int, list[int]] = {}
+    for chat, said in zip(chats, replies, strict=True):
+        for turn, (question, reply) in enumerate(zip(chat, said, strict=True), 1):
+            right.setdefault(turn, []).append(int(is_right(reply, question["answers"])))
+    return [
+        {"turn": turn, "n": len(hits), "score": 100 * sum(hits) / len(hits),
+         "interval": [100 * end for end in wilson_interval(sum(hits), len(hits))]}
+        for turn, hits in right.items()
+    ]  # fmt: skip
 
 
 def print_table(table: dict) -> None:

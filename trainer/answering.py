@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from dataset.chat import render_batch
+from dataset.chat import answer_room, keep_recent, render_batch
 from model.generation import answer_prompts
 from model.sampling import Sampling
 
@@ -19,3 +19,22 @@ def answer_all(
     with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
         done = answer_prompts(model, tokenizer, prompts, sampling, batch_size, dtype, bar.update)
     return [request.text for request in done]
+
+
+def answer_chats(
+    model, tokenizer, chats: list[list[str]], context: int, max_new_tokens: int = ANSWER_TOKENS, batch_size: int = 128,
+    with_tags=False, dtype=None,
+) -> list[list[str]]:  # fmt: skip
+    """The likeliest reply to each message of each chat. As when one talks to it, the weight sees its own earlier
+    replies, and of a chat that is longer than `context` tokens the newest turns."""
+    histories: list[list[dict]] = [[] for _ in chats]
+    for turn in range(max(map(len, chats))):
+        now = [(chat, history) for chat, history in zip(chats, histories, strict=True) if turn < len(chat)]
+        for chat, history in now:
+            history.append({"role": "user", "content": chat[turn]})
+        prompts = [keep_recent(tokenizer, history, context - answer_room(context)) for _, history in now]
+        sampling = Sampling(max_tokens=max_new_tokens, skip_special_tokens=not with_tags)
+        done = answer_prompts(model, tokenizer, prompts, sampling, batch_size, dtype)
+        for (_, history), request in zip(now, done, strict=True):
+            history.append({"role": "assistant", "content": request.text})
+    return [[m["content"] for m in history if m["role"] == "assistant"] for history in histories]
