@@ -6,6 +6,7 @@ what its verb does, the number, the sum. Everything else that the world asks is 
 """
 
 import re
+from collections import Counter
 
 import advice
 import stories
@@ -14,7 +15,8 @@ import stories
 N_TRAIN = {1: 400, 2: 1900, 3: 1600, 4: 700}  # problems by number of steps
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
 N_REHEARSED = 4600  # conversations of supervised training, cut after a turn
-LAST_TURNS = (1, 1, 1, 2, 2, 3)  # after which turn, or the last before
+LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
+KNOWN_SHARE = 0.6  # of the rehearsed: chosen so that every reply is among them
 # A reply of `stories.reply`: sums, then a sentence.
 STORY_REPLY = re.compile(r"\d+ [+-] \d+ = [\d =+-]*\d[，,.] ?\S")
 
@@ -30,24 +32,25 @@ def thought(lang: str, made: dict) -> str:
 
 
 def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """Conversations from `general`, each known reply first once, then any; every answer has an empty thought.
+    """Conversations from `general`: each reply twice as far as KNOWN_SHARE goes, then any. Every thought is empty.
 
     Advice is left to the manner that preference training taught, stories are told with their thoughts.
     """
-    given, ends, once = advice.replies(), [], {}
+    given, seen, known, others = advice.replies(), Counter(), [], []
     for dialogue in rng.sample(general, len(general)):
         places = [i for i, message in enumerate(dialogue) if message["role"] == "assistant"]
         end = places[min(rng.choice(LAST_TURNS), len(places)) - 1] + 1
         replies = [dialogue[i]["content"] for i in places if i < end]
-        if not any(reply in given or STORY_REPLY.match(reply) for reply in replies):
-            ends.append((dialogue, end))
-            once.setdefault(re.sub(r"\d+", "0", replies[-1]), len(ends) - 1)
-    first = list(once.values())[:N_REHEARSED]
-    taken = set(first)
-    chosen = (first + [i for i in range(len(ends)) if i not in taken])[:N_REHEARSED]
+        if any(reply in given or STORY_REPLY.match(reply) for reply in replies):
+            continue
+        kind = re.sub(r"\d+", "0", replies[-1])
+        seen[kind] += 1
+        (known if seen[kind] <= 2 else others).append((seen[kind], dialogue[:end]))
+    known.sort(key=lambda each: each[0])  # all replies once, then twice
+    known = known[: int(KNOWN_SHARE * N_REHEARSED)]
     return [
-        [m if m["role"] != "assistant" else m | {"content": thoughtful("", m["content"])} for m in dialogue[:end]]
-        for dialogue, end in (ends[i] for i in chosen)
+        [m if m["role"] != "assistant" else m | {"content": thoughtful("", m["content"])} for m in dialogue]
+        for _, dialogue in known + others[: N_REHEARSED - len(known)]
     ]
 
 

@@ -23,15 +23,16 @@ from itertools import combinations, pairwise
 import skills
 import tables
 
-N_TEXTS, N_TRAIN, N_HELDOUT = 2500, 3500, 120
+N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 3500, 120
 ZH_SHARE = 0.65
 COMPACT_SHARE = 0.3  # of the Chinese problems: no space between digits and characters
 MEANING_SHARE = 0.25  # of the documents: what two verbs do, without numbers
-TWO_STEPS_SHARE = 0.35  # of documents and conversations; of the held-out questions it is half
+TWO_STEPS_SHARE = {"texts": 0.15, "dialogues": 0.35}  # of the held-out questions it is half
 RESERVED = 6  # one in so many pairs of neighbours is held out
 FIRST, OTHERS, LARGEST = (3, 40), (2, 20), 60  # ranges of the first number and the others, largest result
 MOST_STEPS = {"differ": 1, "compare": 3, "total": 3}  # of the other kinds four
-WEIGHTS = {"holder": 2, "compare": 4, "total": 4, "differ": 8}  # of an event; of the other kinds 1
+WEIGHTS = {"holder": 2, "compare": 4, "total": 4, "differ": 8}  # how often an event is told; of the other kinds once
+HELD_WEIGHT = 4  # the same of the scenes that are held out
 
 
 def split(text: str) -> list[str]:
@@ -111,6 +112,10 @@ def choose_events(rng, scene: dict, event: tuple, count: int, held: bool) -> tup
     for _ in range(100):
         opening, events = rng.choice(scene["openings"]), rng.sample(others, min(count - 1, len(others)))
         events.insert(rng.randint(0, len(events)), event)
+        if scene["kind"] == "total":  # what people have comes first, what they lose together then
+            events.sort(key=lambda event: -event[0])
+            if events[0][0] < 0:
+                continue
         chain = [opening, *(verb for _, _, verb in events)]
         if (scene["held"] or any(reserved_pair(scene, *two) for two in pairwise(chain))) == held:
             return opening, events
@@ -119,7 +124,7 @@ def choose_events(rng, scene: dict, event: tuple, count: int, held: bool) -> tup
 
 def tell(rng, lang: str, scene: dict, begin: str, events: list, numbers: list[int], slots: dict) -> tuple[str, list]:
     """The story from its opening `begin` on, and the clause of each event by itself."""
-    said, passes_on = words(lang), scene["kind"] in ("compare", "total")
+    said, passes_on, listed = words(lang), scene["kind"] in ("compare", "total"), scene["kind"] in MOST_STEPS
     story, clauses, before = begin, [], "["
     named, alone = slots["who"] in begin, not any("{two}" in form for _, form, _ in events)
     for i, (sign, form, _) in enumerate(events):
@@ -133,7 +138,7 @@ def tell(rng, lang: str, scene: dict, begin: str, events: list, numbers: list[in
         named = named or "{who}" in form
         if passes_on:
             slots = slots | {"who": slots["people"][i], "two": slots["people"][i + 1]}
-        joins = said["join list" if passes_on else "join" if i else "join first"]
+        joins = said["join list" if listed else "join" if i else "join first"]
         join = rng.choice([j for j in joins if j == "，" or j not in story] or joins)
         clauses.append(re.sub(r"[\[\]]", "", form).format(n=numbers[i + 1], **slots))
         story += ("，" if join == "，又" and (form[0] != "[" or i == 0 > sign) else join) + clauses[-1]
@@ -185,7 +190,7 @@ def problems(rng, held: bool):
             suited[key] = [
                 (scene, event)
                 for scene in scenes(lang)
-                for event in scene["events"] * WEIGHTS.get(scene["kind"], 1)
+                for event in scene["events"] * (HELD_WEIGHT if scene["held"] else WEIGHTS.get(scene["kind"], 1))
                 if (held or not scene["held"]) and steps <= scene["most"]
             ]
         while not made:
@@ -235,7 +240,7 @@ def pretrain_texts(rng) -> list[str]:
                 rng.shuffle(pairs[lang])
             texts.append(meaning(rng, lang, *pairs[lang].pop()))
         else:
-            made = make(1 + (rng.random() < TWO_STEPS_SHARE), lang)
+            made = make(1 + (rng.random() < TWO_STEPS_SHARE["texts"]), lang)
             if len(made["sums"]) == len(made["signs"]):
                 texts.append(worked(rng, lang, made))
     return texts
@@ -262,7 +267,7 @@ def train_dialogues(rng) -> list[list[dict]]:
     make, dialogues = problems(rng, held=False), []
     for _ in range(N_TRAIN):
         lang = choose_language(rng)
-        made = make(1 + (rng.random() < TWO_STEPS_SHARE), lang)
+        made = make(1 + (rng.random() < TWO_STEPS_SHARE["dialogues"]), lang)
         dialogues.append(turn(made["question"], reply(lang, made)))
     return dialogues
 
