@@ -1,5 +1,6 @@
 """Chats of 2 to 12 turns: conversations are joined, and follow-ups lean on what was said before.
 
+    pretrain_texts(rng)            facts in both languages, one beside the other
     regroup(rng, dialogues)        the conversations of training, a share of them joined into chats
     heldout_chats(rng, questions)  chats of 12 turns, in wordings that occur in no training conversation
 
@@ -27,7 +28,7 @@ SEARCHED = 50  # parts that are looked at to find one that fits into a chat
 GREETED, PARTED = 0.1, 0.1  # of the chats: they begin with a greeting, end with a farewell
 THANKED, AGAIN, SWITCHED = 0.04, 0.02, 0.02  # of the parts: thanks, "say that again", the other language come next
 INTERRUPTED = 0.15  # of the parts of several turns: small talk stands before their last
-FOLLOWED = 0.27  # of the replies with a topic: a follow-up comes next
+FOLLOWED = 0.3  # of the replies with a topic: a follow-up comes next
 OPENED, CARELESS, COMPACT = 0.12, 0.1, 0.5  # of the follow-ups: an opener, no last mark, no spaces around numbers
 
 N_HELDOUT, HELDOUT_TURNS, ZH_SHARE = 200, 12, 0.65
@@ -36,7 +37,6 @@ HELDOUT_GREETED, HELDOUT_THANKED, HELDOUT_FOLLOWED = 0.5, 0.06, 0.6
 GREETINGS, FAREWELLS = ("hello", "morning", "how_are_you"), ("bye", "night")
 ASIDES = ("thanks", "praise", "happy", "tired", "like")  # small talk that asks for nothing
 BILINGUAL = ("capital", "continent", "element", "animal", "city", "discovery", "workplace")  # with the same rows
-SUMS = {"addition": 1, "subtraction": -1, "more": 1, "less": -1}
 OTHER = {"zh": "en", "en": "zh"}
 
 
@@ -88,25 +88,25 @@ class FollowUps:
         self.words = {row["kind"]: row for row in tables.read("chats_follow_ups")}
         self.forms = {(kind, lang): talk.in_turn(rng, self.words[kind][lang][split])
                       for kind, lang in product(self.words, OTHER)}
-        self.pools = {skill: skills._pool(rng, skill, held) for skill in skills.MAKERS}
+        self.pools = {skill: skills._pool(rng, skill, held) for skill in skills.AMOUNTS}
         self.sides = {(relation, lang, number): side for relation, lang, number, side in relations.sides()}
         self.rows = {(relation, lang): relations.rows(relation, lang) for relation, lang, _ in self.sides}
         self.topics = {}  # by reply; those of skills by their reply with 0 for every number
         for (relation, lang, number), side in self.sides.items():
             for row, slots in enumerate(self.rows[relation, lang]):
                 self.topics[side.reply.format(**slots)] = Topic("fact", lang, (relation, row, number))
-        for skill, lang in product([skill for skill in skills.MAKERS if skill != "calendar"], OTHER):
+        for skill, lang in product([skill for skill in skills.AMOUNTS if skill != "calendar"], OTHER):
             for item in islice(skills._pool(rng, skill, False), 50):  # of each shape there are several
-                reply = skills.MAKERS[skill](rng, lang, item, "")[1]
+                reply = skills.make(rng, skill, lang, item, "")[1]
                 self.topics[re.sub(r"\d+", "0", reply)] = Topic(skill, lang)
 
     def read(self, question: str, reply: str, answers: list[str] = (), category: str = "") -> Turn:
         topic = self.topics.get(reply) or self.topics.get(re.sub(r"\d+", "0", reply))
-        if topic and topic.name in skills.MAKERS:
+        if topic and topic.name in skills.AMOUNTS:
             name, numbers = topic.name, numbers_in(reply)
             rising = name in ("comparison", "sorting", "counting") and numbers[-1] == max(numbers)
             items = {"parity": numbers[0], "counting": (numbers[0], rising), "sorting": tuple(numbers)}
-            lang = talk.language(question, reply) if name in SUMS else topic.lang
+            lang = talk.language(question, reply) if name in skills.SIGNS else topic.lang
             topic = Topic(name, lang, items.get(name, tuple(numbers[:2])), rising)
         return Turn(question, reply, answers, category, topic)
 
@@ -169,10 +169,10 @@ class FollowUps:
         """(question, reply, answers)"""
         (name, lang, item, rising), result = last.topic, (numbers_in(last.reply) or [0])[-1]
         if kind in ("addition", "subtraction", "pair", "list", "number"):
-            name = kind if name in SUMS else name
+            name = kind if name in skills.SIGNS else name
             item = next(new for new in self.pools[name] if name != "counting" or new[1] == item[1])
-        elif kind in SUMS:  # more, less
-            name, sign = "addition" if kind == "more" else "subtraction", SUMS[kind]
+        elif kind in ("more", "less"):
+            name, sign = ("addition", 1) if kind == "more" else ("subtraction", -1)
             rest = [b for b in range(2, 51) if 0 <= result + sign * b <= 100 and result < 100]
             rest = [b for b in rest if skills._trainable(result, b, sign) != self.held]
             item = (result, self.rng.choice(rest)) if rest else None
@@ -181,7 +181,7 @@ class FollowUps:
         rising = rising != (kind == "reverse")
         answer_lang, made = OTHER[lang] if kind == "translate" else lang, None
         while item is not None and (not made or self.read(*made[:2]).topic.rising != rising):
-            made = skills.MAKERS[name](self.rng, answer_lang, item, form)
+            made = skills.make(self.rng, name, answer_lang, item, form)
         return made
 
 
@@ -190,6 +190,17 @@ def small_talk(rng, turns: list[Turn]) -> dict:
     names = {intent[lang]["reply"]: (name, lang) for name, intent in talk.INTENTS.items() for lang in OTHER}
     said = [turn for turn in turns if turn.reply in names]
     return {key: talk.in_turn(rng, [turn for turn in said if names[turn.reply] == key]) for key in names.values()}
+
+
+def pretrain_texts(rng) -> list[str]:
+    """Every fact that both languages have, in its replies: first in Chinese or first in English."""
+    sides = {(relation, lang, number): side for relation, lang, number, side in relations.sides()}
+    texts = []
+    for relation, lang, number in (key for key in sides if key[0] in BILINGUAL):
+        for one, other in zip(relations.rows(relation, lang), relations.rows(relation, OTHER[lang]), strict=True):
+            first, second = sides[relation, lang, number], sides[relation, OTHER[lang], number]
+            texts.append(first.reply.format(**one) + " " + second.reply.format(**other))
+    return rng.sample(texts, len(texts))
 
 
 def regroup(rng, dialogues: list[list[dict]]) -> list[list[dict]]:
