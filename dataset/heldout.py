@@ -13,7 +13,6 @@ from pathlib import Path
 from dataset.chat import check_messages
 from dataset.jsonl import DataError, bad_line, check_file, check_text, read_lines, read_records
 
-
 HALVES = ("dev", "test", "all")
 
 

@@ -4,8 +4,9 @@
     python dataset/sample/make_sample.py --output_dir DIR
 
 All texts are in the folder `tables`. `relations.py` makes documents and questions of the facts, `talk.py` small talk,
-`advice.py` advice, and `skills.py` sums, comparisons, sorting and dates: of these are pretrain.jsonl, sft.jsonl and
-heldout.jsonl, which the table `free_questions`, written by hand, joins. The stages after SFT have a module each:
+`advice.py` advice, `skills.py` sums, comparisons, sorting and dates, `stories.py` word problems, and `unknown.py` what
+has no answer here: of these are pretrain.jsonl, sft.jsonl and heldout.jsonl, which the table `free_questions`, written
+by hand, joins. `chats.py` joins the conversations into chats. The stages after SFT have a module each:
 `preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py` (distillation) and `reason.py`, each with a
 held-out file of its own.
 The files are the same to the byte on every run and machine.
@@ -22,17 +23,20 @@ from pathlib import Path
 
 import advice
 import careless
+import chats
 import persona
 import preference
 import reason
 import relations
 import skills
+import stories
 import tables
 import talk
 import teahouse
+import unknown
 
 HERE = Path(__file__).resolve().parent
-MODULES = (relations, talk, advice, skills)
+MODULES = (relations, talk, advice, skills, stories, unknown, chats)
 LATER = {"lora_identity": persona, "lora_teahouse": teahouse, "reason": reason}
 SEED = 20240
 
@@ -51,7 +55,8 @@ def without_duplicates(records: list, name: str) -> list:
 
 def collect(function: str) -> list:
     """What all modules of the world offer under one name, each with a random generator of its own."""
-    made = [getattr(module, function)(generator(f"{module.__name__} {function}")) for module in MODULES]
+    offering = [module for module in MODULES if hasattr(module, function)]
+    made = [getattr(module, function)(generator(f"{module.__name__} {function}")) for module in offering]
     return without_duplicates([record for records in made for record in records], function)
 
 
@@ -123,29 +128,33 @@ def main() -> None:
 
     texts = collect("pretrain_texts")
     by_hand = free_questions()
-    dialogues = without(collect("train_dialogues"), by_hand)
+    dialogues = without(collect("train_dialogues"), by_hand + unknown.free_questions())
     questions = collect("heldout_questions") + by_hand
+    joined = chats.regroup(generator("chats"), dialogues)
+    held_chats = chats.heldout_chats(generator("chats held out"), questions)
 
     pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
     held_pairs = preference.heldout_pairs()
     few, held_few = careless.collections(generator("careless"), dialogues)
-    later = {
-        name: without_duplicates(module.train_dialogues(generator(name), dialogues), name)
-        for name, module in LATER.items()
-    }
+    later = {}
+    for name, module in LATER.items():
+        known = joined if module is reason else dialogues
+        later[name] = without_duplicates(module.train_dialogues(generator(name), known), name)
     held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
 
-    trained = dialogues + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
+    trained = joined + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
     held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
+    held_out += [{"messages": [turn]} for chat in held_chats for turn in chat["chat"]]
     check_held_out(trained, held_out)
 
     def conversations(made: list[list[dict]]) -> list[dict]:
         return [{"conversations": dialogue} for dialogue in made]
 
     write(output_dir / "pretrain.jsonl", [{"text": text} for text in texts])
-    write(output_dir / "sft.jsonl", conversations(dialogues))
+    write(output_dir / "sft.jsonl", conversations(joined))
     write(output_dir / "heldout.jsonl", questions)
     count_categories(questions)
+    write(output_dir / "heldout_chats.jsonl", held_chats)
     write(output_dir / "dpo.jsonl", pairs)
     write(output_dir / "heldout_dpo.jsonl", held_pairs)
     write(output_dir / "distill.jsonl", conversations(few))
