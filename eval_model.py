@@ -42,7 +42,6 @@ class EvalOptions(WeightOptions):
     score: bool = flag(False, "score the held-out questions and print a table by category")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
     score_json: str | None = flag(None, "write the table to this file too")
-    untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
 
     def __post_init__(self):
         super().__post_init__()
@@ -167,7 +166,7 @@ def score(options: EvalOptions) -> None:
     questions = read_heldout(options.score_data)
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
-    model, tokenizer, title, stage, _ = options.load_model(options.seed if options.untrained else None)
+    model, tokenizer, title, stage, _ = options.load_model()
     conversations = [question["messages"] for question in questions]
     reasons, form = stage == "reason", {}
     most = REASON_TOKENS if reasons else ANSWER_TOKENS

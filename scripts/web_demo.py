@@ -40,9 +40,7 @@ ICON = (  # embedded, so that the page fetches nothing from other servers
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f6f5c"/>'
     '<path d="M8 23V9l8 9 8-9v14" fill="none" stroke="#fff" stroke-width="3" stroke-linejoin="round"/></svg>'
 )
-COPY_ICON = (
-    '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>'
-)
+COPY_ICON = '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>'
 Texts = SimpleNamespace  # of one language
 
 
@@ -228,7 +226,6 @@ def show_untrained(options: WebOptions, t: Texts) -> None:
         st.text(t.untrained_hint.format(folder=Path(options.out_dir).absolute()))
         st.code("./run.sh", language=None)
         st.text(t.untrained_then)
-        st.button(t.look_again, key="look_again")
 
 
 def show_conversation(model: ChatModel | None, settings: Settings, t: Texts) -> None:

@@ -64,8 +64,7 @@ TEXTS = {
         "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需 11 分钟：",
         "There is no weight in {folder} yet. Run this command in the project's folder to train a small chat model "
         "from zero, in about 11 minutes on two CPU cores:"),
-    "untrained_then": ("训练完成后回到这里。", "Come back here when it has finished."),
-    "look_again": ("重新检查", "Check again"),
+    "untrained_then": ("训练完成后刷新本页。", "Reload this page when it has finished."),
     # errors
     "flags_wrong": ("启动参数有误，详情见终端。", "The flags are wrong; see the terminal for details."),
     "weight_broken": (
