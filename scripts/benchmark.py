@@ -4,8 +4,6 @@
     python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
     python scripts/benchmark.py --moe --hidden_size 640           # a mixture of experts beside a dense network
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
-    python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
-    python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, opened again, batched
     python scripts/benchmark.py --beside --repeats 3              # the speed that is left beside other programs
     python scripts/benchmark.py --all --write                     # the table of MEASURED.md, tens of minutes on a CPU
     python scripts/benchmark.py --device cuda                     # the same on a GPU
@@ -23,7 +21,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.data import data_figures, text_figures  # noqa: E402
 from scripts.measuring.harness import BenchmarkOptions, table_of  # noqa: E402
 from scripts.measuring.measured import machine, write_section  # noqa: E402
 from scripts.measuring.network import generation, mixture, training_step  # noqa: E402
@@ -52,8 +49,8 @@ TABLE = (  # of --all: what each job changes of the flags
 
 def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions]]:
     asked = {
-        text_figures: options.text, data_figures: options.data, mixture: options.moe, generation: options.decode,
-        training_step: options.step, beside_other_work: options.beside,
+        mixture: options.moe, generation: options.decode, training_step: options.step,
+        beside_other_work: options.beside,
     }  # fmt: skip
     everything = options.all or (options.device.startswith("cuda") and not any(asked.values()))
     if not everything and not any(asked.values()):
@@ -66,11 +63,10 @@ def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions
 
 def heading_of(options: BenchmarkOptions) -> str:
     """The section of MEASURED.md that a run writes: one with a single subject, whose rows it takes anew together."""
-    subjects = {"Reading text": options.data, "Packing": options.text, "Beside other work": options.beside,
-                "Speed and memory": options.all}  # fmt: skip
+    subjects = {"Beside other work": options.beside, "Speed and memory": options.all}
     (heading, *more) = [name for name, wanted in subjects.items() if wanted] or [""]
     single = heading and not more and not (options.step or options.moe or options.decode)
-    require(single, "--write goes with --all, --beside, --text or --data, and with one of them at a time")
+    require(single, "--write goes with --all or --beside, and with one of them at a time")
     return f"{heading} on a GPU" if options.all and options.device.startswith("cuda") else heading
 
 

@@ -21,7 +21,7 @@ from trainer.threads import all_cores
 ROOT = Path(__file__).resolve().parents[2]
 VOCAB_SIZE = 6400
 LIBRARIES = (  # that a side may use; their memory is not counted
-    "trainer.engine", "trainer.objectives", "trainer.loading", "model.generation", "dataset.lm_dataset",
+    "trainer.engine", "trainer.objectives", "trainer.loading", "model.generation",
     "transformers.models.llama.modeling_llama", "transformers.models.granitemoeshared.modeling_granitemoeshared",
 )  # fmt: skip
 
@@ -33,13 +33,11 @@ class BenchmarkOptions:
     decode: bool = flag(False, "generation with a KV cache against transformers' generate")
     beside: bool = flag(False, "training and generation beside one and two busy processes; 2 minutes a round")
     all: bool = flag(False, "step, moe and decode in all sizes and types; measured on a GPU when no job is asked for")
-    text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
-    data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
-    write: bool = flag(False, "write the table into MEASURED.md; with --all, --beside, --text or --data")
+    write: bool = flag(False, "write the table into MEASURED.md; with --all or --beside")
     hidden_size: int = flag(512, "width of the network", least=1)
     num_hidden_layers: int = flag(8, "depth of the network", least=1)
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
-    batch_size: int = flag(8, "sequences per step, and per batch of a data set", least=1)
+    batch_size: int = flag(8, "sequences per step", least=1)
     max_seq_len: int = flag(512, "tokens per sequence", least=2)
     streams: list[int] = flag([1, 16], "for --decode: how many are generated together", least=1)
     prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
@@ -52,7 +50,6 @@ class BenchmarkOptions:
     engine_dtype: str | None = flag(None, "compute --decode's own side in it, as int8; default: --dtype",
                                     choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
-    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
 
     def shown(self, *names: str) -> dict:
         """The flags that belong to a figure: those of `names`, and what belongs to all."""

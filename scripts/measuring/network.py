@@ -7,7 +7,7 @@ decoding, reading every weight and the cache once per token.
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
+from scripts.measuring.harness import ROOT, VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
 
 TILE_ROWS = 1024  # of attention's products: no implementation holds all of a long text's attention weights at once
 
@@ -285,7 +285,7 @@ def build_engine(options: BenchmarkOptions) -> Turn:
 
     model, dtype = new_model(options), getattr(torch, options.engine_dtype or options.dtype)
     length = options.prompt_tokens + options.new_tokens
-    engine = Generator(model, load_tokenizer(options.tokenizer), options.batch_size, length, dtype)
+    engine = Generator(model, load_tokenizer(str(ROOT / "model")), options.batch_size, length, dtype)
     prompts = random_rows(options.batch_size, options.prompt_tokens).tolist()
     return first_and_rest(
         lambda n: engine.generate(prompts, Sampling(max_tokens=n, stop_ids=())), options.new_tokens, model.device
