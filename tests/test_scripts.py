@@ -13,9 +13,7 @@ from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
-from scripts.measuring.harness import BenchmarkOptions
 from scripts.measuring.measured import write_section
-from scripts.measuring.under_load import pieces_of_work
 from scripts.quickstart_report import what_next
 from scripts.reports.comparing import read_metadata
 from scripts.reports.plots import draw_losses, fonts_for, shown
@@ -262,13 +260,6 @@ def test_generation_against_transformers():
         assert figure["unit"] == "tokens/s" and min(figure[key] for key in COMPARED) > 0
 
 
-def test_what_is_measured_beside_other_work():
-    """Its run takes ten minutes, so here only that every row of it is a piece of work that the benchmark knows."""
-    pieces = pieces_of_work(BenchmarkOptions(decode=True))
-    assert [piece.decode for piece in pieces] == [False, False, False, True]
-    assert [piece.hidden_size for piece in pieces] == [192, 192, 512, 512]
-
-
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
@@ -296,7 +287,7 @@ def test_a_section_of_measured_takes_the_place_of_its_earlier_self(tmp_path, mon
 
 def test_only_a_whole_subject_is_written():
     done = run("scripts/benchmark.py", "--step", "--write", code=2)
-    assert "--write goes with --all or --beside" in done.stderr
+    assert "--write goes with --all" in done.stderr
 
 
 # ---------------------------------------------------------------- quickstart_report
