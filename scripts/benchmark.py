@@ -70,7 +70,7 @@ def main() -> None:
     for job, own in jobs(options):
         try:
             for figure in job(own):
-                print(figure.json_line(**taken_on), flush=True)
+                print(figure.json_line(**own.given(), **taken_on), flush=True)
                 figures.append(figure)
         except ValueError as error:  # out of memory, no compiler: the other rows of the table are still wanted
             if not own.all:

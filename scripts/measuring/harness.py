@@ -42,7 +42,6 @@ class BenchmarkOptions:
     prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
     new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode", least=16)
     repeats: int = flag(10, "how often each side is measured", least=1)
-    optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")
     gradient_checkpointing: bool = flag(False, "on our side of --step; the reference stays as it is")
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
@@ -50,10 +49,9 @@ class BenchmarkOptions:
                                     choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
 
-    def shown(self, *names: str) -> dict:
-        """The flags that belong to a figure: those of `names`, and what belongs to all."""
-        names += ("hidden_size", "num_hidden_layers", "use_moe", "dtype", "device", "repeats")
-        return {name: getattr(self, name) for name in names}
+    def given(self) -> dict:
+        """What figures are taken with: all flags that are not off."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value not in (None, False)}
 
 
 # ---------------------------------------------------------------- figures
@@ -61,40 +59,36 @@ class BenchmarkOptions:
 
 @dataclass
 class Figure:
-    """One measured number, ours, with the reference and the floor where there are such; `note` says what they are."""
+    """One measured number, ours, with the reference and the floor; `note` says what the two are."""
 
     job: str
     figure: str
     unit: str
     ours: float
-    reference: float | None = None
-    ratio: float | None = None  # ours / reference
-    floor: float | None = None
-    share_of_floor: float | None = None  # of time, floor / ours: 1 would be all that the hardware allows
-    note: str | None = None
-    details: dict = dataclasses.field(default_factory=dict)
+    reference: float
+    ratio: float  # ours / reference
+    floor: float | None  # memory has none
+    share_of_floor: float | None  # of time, floor / ours: 1 would be all that the hardware allows
+    note: str
 
     def json_line(self, **more) -> str:
         record = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return json.dumps(record | record.pop("details") | more, ensure_ascii=False)
+        return json.dumps(record | more, ensure_ascii=False)
 
     def row(self) -> list[str]:
         numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
         return [self.figure, self.unit, *("" if n is None else f"{n:,.{decimals(n)}f}" for n in numbers)]
 
 
-def compared(
-    job: str, figure: str, unit: str, ours: Sequence[float], reference: Sequence[float],
-    floor: Sequence[float] | None = None, amount: float | None = None, **more,
-) -> Figure:  # fmt: skip
-    """The figure of seconds that sides took in turns; with an `amount`, of the rate, so much per second."""
-
-    def value(seconds: Sequence[float]) -> float:
-        return statistics.median(seconds) if amount is None else amount / statistics.median(seconds)
-
-    ratio = median_ratio(ours, reference) if amount is None else median_ratio(reference, ours)
-    floors = (value(floor), median_ratio(floor, ours)) if floor else ()
-    return Figure(job, figure, unit, value(ours), value(reference), ratio, *floors, **more)
+def compared(job: str, figure: str, sides: Sequence[Sequence[float]], note: str, tokens: int | None = None) -> Figure:
+    """The figure of seconds that ours, the reference and the floor took in turns; or of so many tokens per second."""
+    ours, reference, floor = sides
+    values = [statistics.median(seconds) for seconds in sides]
+    ratio, unit = median_ratio(ours, reference), "s"
+    if tokens is not None:
+        values = [tokens / seconds for seconds in values]
+        ratio, unit = median_ratio(reference, ours), "tokens/s"
+    return Figure(job, figure, unit, values[0], values[1], ratio, values[2], median_ratio(floor, ours), note)
 
 
 def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
@@ -103,16 +97,15 @@ def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def decimals(number: float) -> int:
-    """As many as leave about four figures; none for a whole number."""
-    return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
+    """As many as leave about four figures."""
+    return max(0, 3 - math.floor(math.log10(abs(number)))) if number else 0
 
 
 def table_of(figures: Sequence[Figure], markdown: bool = False) -> str:
-    """Figures as a table, without the columns that are empty, and the notes below it."""
-    rows = [["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"], *(f.row() for f in figures)]
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    header, *rows = zip(*columns, strict=True)
-    notes = dict.fromkeys(f"{figure.job}: {figure.note}" for figure in figures if figure.note)
+    """Figures as a table, and the notes below it."""
+    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
+    rows = [figure.row() for figure in figures]
+    notes = dict.fromkeys(f"{figure.job}: {figure.note}" for figure in figures)
     if markdown:
         return "\n".join([markdown_table(header, rows, left=2), "", *(f"- {note}" for note in notes)])
     return "\n".join([format_table(header, rows, left=2), "", *notes])
