@@ -46,7 +46,7 @@ NOT_RUN = {  # start of a command: why it is not run here; that its flags exist 
     r"\./run\.sh test": "is this suite",
     r"source |\S*pip install": "prepares a shell or installs a package",
     r"\./run\.sh web": "needs a browser; tests/test_web_demo.py",
-    r"python scripts/eval_benchmark\.py": "needs lm_eval; tests/compat/test_lm_eval.py",
+    r"lm_eval run ": "needs lm_eval; tests/compat/test_lm_eval.py",
     r"deepspeed |\S+=\S+ .*torchrun .*--nnodes": "needs DeepSpeed or two machines; tests/compat",
     r".* --compile 1": "compiles for a minute",
     r"python scripts/benchmark\.py": "measures for minutes; tests/test_scripts.py runs it",

@@ -116,8 +116,9 @@ def test_32_streams_at_once_are_what_each_is_alone(server):
 
     def answer(seed: int) -> list[str]:
         stream = client.chat.completions.create(
-            model="minimind", messages=[user("数数")], temperature=1.5, seed=seed, max_tokens=32, logprobs=True, stream=True
-        )
+            model="minimind", messages=[user("数数")], seed=seed, temperature=1.5, max_tokens=32, logprobs=True,
+            stream=True,
+        )  # fmt: skip
         choices = [choice for chunk in stream for choice in chunk.choices]
         assert choices[-1].finish_reason in ("stop", "length")
         return [token.token for choice in choices if choice.logprobs for token in choice.logprobs.content]
