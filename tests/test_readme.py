@@ -39,7 +39,6 @@ TINY = {  # script: flags behind those of the README, which the last one of a na
     "scripts/train_tokenizer.py": "--vocab_size 300",
     "scripts/serve_openai_api.py": "--port 0",
     "scripts/chat_openai_api.py": "--base_url {url}/v1",
-    "scripts/benchmark_server.py": "--base_url {url}/v1 --clients 2 --seconds 1 --max_tokens 4",
 }
 AS_THEY_ARE = {"eval_model.py", "scripts/plot_training.py", "scripts/convert_model.py", "scripts/download_data.py"}
 NOT_RUN = {  # start of a command: why it is not run here; that its flags exist is checked all the same
@@ -47,10 +46,10 @@ NOT_RUN = {  # start of a command: why it is not run here; that its flags exist 
     r"\./run\.sh test": "is this suite",
     r"source |\S*pip install": "prepares a shell or installs a package",
     r"\./run\.sh web": "needs a browser; tests/test_web_demo.py",
-    r"python scripts/eval_benchmark\.py": "needs lm_eval; tests/compat/test_lm_eval.py",
+    r"lm_eval run ": "needs lm_eval; tests/compat/test_lm_eval.py",
     r"deepspeed |\S+=\S+ .*torchrun .*--nnodes": "needs DeepSpeed or two machines; tests/compat",
     r".* --compile 1": "compiles for a minute",
-    r"python scripts/benchmark(_recipe)?\.py": "measures for minutes; tests/test_scripts.py runs benchmark.py",
+    r"python scripts/benchmark\.py": "measures for minutes; tests/test_scripts.py runs it",
     r".* --use_wandb 1": "starts another program; tests/test_monitor.py",
     r"python tests/compat/": "needs llama.cpp; tests/compat/test_llama_cpp.py",
     r"python dataset/sample/make_sample\.py": "writes the whole sample; tests/test_sample.py",

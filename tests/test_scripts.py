@@ -13,9 +13,7 @@ from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
-from scripts.measuring.harness import BenchmarkOptions
 from scripts.measuring.measured import write_section
-from scripts.measuring.under_load import pieces_of_work
 from scripts.quickstart_report import what_next
 from scripts.reports.comparing import read_metadata
 from scripts.reports.plots import draw_losses, fonts_for, shown
@@ -234,22 +232,6 @@ def figures(done: subprocess.CompletedProcess) -> dict[str, dict]:
     return records
 
 
-def test_text_figures_of_the_sample(files):
-    done = run("scripts/benchmark.py", "--text", files["pretrain"], files["sft"], "--max_seq_len", 64)
-    found = figures(done)
-    assert found["pretrain.jsonl: documents"]["ours"] == 300 and found["sft.jsonl: conversations"]["ours"] == 200
-    assert 2 < found["pretrain.jsonl: text per token"]["ours"] < 10
-    packed, padded = found["pretrain.jsonl: positions that are text"], found["sft.jsonl: positions that are text"]
-    for share in (packed, padded):
-        assert 0 < share["reference"] < share["ours"] <= 1
-    # 200 short conversations make a few steps only, yet buckets beat padding to 64 by far.
-    assert padded["ours"] > 0.8
-    # Packing loses nothing but the end of the last row: every token that has a successor takes one position.
-    tokens = found["pretrain.jsonl: tokens"]["ours"]
-    assert packed["ours"] == pytest.approx((tokens - 1) / (-(-(tokens - 1) // 64) * 64), abs=1e-12)
-    assert packed["ours"] > 0.99
-
-
 SMALL = ("--hidden_size", 32, "--num_hidden_layers", 1, "--batch_size", 2, "--max_seq_len", 64, "--repeats", 2)
 COMPARED = ("ours", "reference", "ratio", "floor", "share_of_floor")
 
@@ -278,25 +260,9 @@ def test_generation_against_transformers():
         assert figure["unit"] == "tokens/s" and min(figure[key] for key in COMPARED) > 0
 
 
-def test_data_beside_the_bare_tokenizer(files):
-    found = figures(run("scripts/benchmark.py", "--data", files["pretrain"], "--repeats", 2))
-    assert all(figure["ours"] > 0 for figure in found.values())
-    assert found["pretrain.jsonl: tokenising, one process"]["ratio"] > 0
-    assert found["pretrain.jsonl: loading batches"]["unit"] == "tokens/s"
-
-
-def test_what_is_measured_beside_other_work():
-    """Its run takes ten minutes, so here only that every row of it is a piece of work that the benchmark knows."""
-    pieces = pieces_of_work(BenchmarkOptions(decode=True))
-    assert [piece.decode for piece in pieces] == [False, False, False, True]
-    assert [piece.hidden_size for piece in pieces] == [192, 192, 512, 512]
-
-
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
-        (("--text", "nowhere.jsonl"), 1, "there is no such file"),
-        (("--text", ROOT / "pyproject.toml"), 1, "pyproject.toml:1: this is not valid JSON"),
         (("--hidden_size", "33", "--repeats", "1"), 1, "hidden_size 33 does not divide"),
         (("--repeats", "0"), 2, "--repeats 0: it must be at least 1"),
         (("--repeat", "3"), 2, "did you mean --repeats?"),
@@ -309,19 +275,19 @@ def test_wrong_use_of_the_benchmark(flags, code, said):
 
 def test_a_section_of_measured_takes_the_place_of_its_earlier_self(tmp_path, monkeypatch):
     path = tmp_path / "MEASURED.md"
-    monkeypatch.setattr("sys.argv", [str(ROOT / "scripts" / "benchmark.py"), "--text", "a b.jsonl", "--write"])
-    write_section("Packing", "| old |", path)
+    monkeypatch.setattr("sys.argv", [str(ROOT / "scripts" / "benchmark.py"), "--device", "a b", "--write"])
+    write_section("Generation beside llama.cpp", "| old |", path)
     write_section("Speed and memory", "| speed |", path)
     once = path.read_text("utf-8")
-    assert once.index("## Speed and memory") < once.index("## Packing")
-    assert "python scripts/benchmark.py --text 'a b.jsonl' --write" in once and ", torch 2" in once
-    write_section("Packing", "| new |", path)
+    assert once.index("## Speed and memory") < once.index("## Generation beside llama.cpp")
+    assert "python scripts/benchmark.py --device 'a b' --write" in once and ", torch 2" in once
+    write_section("Generation beside llama.cpp", "| new |", path)
     assert path.read_text("utf-8") == once.replace("| old |", "| new |")
 
 
 def test_only_a_whole_subject_is_written():
     done = run("scripts/benchmark.py", "--step", "--write", code=2)
-    assert "--write goes with --all, --beside, --text or --data" in done.stderr
+    assert "--write goes with --all" in done.stderr
 
 
 # ---------------------------------------------------------------- quickstart_report
