@@ -351,19 +351,11 @@ def test_the_report_of_a_quick_start(out_dir, files):
     assert scores["score"] == scores["tables"]["SFT"]["score"]
     for table in scores["tables"].values():
         assert table["n"] == 24 and 0 <= table["score"] <= 100
-    for stage, name in zip(scores["stages"], ("pretrain_32", "full_sft_32"), strict=True):
-        info = json.loads((out_dir / f"{name}.json").read_text())
-        assert stage["tokens"] == info["tokens"] > 0 and stage["seconds"] == info["seconds"]
-        assert stage["val_bits_per_byte"] == info["validation"]["val_bits_per_byte"]
-        low, high = stage["difference_interval"]
-        assert low <= stage["difference"] == stage["score_after"] - stage["score_before"] <= high
 
     lines = done.stdout.splitlines()
     for category in scores["tables"]["SFT"]["categories"]:
         assert any(line.startswith(f"{category} ") and line.count("%") == 4 for line in lines)
     assert any(line.startswith("all ") and " 24 " in line for line in lines)
-    assert any(line.startswith("pretrain ") and "→" in line for line in lines)
-    assert any(line.startswith("SFT ") and "→" in line for line in lines)
     for wanted in ("你是谁？", "./run.sh chat", "eval_model.py", "./run.sh eval", "--hidden_size 768", str(out_dir)):
         assert wanted in done.stdout
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from dataset.heldout import paired_difference, wilson_interval
+from scripts.reports.tables import percent
 
 
 def replies_of(
@@ -61,3 +62,13 @@ def two_shares(before: float, after: float, n: int, interval) -> dict:
 def loss(before: float, after: float) -> dict:
     """Two losses over one text, which is no sample of questions: there is no interval."""
     return {"unit": "", "before": before, "after": after, "difference": after - before, "interval": None}
+
+
+def in_words(figures: dict) -> tuple[str, str, str]:
+    """(before, after, difference with its interval). Shares and points have one decimal; losses three, at one they
+    would look alike."""
+    before, after, difference = (figures[name] for name in ("before", "after", "difference"))
+    if figures["unit"] != "%":
+        return f"{before:.3f}", f"{after:.3f}", f"{difference:+.3f}"
+    low, high = figures["interval"]
+    return percent(before), percent(after), f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"
