@@ -65,7 +65,7 @@ def main() -> None:
         del tables[name]["wrong"]  # nobody learns from noise
     write_json(out_dir / "score.json", {"weight": str(sft), "score": tables["SFT"]["score"], "tables": tables})
     metrics = [out_dir / "metrics" / f"{weight.stem}.jsonl" for weight in (pretrain, sft)]
-    picture = draw_losses(metrics, out_dir / "loss_curve.png")
+    picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
     print(f"\nLoss curves: {picture}\nScores, with every wrong answer of the SFT model: {out_dir / 'score.json'}")
     print("\n" + what_next(out_dir))
 

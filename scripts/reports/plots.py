@@ -4,12 +4,10 @@ Training loss is drawn pale as it was measured and dark smoothed, validation los
 """
 
 import contextlib
-import itertools
 import json
 import logging
 import math
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,9 +17,6 @@ from pathlib import Path
 from model.files import write_atomically
 from trainer.command_line import check_out_dir
 
-STAGES = {
-    "pretrain": "Pretraining", "full_sft": "SFT", "rlhf": "DPO", "reason": "Reasoning", "full_dist": "Distillation",
-}  # fmt: skip
 COLORS = ("#2563a8", "#c8502d", "#2f8a57", "#8450a0", "#b58a1b", "#4b5563")  # told apart by the colour-blind as well
 DPI, PANEL_INCHES = 150, (5.6, 4.0)
 MOST_RUNS, RUNS_PER_ROW = 60, 4  # in one picture, and side by side
@@ -42,24 +37,13 @@ class Curves:
 # ---------------------------------------------------------------- reading
 
 
-def title_of(path: Path) -> str:
-    """`full_sft_512_moe` -> "SFT, hidden size 512, MoE", `lora/identity_512` -> "LoRA identity, hidden size 512"; any
-    other name as it is."""
-    is_lora = path.parent.name == "lora"
-    match = re.fullmatch(rf"({'.+' if is_lora else '|'.join(STAGES)})_(\d+)(_moe)?", path.stem)
-    if not match:
-        return path.stem
-    stage = f"LoRA {match[1]}" if is_lora else STAGES[match[1]]
-    return f"{stage}, hidden size {match[2]}{', MoE' if match[3] else ''}"
-
-
 def read_curves(path: str | Path, x: str = "tokens") -> Curves:
     """A metrics file, without the line that a killed run left half-written at its end; a loss that is not finite is a
     gap in the curve. ValueError says which line is no record of a run, or that there is no loss in the file."""
     path = Path(path).absolute()
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file: name a metrics file, such as out/metrics/pretrain_512.jsonl")
-    curves = Curves(shown(title_of(path)), [], [])
+    curves = Curves(shown(f"lora/{path.stem}" if path.parent.name == "lora" else path.stem), [], [])
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, 1):
         try:
@@ -153,7 +137,7 @@ def picture_style(names: Iterable[str]) -> Iterator[None]:
         "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
         "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False, "text.parse_math": False,
-        "font.family": fonts,
+        "axes.grid": True, "grid.color": "#e5e7eb", "axes.axisbelow": True, "font.family": fonts,
     }  # fmt: skip
     with styles.context(["default", style]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # said above
@@ -182,11 +166,15 @@ def draw_losses(
     with picture_style(curves.title for curves in runs):
         rows = -(-n_panels // columns)
         figure = Figure((width, PANEL_INCHES[1] * rows), layout="constrained")
-        axes, colors = list(figure.subplots(rows, columns, squeeze=False).flat), itertools.cycle(COLORS)
-        groups = [runs] if overlay else [[curves] for curves in runs]
-        for axis, group in zip(axes, groups, strict=False):
-            entries = [entry for curves in group for entry in draw_run(axis, curves, next(colors), overlay)]
-            finish(axis, x, overlay, group[0].unit, entries)
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        drawn = [draw_run(axes[0 if overlay else i], run, COLORS[i % len(COLORS)]) for i, run in enumerate(runs)]
+        if overlay:
+            entries = [(run[0][0], curves.title) for run, curves in zip(drawn, runs, strict=True)]
+            finish(axes[0], x, runs[0].unit, entries, "line: training, points: validation")
+        else:
+            for axis, entries, curves in zip(axes, drawn, runs, strict=False):
+                finish(axis, x, curves.unit, entries, None)
+                axis.set_title(curves.title)
         for axis in axes[n_panels:]:
             axis.remove()
         path = Path(os.path.realpath(output))  # a link stays one
@@ -195,7 +183,7 @@ def draw_losses(
     return output
 
 
-def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
+def draw_run(axis, curves: Curves, color: str) -> list[tuple]:
     """The three curves of one run, and its last validation loss as a number. Returns (curve, text) for the legend."""
     from matplotlib.patheffects import withStroke
 
@@ -212,25 +200,19 @@ def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
                 f"{loss:.3g}", (place, loss), xytext=(0, 8), textcoords="offset points", ha="center",
                 color=color, fontweight="bold", path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
-    if overlay:
-        return [(entries[0][0], curves.title)]
-    axis.set_title(curves.title)
     return entries
 
 
-def finish(axis, x: str, overlay: bool, loss_unit: str, entries: Sequence[tuple]) -> None:
-    """Labels with units, ticks a person can read, the grid, and the legend."""
+def finish(axis, x: str, loss_unit: str, entries: Sequence[tuple], legend_title: str | None) -> None:
+    """Labels with units, ticks a person can read, and the legend."""
     from matplotlib.ticker import EngFormatter
 
     axis.xaxis.set_major_formatter(EngFormatter())  # 2 k, 5 M
-    axis.set_xlabel("tokens" if x == "tokens" else "seconds of training")
-    axis.set_ylabel(f"loss (nats per {loss_unit})")
+    axis.set(xlabel="tokens" if x == "tokens" else "seconds of training", ylabel=f"loss (nats per {loss_unit})")
     axis.set_xlim(left=0)
     if not any(loss < 0 for line in axis.lines for loss in line.get_ydata()):
         axis.set_ylim(bottom=0)
-    axis.grid(color="#e5e7eb", linewidth=0.8)
-    axis.set_axisbelow(True)
     # Named one by one: of its own accord matplotlib leaves out what begins with "_".
-    title, size = "line: training, points: validation" if overlay else None, min(10, 160 / len(entries))
-    legend = axis.legend(*zip(*entries, strict=True), title=title, loc="upper right", fontsize=size)
+    size = min(10, 160 / len(entries))
+    legend = axis.legend(*zip(*entries, strict=True), title=legend_title, loc="upper right", fontsize=size)
     legend.set_in_layout(False)  # long names are no reason for a narrow panel
