@@ -102,17 +102,16 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
 
-    found = {"SFT": find_weight("full_sft", out_dir, hidden_size)}
-    config = MiniMindConfig.from_dict(read_metadata(found["SFT"])["config"])
-    found["student with teacher"] = find_weight("full_dist", out_dir, student_size)
-    student = MiniMindConfig.from_dict(read_metadata(found["student with teacher"])["config"])
+    newest = find_weight("full_sft", out_dir, hidden_size), find_weight("full_dist", out_dir, student_size)
+    large, small = (MiniMindConfig.from_dict(read_metadata(weight)["config"]) for weight in newest)
+    found = {}
     for stage, (name, *_) in STAGES.items():
-        own = student if stage == "student alone" else config
+        config = small if stage.startswith("student") else large
         if name.startswith("lora/"):
-            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, own)
-        elif stage not in found:
-            found[stage] = find_weight(name, out_dir, own.hidden_size, own.use_moe)
-    return {stage: found[stage] for stage in STAGES}
+            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, config)
+        else:
+            found[stage] = find_weight(name, out_dir, config.hidden_size, config.use_moe)
+    return found
 
 
 def metrics_path(out_dir: Path, weight: Path) -> Path:

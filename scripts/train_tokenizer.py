@@ -1,7 +1,7 @@
 """Train a vocabulary: text in, `tokenizer.json` and `tokenizer_config.json` out.
 
     python scripts/train_tokenizer.py                                    # the sample's text, into out/tokenizer
-    python scripts/train_tokenizer.py --data_path a.jsonl b.txt --output_dir out/mine
+    python scripts/train_tokenizer.py --data_path a.jsonl b.jsonl --output_dir out/mine
 
 Byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et al. 2019): text is split into words, a
 word is its UTF-8 bytes, and the most frequent neighbours are merged until the vocabulary is full. Every byte has an
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
 from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages  # noqa: E402
-from dataset.jsonl import check_file, check_text, read_records  # noqa: E402
+from dataset.jsonl import check_text, read_records  # noqa: E402
 from model.files import write_atomically, write_json  # noqa: E402
 from trainer.command_line import check_out_dir, flag, parse_options, run  # noqa: E402
 from trainer.process import handled  # noqa: E402
@@ -51,8 +51,7 @@ CONTROL_PATTERN = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
 class TokenizerOptions:
     data_path: list[str] = flag(
         [str(ROOT / "dataset/sample" / name) for name in ("pretrain.jsonl", "sft.jsonl")],
-        'training text: JSONL with "text", "conversations" or "chosen"/"rejected", or plain .txt; '
-        "a file named twice counts twice",
+        'training text: JSONL with "text", "conversations" or "chosen"/"rejected"; a file named twice counts twice',
     )
     character_path: list[str] = flag(
         [], "text whose every character becomes an entry, however rare, so that none is split into bytes"
@@ -82,26 +81,13 @@ def texts_of(record: dict) -> list[str]:
     return texts
 
 
-def read_plain(path: str) -> Iterator[list[str]]:
-    """A text file, 64 KiB of lines at a time."""
-    line = 1
-    with open(check_file(path, {}), "rb") as file:
-        while raw := b"".join(file.readlines(1 << 16)):
-            try:
-                yield [raw.decode("utf-8-sig" if line == 1 else "utf-8")]
-            except UnicodeDecodeError as error:
-                line += raw[: error.start].count(b"\n")
-                raise ValueError(f"{path}:{line}: this is not UTF-8: correct the line") from None
-            line += raw.count(b"\n")
-
-
 def read_texts(path: str) -> Iterator[str]:
     """Every text of a file; ValueError: `file:line: what is wrong: what to do`."""
-    is_blank = True
-    for texts in read_plain(path) if path.endswith(".txt") else read_records(path, texts_of):
-        is_blank = is_blank and not any(text.strip() for text in texts)
+    is_empty = True
+    for texts in read_records(path, texts_of):
+        is_empty = is_empty and not texts
         yield from texts
-    if is_blank:
+    if is_empty:
         raise ValueError(f"{path}: there is no text in it: give another file")
 
 

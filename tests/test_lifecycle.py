@@ -13,7 +13,7 @@ from preloaded import run_preloaded
 
 from dataset.heldout import paired_difference, wilson_interval
 from scripts.compare_distillation import TAUGHT, ComparisonOptions, over_seeds
-from scripts.direct_answers import direct
+from scripts.direct_answers import direct_line
 from scripts.lifecycle_report import HEADER, cells_of, ends_with_wish
 from scripts.reports.comparing import loss, paired_scores, share
 
@@ -255,11 +255,12 @@ def test_cells():
 
 
 def test_direct_answers():
-    assert direct({"role": "user", "content": "<think>"}) == {"role": "user", "content": "<think>"}
+    user = {"role": "user", "content": "<think>"}
     said = {"role": "assistant", "content": "<think>\n1 + 1 = 2\n</think>\n<answer>\n有 2 个。\n</answer>"}
-    assert direct(said) == {"role": "assistant", "content": "有 2 个。"}
+    direct = {"role": "assistant", "content": "有 2 个。"}
+    assert json.loads(direct_line({"conversations": [user, said]})) == {"conversations": [user, direct]}
     with pytest.raises(ValueError, match="must look like"):
-        direct({"role": "assistant", "content": "有 2 个。"})
+        direct_line({"conversations": [user, direct]})
 
 
 def test_a_line_without_a_thought_is_named(tmp_path):

@@ -192,17 +192,16 @@ def texts(tmp_path_factory):
     write("text.jsonl", [{"text": text()} for _ in range(50)])
     write("chat.jsonl", [{"conversations": turns()} for _ in range(20)])
     write("pairs.jsonl", [{"chosen": turns(), "rejected": turns()} for _ in range(20)])
-    (folder / "plain.txt").write_text("".join(text() for _ in range(50)), "utf-8")
-    (folder / "rare.txt").write_text("氢氦, 锂\n", "utf-8")
+    write("rare.jsonl", [{"text": "氢氦, 锂"}])
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained(texts):
     """The script's run on that corpus, with paths relative to the folder it is called from."""
-    files = ["text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"]
+    files = ["text.jsonl", "chat.jsonl", "pairs.jsonl"]
     arguments = ["--data_path", *files, "--vocab_size", 320, "--output_dir", "new"]
-    arguments += ["--character_path", "rare.txt"]
+    arguments += ["--character_path", "rare.jsonl"]
     return run_script(*arguments, cwd=texts)
 
 
@@ -221,8 +220,8 @@ def test_script_trains_a_vocabulary_that_loads(texts, trained):
 
 def test_same_text_gives_the_same_files_and_overwrite_must_be_said(texts, trained):
     before = {path.name: path.read_bytes() for path in (texts / "new").iterdir()}
-    arguments = ["--data_path", *(texts / name for name in ("text.jsonl", "chat.jsonl", "pairs.jsonl", "plain.txt"))]
-    arguments += ["--vocab_size", 320, "--output_dir", texts / "new", "--character_path", texts / "rare.txt"]
+    arguments = ["--data_path", *(texts / name for name in ("text.jsonl", "chat.jsonl", "pairs.jsonl"))]
+    arguments += ["--vocab_size", 320, "--output_dir", texts / "new", "--character_path", texts / "rare.jsonl"]
     refused = run_script(*arguments, cwd="/")
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
@@ -246,10 +245,10 @@ def test_text_without_spaces_takes_no_longer_and_gives_the_same_words():
 
 def test_ctrl_c_ends_the_training_and_leaves_nothing(tmp_path):
     letters = bytes(97 + byte % 26 for byte in range(256))
-    with open(tmp_path / "a.txt", "wb") as file:
+    with open(tmp_path / "a.jsonl", "wb") as file:
         for _ in range(32):
-            file.write(os.urandom(1 << 20).translate(letters) + b"\n")
-    flags = ("--data_path", tmp_path / "a.txt", "--output_dir", tmp_path / "out", "--vocab_size", 20_000)
+            file.write(b'{"text": "' + os.urandom(1 << 20).translate(letters) + b'"}\n')
+    flags = ("--data_path", tmp_path / "a.jsonl", "--output_dir", tmp_path / "out", "--vocab_size", 20_000)
     run = Preloaded(SCRIPT, *flags)
     while "training" not in run.printed("out"):
         assert run.join(0.1) is None
@@ -310,12 +309,6 @@ def test_bad_files_are_named_with_their_line(content, message, tmp_path):
         make_tokenizer(options)
     assert message in str(error.value)
     assert not (tmp_path / "out" / "tokenizer.json").exists()
-
-
-def test_plain_text_that_is_not_utf8_is_named_with_its_line(tmp_path):
-    (tmp_path / "a.txt").write_bytes("第一行\n第二行\n".encode() + b"\xc4\xe3\n")
-    with pytest.raises(ValueError, match=r"a\.txt:3: this is not UTF-8"):
-        list(train_tokenizer.read_texts(str(tmp_path / "a.txt")))
 
 
 def test_places_that_cannot_be_used_and_too_little_text(texts, tmp_path):

@@ -9,8 +9,7 @@ from scripts.reports.tables import percent
 
 
 def replies_of(
-    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False,
-    untrained: bool = False, **places,
+    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False, **places
 ) -> dict[str, list[str]]:  # fmt: skip
     """The likeliest replies of a weight to sets of questions, all in one pass.
 
@@ -20,7 +19,7 @@ def replies_of(
     from trainer.options import WeightOptions
 
     options = WeightOptions(weight=str(weight), **places)
-    model, tokenizer, source, *_ = options.load_model(42 if untrained else None)
+    model, tokenizer, source, *_ = options.load_model()
     conversations = [question["messages"] for questions in sets.values() for question in questions]
     print(f"{title}: {len(conversations):,} questions for {source}", flush=True)
     replies = iter(answer_all(model, tokenizer, conversations, max_new_tokens, with_tags=with_tags))

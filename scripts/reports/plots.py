@@ -8,9 +8,10 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,10 @@ COLORS = ("#2563a8", "#c8502d", "#2f8a57", "#8450a0", "#b58a1b", "#4b5563")  # t
 DPI, PANEL_INCHES = 150, (5.6, 4.0)
 MOST_RUNS, RUNS_PER_ROW = 60, 4  # in one picture, and side by side
 LARGEST = 1e37  # nearly all of float32's range, in which losses are computed
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS", "Microsoft YaHei", "SimHei",
+)  # fmt: skip
 FORMATS = (".png", ".jpg", ".svg", ".pdf")
 
 
@@ -100,48 +105,32 @@ def shown(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:24]}…{text[-15:]}"
 
 
-def fonts_for(text: str) -> tuple[list[str], str]:
-    """(matplotlib's font, then those of this machine that have what it lacks; the characters that none has)."""
-    import matplotlib
-    from matplotlib.font_manager import findfont, findSystemFonts, fontManager
-    from matplotlib.ft2font import FT2Font
-
-    fonts = ["DejaVu Sans"]
-    lacking = set(text) - set(map(chr, FT2Font(findfont(fonts[0])).get_charmap()))
-    if lacking:  # matplotlib remembers the fonts of its first start; newer ones count too
-        for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
-            with contextlib.suppress(Exception):  # a font that cannot be read is none
-                fontManager.addfont(path)
-    for entry in sorted(fontManager.ttflist, key=lambda entry: (not entry.name.endswith(" SC"), entry.weight != 400)):
-        own = entry.fname.startswith(matplotlib.get_data_path())  # for formulas, or boxes for every character there is
-        if lacking and not own and "lastresort" not in entry.name.lower().replace(" ", ""):
-            with contextlib.suppress(OSError, RuntimeError):  # the file may be gone
-                found = lacking & set(map(chr, FT2Font(entry.fname, face_index=entry.index).get_charmap()))
-                fonts += [entry.name] if found else []
-                lacking -= found
-    return fonts, "".join(character for character in dict.fromkeys(text) if character in lacking)
-
-
 @contextlib.contextmanager
-def picture_style(names: Iterable[str]) -> Iterator[None]:
-    """Within it figures are made and saved in which the user's `names` are drawn as they are: `$` and `_` are no
-    mathematics, and other scripts have a font where this machine has one. Where not, one line says so."""
+def picture_style() -> Iterator[None]:
+    """Within it figures are made and saved in which the user's names are drawn as they are: `$` and `_` are no
+    mathematics, and Chinese has a font where this machine has one. Where not, one line says so."""
     from matplotlib import style as styles
+    from matplotlib.font_manager import findSystemFonts, fontManager
 
-    fonts, lacking = fonts_for("".join(names))
-    if lacking:
-        print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
-              "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
+    for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:  # newer than its first start
+        with contextlib.suppress(Exception):  # a font that cannot be read is none
+            fontManager.addfont(path)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a bold face is good enough
+    installed = {entry.name for entry in fontManager.ttflist}
     style = {
         "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
         "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False, "text.parse_math": False,
-        "axes.grid": True, "grid.color": "#e5e7eb", "axes.axisbelow": True, "font.family": fonts,
+        "axes.grid": True, "grid.color": "#e5e7eb", "axes.axisbelow": True,
+        "font.family": ["DejaVu Sans", *(name for name in CHINESE_FONTS if name in installed)],
     }  # fmt: skip
-    with styles.context(["default", style]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # said above
+    with styles.context(["default", style]), warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing")
         yield
+    missing = (re.match(r"Glyph (\d+) .* missing", str(warning.message)) for warning in caught)
+    if lacking := "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match)):
+        print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
+              "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
 
 
 def draw_losses(
@@ -163,7 +152,7 @@ def draw_losses(
     n_panels = 1 if overlay else len(runs)
     columns = min(n_panels, RUNS_PER_ROW)
     width = PANEL_INCHES[0] * columns if n_panels > 1 else PANEL_INCHES[0] * 1.3
-    with picture_style(curves.title for curves in runs):
+    with picture_style():
         rows = -(-n_panels // columns)
         figure = Figure((width, PANEL_INCHES[1] * rows), layout="constrained")
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)

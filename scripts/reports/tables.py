@@ -29,7 +29,3 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 
 def percent(score: float) -> str:
     return f"{score:.1f} %"
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
