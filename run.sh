@@ -249,7 +249,7 @@ quick_start() {
     set_up run
     MINIMIND_REST=4.8 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
     MINIMIND_REST=0.4 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
-    phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
+    phase "[3/3] score: questions it has never seen" scripts/quickstart_report.py
 }
 
 life_cycle() {

@@ -143,7 +143,6 @@ def template(tmp_path_factory, make_model, tokenizer) -> Path:
         (out / "metrics" / f"{name}.jsonl").write_text(record)
     for name, source in TEXTS.items():
         shutil.copy(sample / f"{source}.jsonl", house / f"{name}.jsonl")
-    (house / "b.txt").write_text("MiniMind\n")
     return house
 
 

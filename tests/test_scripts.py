@@ -7,8 +7,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-from fontTools.fontBuilder import FontBuilder
-from fontTools.ttLib.tables._g_l_y_f import Glyph
 from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
@@ -16,7 +14,7 @@ from preloaded import run_preloaded
 from scripts.measuring.measured import write_section
 from scripts.quickstart_report import what_next
 from scripts.reports.comparing import read_metadata
-from scripts.reports.plots import draw_losses, fonts_for, shown
+from scripts.reports.plots import CHINESE_FONTS, draw_losses, shown
 from scripts.reports.shell import command, typed
 from scripts.reports.tables import cells, format_table
 
@@ -117,27 +115,14 @@ def test_a_run_is_called_in_the_picture_as_its_file_is(tmp_path, overlay):
 
 
 def test_chinese_is_drawn_where_a_font_has_it_and_a_note_says_where_none_has(tmp_path, capsys):
-    path = tmp_path / "预训.jsonl"
+    rare = "\U0010fffd"  # of no language: no font of a machine has it
+    path = tmp_path / f"预训{rare}.jsonl"
     path.write_text(record(1, 3.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draw_losses([path], tmp_path / "loss.png", overlay=True)
-    lacking = fonts_for("a预训")[1]
-    assert lacking in capsys.readouterr().err and "a" not in lacking
-    rare = "\U0010fffd"  # of no language: no font of a machine has it
-    assert fonts_for(f"a{rare}") == (["DejaVu Sans"], rare)
-    made = FontBuilder(1000)
-    made.setupGlyphOrder([".notdef", "one"])
-    made.setupCharacterMap({ord(rare): "one"})
-    made.setupGlyf({name: Glyph() for name in (".notdef", "one")})
-    made.setupHorizontalMetrics({".notdef": (500, 0), "one": (500, 0)})
-    made.setupHorizontalHeader(ascent=800, descent=-200)
-    made.setupNameTable({"familyName": "Made Here", "styleName": "Regular"})
-    made.setupOS2()
-    made.setupPost()
-    made.save(tmp_path / "made.ttf")
-    fontManager.addfont(tmp_path / "made.ttf")
-    assert fonts_for(f"a{rare}") == (["DejaVu Sans", "Made Here"], "")
+        draw_losses([path], tmp_path / "loss.png", titles=[f"预训{rare}"])
+    has_chinese = any(entry.name in CHINESE_FONTS for entry in fontManager.ttflist)
+    assert f"no font here has {'' if has_chinese else '预训'}{rare}: boxes" in capsys.readouterr().err
 
 
 def test_without_files_the_adapters_are_drawn_too(tmp_path):
@@ -145,8 +130,7 @@ def test_without_files_the_adapters_are_drawn_too(tmp_path):
     for name in ("full_sft_32", "lora/identity_32", "lora/my_own_512_moe"):
         (tmp_path / f"{name}.jsonl").write_text(record(1, 3.0))
     run("scripts/plot_training.py", "--metrics_dir", tmp_path, "--output", tmp_path / "loss.svg")
-    wanted = {"SFT, hidden size 32", "LoRA identity, hidden size 32", "LoRA my_own, hidden size 512, MoE"}
-    assert wanted <= set(texts_of(tmp_path / "loss.svg"))
+    assert {"full_sft_32", "lora/identity_32", "lora/my_own_512_moe"} <= set(texts_of(tmp_path / "loss.svg"))
 
 
 NAN = float("nan")
@@ -313,23 +297,12 @@ def test_the_report_of_a_quick_start(out_dir, files):
     scores = json.loads((out_dir / "score.json").read_text(encoding="utf-8"))
     assert_is_a_picture(out_dir / "loss_curve.png", 600, 1680)
 
-    assert list(scores["tables"]) == ["untrained", "pretrained", "SFT"]
-    assert scores["score"] == scores["tables"]["SFT"]["score"]
-    for table in scores["tables"].values():
-        assert table["n"] == 24 and 0 <= table["score"] <= 100
-    for stage, name in zip(scores["stages"], ("pretrain_32", "full_sft_32"), strict=True):
-        info = json.loads((out_dir / f"{name}.json").read_text())
-        assert stage["tokens"] == info["tokens"] > 0 and stage["seconds"] == info["seconds"]
-        assert stage["val_bits_per_byte"] == info["validation"]["val_bits_per_byte"]
-        low, high = stage["difference_interval"]
-        assert low <= stage["difference"] == stage["score_after"] - stage["score_before"] <= high
+    assert scores["n"] == 24 and 0 <= scores["score"] <= 100 and len(scores["right"]) == 24
 
     lines = done.stdout.splitlines()
-    for category in scores["tables"]["SFT"]["categories"]:
-        assert any(line.startswith(f"{category} ") and line.count("%") == 4 for line in lines)
+    for category in scores["categories"]:
+        assert any(line.startswith(f"{category} ") and line.count("%") == 2 for line in lines)
     assert any(line.startswith("all ") and " 24 " in line for line in lines)
-    assert any(line.startswith("pretrain ") and "→" in line for line in lines)
-    assert any(line.startswith("SFT ") and "→" in line for line in lines)
     for wanted in ("你是谁？", "./run.sh chat", "eval_model.py", "./run.sh eval", "--hidden_size 768", str(out_dir)):
         assert wanted in done.stdout
 
