@@ -357,15 +357,12 @@ class Trainer:
             self.model.load_state_dict(state["model"], strict=False)
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
-            self.set_random_generators(state["rngs"])
+            rngs = state["rngs"]  # each rank draws its own dropout
+            if len(rngs) == self.world.world_size:
+                checkpoint.set_rng_states(rngs[self.world.rank], self.world.device)
+            elif self.world.is_main:
+                print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
         self.saved_step = self.step
-
-    def set_random_generators(self, rngs: list[dict]) -> None:
-        """Each rank draws its own dropout."""
-        if len(rngs) == self.world.world_size:
-            checkpoint.set_rng_states(rngs[self.world.rank], self.world.device)
-        elif self.world.is_main:
-            print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
 
     # ------------------------------------------------------------ the end
 
