@@ -171,11 +171,10 @@ def serving(house: Path, flags: list[str], env: dict[str, str]) -> Iterator[str]
 
 
 def download(house: Path, flags: list[str]) -> subprocess.CompletedProcess:
-    """From a hub on this machine, in a new process: the hub's client reads its address when it is imported."""
+    """From a hub on this machine."""
     names = ("pretrain_hq", "sft_mini_512", "dpo")
     with Hub({f"{name}.jsonl": b"{}\n" for name in names}) as hub:
-        env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-        env |= {"HF_ENDPOINT": hub.url, "MODELSCOPE_ENDPOINT": hub.url, "HF_HOME": str(house / "home"), "no_proxy": "*"}
+        env = os.environ | {"HF_ENDPOINT": hub.url, "MODELSCOPE_ENDPOINT": hub.url, "no_proxy": "*"}
         command = [sys.executable, house / "scripts" / "download_data.py", *flags, "--force", "1"]
         return subprocess.run(command, cwd=house, env=env, capture_output=True, text=True)
 
