@@ -48,6 +48,7 @@ class LifecycleOptions:
     sample: str = flag(str(ROOT / "dataset" / "sample"), "folder of the held-out questions, heldout*.jsonl")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
+    write: bool = flag(False, "write the table into MEASURED.md")
 
 
 def main() -> None:
@@ -55,6 +56,7 @@ def main() -> None:
 
     from dataset.heldout import read_heldout
     from model.files import write_json
+    from scripts.measuring.measured import write_section
     from scripts.reports.plots import draw_losses
     from trainer.command_line import check_out_dir
 
@@ -91,6 +93,8 @@ def main() -> None:
     print("\n" + format_table(header, short, left=2))
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
+    if options.write:
+        write_section("What each stage does", f"{table}\n\n{listed}")
 
 
 # ---------------------------------------------------------------- the runs

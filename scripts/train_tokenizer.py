@@ -21,6 +21,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,9 +172,10 @@ def make_tokenizer(options: TokenizerOptions) -> None:
     if split := [character for character in characters if len(trained.encode(character).ids) > 1]:
         raise ValueError(f"--character_path: no room for {' '.join(split[:9])}: raise --vocab_size")
     write(trained, folder)
-    texts = [text for path in options.data_path for text in islice(read_texts(path), MEASURED_TEXTS)]
+    texts = list(islice(read_texts(options.data_path[0]), 10_000))
     n_tokens = sum(len(encoding.ids) for encoding in trained.encode_batch(texts, add_special_tokens=False))
-    print(f"compression: {sum(len(text.encode()) for text in texts) / n_tokens:.3f} bytes per token of the training text")
+    n_bytes = sum(len(text.encode()) for text in texts)
+    print(f"compression: {n_bytes / n_tokens:.3f} bytes per token at the beginning of {options.data_path[0]}")
     print(f"written: {n_entries:,} entries, {folder / 'tokenizer.json'} and tokenizer_config.json")
 
 
