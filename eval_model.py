@@ -11,7 +11,7 @@
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,6 @@ class EvalOptions(WeightOptions):
     score: bool = flag(False, "score the held-out questions and print a table by category")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
     score_json: str | None = flag(None, "write the table to this file too")
-    untrained: bool = flag(False, "score the network of the weight before any training, for comparison")
 
     def __post_init__(self):
         super().__post_init__()
@@ -102,45 +101,46 @@ def typed_messages() -> Iterator[str]:
             yield line
 
 
+def converse(answer: Callable[[list[dict], int], str], history_cnt: int) -> None:
+    """Answer one typed message after the other by `answer(messages, turn)`, each with the conversation so far in mind.
+    ValueError from it (too long a message, say) is reported, and the conversation goes on without that message."""
+    if sys.stdin.isatty():
+        print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
+    history: list[dict] = []
+    for turn, message in enumerate(typed_messages()):
+        if message == "/clear":
+            history = []
+            continue
+        history = [*newest(history, history_cnt), {"role": "user", "content": message}]
+        try:
+            history.append({"role": "assistant", "content": answer(history, turn)})
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            history.pop()
+
+
 def talk(options: EvalOptions) -> None:
     """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
     from model.generation import Generator
 
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
     model, tokenizer, title, stage, trained_length = options.load_model()
-    if options.prompt is None:
-        print(title)
     engine = Generator(model, tokenizer, 1, options.context(model, trained_length), options.compute_dtype(model))
     system = [{"role": "system", "content": options.system}] if options.system else []
-    if options.prompt is None and not options.auto:
-        if sys.stdin.isatty():
-            print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
-        converse(engine, tokenizer, stage, system, typed_messages(), options)
+
+    def reply(messages: list[dict], turn: int = 0) -> str:
+        return answer(engine, tokenizer, stage, system + messages, options, turn)
+
+    if options.prompt is not None:
+        reply([{"role": "user", "content": options.prompt}])
         return
-    samples = PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS
-    for prompt in [options.prompt] if options.prompt else samples:
-        if options.prompt is None:
-            print(f"\n> {prompt}")
-        answer(engine, tokenizer, stage, [*system, {"role": "user", "content": prompt}], options)
-
-
-def converse(
-    engine, tokenizer, stage: str, system: list[dict], messages: Iterator[str], options: EvalOptions
-) -> None:  # fmt: skip
-    """Answer one message after the other, each with the conversation so far in mind."""
-    history: list[dict] = []
-    for turn, message in enumerate(messages):
-        if message == "/clear":
-            history = []
-            continue
-        history = [*newest(history, options.history_cnt), {"role": "user", "content": message}]
-        try:
-            reply = answer(engine, tokenizer, stage, system + history, options, turn)
-        except ValueError as error:  # too long a message: say so, keep talking
-            print(f"error: {error}", file=sys.stderr)
-            history.pop()
-            continue
-        history.append({"role": "assistant", "content": reply})
+    print(title)
+    if not options.auto:
+        converse(reply, options.history_cnt)
+        return
+    for prompt in PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS:
+        print(f"\n> {prompt}")
+        reply([{"role": "user", "content": prompt}])
 
 
 # ---------------------------------------------------------------- scoring
@@ -166,7 +166,7 @@ def score(options: EvalOptions) -> None:
     questions = read_heldout(options.score_data)
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
-    model, tokenizer, title, stage, _ = options.load_model(options.seed if options.untrained else None)
+    model, tokenizer, title, stage, _ = options.load_model()
     conversations = [question["messages"] for question in questions]
     reasons, form = stage == "reason", {}
     most = REASON_TOKENS if reasons else ANSWER_TOKENS

@@ -131,9 +131,8 @@ set_up() {
 
 make_venv() {
     local kb info
-    [[ ! -e $VENV || -d $VENV ]] || die "$VENV is not a folder, but the packages have to go there: move it away and run again."
     if ! { mkdir -p -- "$VENV" && true >>"$LOG"; } 2>/dev/null; then
-        die "cannot write to $VENV (no permission, read-only or a full disk): make it writable and run again."
+        die "$VENV is not a folder that can be written (a file of that name, no permission, a full disk), but the packages have to go there: put that right and run again."
     fi
     kb=$(df -Pk -- "$VENV" 2>/dev/null | awk 'NR == 2 { print $4 }') || kb=""
     if [[ $kb =~ ^[0-9]+$ && $kb -lt 2200000 ]] && ! compgen -G "$VENV/lib/python3.*/site-packages/torch" >/dev/null; then
@@ -149,40 +148,31 @@ make_venv() {
         return
     fi
     find_python
-    say "[setup 1/4] virtual environment in .venv with Python $FOUND_VERSION from $FOUND (5 s)"
+    say "[setup 1/4] virtual environment in .venv with $FOUND (5 s)"
     rm -rf -- "$VENV" && mkdir -- "$VENV"
     logged "making the virtual environment with $FOUND" "$FOUND" -m venv "$VENV"
-    runs_pip || die "the virtual environment that $FOUND made in $VENV has no pip: install your system's full Python (Debian, Ubuntu: apt install python3-venv python3-pip) and run again."
 }
 
 runs_pip() { "$PYTHON" -m pip --version &>/dev/null; }
 
-# find_python: sets FOUND and FOUND_VERSION to a Python that runs (a pyenv shim may not), is new enough and can make
-# virtual environments.
+# find_python: sets FOUND to a Python that runs (a pyenv shim may not), is new enough and can make virtual environments.
 find_python() {
-    local path answer version state old="" bare=""
+    local path answer problem=""
+    local get="(https://www.python.org/downloads or your package manager), have it on PATH and run again."
     while IFS= read -r path; do
         answer=$("$path" -c '
 import sys
 print("%d.%d.%d" % sys.version_info[:3])
-try:
-    import ensurepip, venv
-    print("ok" if sys.version_info >= (3, 11) else "old")
-except ImportError:
-    print("bare" if sys.version_info >= (3, 11) else "old")' 2>/dev/null </dev/null) || continue
-        version=${answer%%$'\n'*} state=${answer##*$'\n'}
-        case $state in
-            ok) FOUND=$path FOUND_VERSION=$version && return ;;
-            bare) bare=${bare:-$version at $path} ;;
-            old) old=${old:-$version at $path} ;;
+if sys.version_info < (3, 11): print("old")
+import ensurepip, venv
+print("usable")' 2>/dev/null </dev/null) || [[ -n $answer ]] || continue
+        case $answer in
+            *old*) problem=${problem:-Python ${answer%%$'\n'*} at $path is too old, MiniMind needs 3.11 or newer: install one $get} ;;
+            *usable) FOUND=$path && return ;;
+            *) problem="Python $answer at $path cannot make virtual environments (its venv or ensurepip module is missing): install it (Debian, Ubuntu: apt install python3-venv) and run again." ;;
         esac
     done < <(type -aP python3.13 python3.12 python3.11 python3 || true)
-    if [[ -n $bare ]]; then
-        die "Python $bare cannot make virtual environments (its venv or ensurepip module is missing): install it (Debian, Ubuntu: apt install python3-venv) and run again."
-    elif [[ -n $old ]]; then
-        die "Python $old is too old, MiniMind needs 3.11 or newer: install one (https://www.python.org/downloads or your package manager), have it on PATH and run again."
-    fi
-    die "no Python that runs is on PATH, MiniMind needs 3.11 or newer: install one (https://www.python.org/downloads or your package manager) and run again."
+    die "${problem:-no Python that runs is on PATH, MiniMind needs 3.11 or newer: install one $get}"
 }
 
 install_packages() {
@@ -194,11 +184,9 @@ install_packages() {
     export PIP_NO_INPUT=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 
     if ! has_torch "$torch"; then
-        if [[ $(uname -s) != Linux ]]; then
-            say "[setup 2/4] $torch (0.2 GB to download, about a minute)"
-        elif has_nvidia_gpu; then
+        if command -v nvidia-smi >/dev/null && timeout 10 nvidia-smi -L 2>/dev/null | grep -q GPU; then
             say "[setup 2/4] $torch for the NVIDIA GPU (about 3 GB to download, 7 GB on disk, several minutes)"
-        elif reachable "$TORCH_CPU_INDEX/torch/"; then
+        elif "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "$TORCH_CPU_INDEX/torch/" &>/dev/null; then
             say "[setup 2/4] $torch, CPU build, as there is no NVIDIA GPU (0.2 GB to download, 0.8 GB on disk, about a minute)"
             index=(--extra-index-url "$TORCH_CPU_INDEX")
         else
@@ -214,32 +202,17 @@ install_packages() {
 
 has_torch() { "$PYTHON" -m pip freeze 2>/dev/null | grep -qE "^${1//./\\.}(\+|\$)"; }
 
-has_nvidia_gpu() { command -v nvidia-smi >/dev/null && timeout 10 nvidia-smi -L 2>/dev/null | grep -q GPU; }
-
-reachable() { timeout 5 "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "$1" &>/dev/null; }
-
-# logged WHAT COMMAND...: run it with its output in $LOG; if it fails, show the end of that and say why.
+# logged WHAT COMMAND...: run it with its output in $LOG; if it fails, show the end of that.
 logged() {
-    local what=$1 status=0
+    local what=$1 status=0 why="the lines above say why"
     shift
     "$@" </dev/null >"$LOG" 2>&1 || status=$?
     if [[ $status == 0 ]]; then return; fi
     tail -n 8 -- "$LOG" | sed 's/^/    | /' >&2
-    die "$what failed: $(reason). The whole log: $LOG"
-}
-
-reason() {
-    if grep -qiE 'No space left on device|Disk quota exceeded' "$LOG"; then
-        echo "the disk is full (of .venv, of ${TMPDIR:-/tmp} or of pip's cache in your home): make room and run again"
-    elif grep -qiE 'ConnectionError|ConnectTimeout|Read ?Timeout|timed out|name resolution|Max retries|ProxyError|SSLError|Connection (refused|reset|broken)' "$LOG"; then
-        echo "no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it continues where it stopped"
-    elif grep -q 'No matching distribution' "$LOG"; then
-        echo "no package index that pip asks has it for $("$PYTHON" -V) on this kind of machine: use Python 3.11 to 3.13 on 64-bit Linux or macOS, or another index"
-    elif grep -qi 'Permission denied' "$LOG"; then
-        echo "no permission to write there: make the folder yours and run again"
-    else
-        echo "the lines above say why"
+    if grep -qiE 'ConnectionError|ConnectTimeout|Read ?Timeout|timed out|name resolution|Max retries|ProxyError|SSLError|Connection (refused|reset|broken)' "$LOG"; then
+        why="no package index answered (no network, or a proxy or certificate that pip does not know): connect and run again, it continues where it stopped"
     fi
+    die "$what failed: $why. The whole log: $LOG"
 }
 
 # ---- The words --------------------------------------------------------------------------------------------------
@@ -249,7 +222,7 @@ quick_start() {
     set_up run
     MINIMIND_REST=4.8 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
     MINIMIND_REST=0.4 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
-    phase "[3/3] score: questions it has never seen, before and after" scripts/quickstart_report.py
+    phase "[3/3] score: questions it has never seen" scripts/quickstart_report.py
 }
 
 life_cycle() {
@@ -289,23 +262,9 @@ step() {
     "$PYTHON" "$ROOT/$script" "$@" || status=$?
     if [[ $status == 129 || $status == 130 || $status == 143 ]]; then interrupted "$status"; fi
     if [[ $status != 0 ]]; then
-        if [[ $status == 137 ]]; then say "run.sh: $script was killed, most likely for want of memory: close other programs."; fi
         say "run.sh: $script ended with exit code $status (see above), so the $RUN_NAME stops here."
         exit "$status"
     fi
-}
-
-# door SCRIPT FLAGS...: become that script, in the user's folder and with the user's signals.
-door() {
-    set_up run
-    trap - INT TERM HUP
-    exec "$PYTHON" "$ROOT/$1" "${@:2}"
-}
-
-# run_tests FLAGS...: of pytest
-run_tests() {
-    export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false # the suite downloads nothing, and forks
-    "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" # -n 0: in this one process
 }
 
 word=${1:-}
@@ -317,21 +276,17 @@ case $word in
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"
         ;;
-    test)
+    test | test-compat | test-gpu)
         set_up dev
         cd -- "$ROOT"
-        "$PYTHON" -m ruff check
-        run_tests --ignore=tests/compat --ignore=tests/gpu "$@"
-        ;;
-    test-compat)
-        set_up dev
-        cd -- "$ROOT"
-        echo "tests/compat: agreement with outside programs (trl, peft, lm_eval, a browser, a fuzzer), kept out of ./run.sh test"
-        run_tests tests/compat "$@"
-        ;;
-    test-gpu)
-        set_up dev
-        exec "$PYTHON" -m pytest -rs "$ROOT/tests/gpu" "$@"
+        # The suite downloads nothing, and forks; two processes, with -n 0 this one.
+        export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+        suite=("$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder)
+        case $word in
+            test) "$PYTHON" -m ruff check && exec "${suite[@]}" --ignore=tests/compat --ignore=tests/gpu "$@" ;;
+            test-compat) exec "${suite[@]}" tests/compat "$@" ;;
+            test-gpu) exec "$PYTHON" -m pytest -rs tests/gpu "$@" ;;
+        esac
         ;;
     help | -h | --help) usage ;;
     *)
@@ -339,8 +294,11 @@ case $word in
         while IFS='|' read -r name match _; do
             if [[ $name == "$word" ]]; then script=$match; fi
         done <<<"$DOORS"
-        # shellcheck disable=SC2086 # the script and its flags
-        if [[ -n $script ]]; then door $script "$@"; fi
+        if [[ -n $script ]]; then
+            set_up run
+            # shellcheck disable=SC2086 # the script and its flags
+            exec "$PYTHON" "$ROOT"/$script "$@" # in the user's folder
+        fi
         say "run.sh: no such word: $word"
         usage >&2
         exit 2

@@ -18,10 +18,8 @@ MARKUP = (*THOUGHT_MARKUP, "<tool_call>", "</tool_call>", "<tool_response>", "</
 SPECIAL_TOKENS = (PAD, BOS, EOS, *MARKUP, *(f"<|reserved_{i}|>" for i in range(5)))
 ROLES = ("system", "user", "assistant", "tool")
 
-LONG_TEXT = 1 << 18  # characters
 _THOUGHT_PATTERN = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
-_WORD_END = re.compile(r"[^\W\d_](?=[\W\d_])")
 
 # How functions are offered and called: the wording of Qwen2.5's template, whose format many programs read.
 TOOLS_HEAD = (
@@ -103,20 +101,7 @@ def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:
     backend = tokenizer.backend_tokenizer  # transformers' own wrapper takes a third of the time
     if not backend.encode_special_tokens:  # threads may share it, so it is changed only when necessary
         backend.encode_special_tokens = True
-    short = iter(backend.encode_batch_fast([t for t in texts if len(t) < LONG_TEXT], add_special_tokens=False))
-    return [next(short).ids if len(t) < LONG_TEXT else _encode_long(backend, t) for t in texts]
-
-
-def _encode_long(backend, text: str) -> list[int]:
-    """Token ids of a book, in parts, because the library needs a hundred bytes of memory per token. A part ends after a
-    letter that no letter follows, where the tokenizer's pattern splits the text anyway."""
-    ids, start = [], 0
-    while start < len(text):
-        match = _WORD_END.search(text, start + LONG_TEXT)
-        stop = match.end() if match else len(text)
-        ids += backend.encode_batch_fast([text[start:stop]], add_special_tokens=False)[0].ids
-        start = stop
-    return ids
+    return [encoding.ids for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def control_tokens(tokenizer) -> dict[str, int]:

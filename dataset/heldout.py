@@ -159,8 +159,8 @@ def score_chats(chats: list[list[dict]], replies: list[list[str]]) -> list[dict]
 
 
 def print_table(table: dict) -> None:
-    print(f"{'category':<16}{'questions':>10}{'score':>8}{'most frequent answer':>23}")
+    print(f"{'category':<20}{'questions':>10}{'score':>8}{'most frequent answer':>23}")
     for name, row in table["categories"].items():
-        print(f"{name:<16}{row['n']:>10}{row['score']:>7.1f}%{row['constant']:>22.1f}%")
+        print(f"{name:<20}{row['n']:>10}{row['score']:>7.1f}%{row['constant']:>22.1f}%")
     low, high = table["interval"]
-    print(f"{'all':<16}{table['n']:>10}{table['score']:>7.1f}%   (95 % interval {low:.1f} to {high:.1f})")
+    print(f"{'all':<20}{table['n']:>10}{table['score']:>7.1f}%   (95 % interval {low:.1f} to {high:.1f})")

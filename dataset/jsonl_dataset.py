@@ -130,7 +130,8 @@ class JsonlDataset(torch.utils.data.Dataset):
         """
         n_samples = len(self.kept)
         if n_samples < 2:
-            raise DataError(f"{self.path}: one sample cannot be split into training and validation: add samples")
+            what = "one sample cannot be split into training and validation"
+            raise DataError(f"{self.path}: {what}: add samples, as a book's chapters, or name a file with --val_path")
         order = np.random.default_rng(0).permutation(n_samples)  # the same samples in every run and every stage
         n_held_out = min(max(1, round(share * n_samples)), MAX_HELD_OUT)
         return self.subset(np.sort(order[n_held_out:])), self.subset(np.sort(order[:n_held_out]))

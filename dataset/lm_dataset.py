@@ -15,8 +15,8 @@ import torch
 
 from dataset.batching import Collate, PairCollate
 from dataset.chat import BOS, EOS, PAD, check_messages, encode_texts, render_batch, split_thought
-from dataset.jsonl import DataError, check_text
-from dataset.jsonl_dataset import MAX_HELD_OUT, JsonlDataset
+from dataset.jsonl import check_text
+from dataset.jsonl_dataset import JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
 # documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
@@ -56,7 +56,6 @@ class PretrainDataset(JsonlDataset):
 
     def __init__(self, data_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
-        self.cut_off = 0  # tokens at the beginning of a lone document that belong to the training part
         if n_marks := self.number("n_marks").sum():
             self.notes.append(f"{n_marks:,} turn marks in its texts ({BOS}, {EOS}, {PAD}) became control tokens")
         self.set_order(None)
@@ -90,7 +89,7 @@ class PretrainDataset(JsonlDataset):
 
     def document(self, index: int) -> np.ndarray:
         """Token ids of document `index`, a view of the cache."""
-        return self.sequence("input_ids", index)[self.cut_off :][: self.lengths[index]]
+        return self.sequence("input_ids", index)
 
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:
         places = [place for index in indices for place in self.span(index)[2]]
@@ -102,34 +101,12 @@ class PretrainDataset(JsonlDataset):
     @property
     def n_bytes(self) -> int:
         """Bytes of UTF-8 in the texts."""
-        is_part = len(self.document(0)) < len(self.sequence("input_ids", 0))
-        return self.count_bytes(self.document(0)) if is_part else int(self.number("n_bytes").sum())
+        return int(self.number("n_bytes").sum())
 
     def subset(self, indices: np.ndarray) -> "PretrainDataset":
         other = super().subset(indices)
         other.set_order(None)
         return other
-
-    def split_validation(self, share: float = 0.01) -> tuple["PretrainDataset", "PretrainDataset"]:
-        """As for every data set; of a lone document (a book) the end is held out, a hundredth or at least a row.
-
-        Raises DataError for one that is shorter than two rows.
-        """
-        if len(self.kept) > 1:
-            return super().split_validation(share)
-        n_tokens, n_row = int(self.lengths[0]), self.max_length
-        n_held_out = max(min(round(share * n_tokens), MAX_HELD_OUT * n_row), n_row + 1)
-        if n_tokens < 2 * n_held_out:
-            raise DataError(
-                f"{self.path}: one document of {n_tokens} tokens is too short to hold out a row of {n_row} for "
-                "validation: add samples, pass a smaller --max_seq_len, or name a file with --val_path"
-            )
-        train, val = self.subset([0]), self.subset([0])
-        val.cut_off = n_tokens - n_held_out
-        for part, length in ((train, val.cut_off), (val, n_held_out)):
-            part.lengths[0] = length
-            part.set_order(None)
-        return train, val
 
 
 def check_conversation(record: dict, key: str) -> None:

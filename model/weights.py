@@ -210,10 +210,7 @@ def load_weights(
                 advice = f"leave --{name} out, or name another weight"
                 raise WeightError(f"{path}: its {name} is {int(own)}, you asked for {int(value)}: {advice}")
     config.dropout = config.dropout if dropout is None else dropout
-    check_sizes(config, state, path)
-    model = build(config, path)
-    model.load_state_dict(complete(state, config))
-    return model, info
+    return make_network(config, state, path), info
 
 
 def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
@@ -231,28 +228,20 @@ def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
         raise WeightError(f"{path}: no network can be built as its .json, or the flags, describe it") from error
 
 
-def check_sizes(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> None:
-    """WeightError unless the tensors are those of such a network, found before a wrong size takes memory or time."""
+def make_network(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> MiniMindForCausalLM:
+    """The network of a file's tensors, strictly: every tensor of it, no other, each of the right shape. WeightError
+    for others, found before a wrong size takes memory or time."""
     for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
         if getattr(config, name) > len(state):
             raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
-    with torch.device("meta"):
-        model = build(config, path)
-    check_state(model.state_dict(), complete(state, config), path, "check --num_hidden_layers and --use_moe")
-
-
-def complete(state: dict[str, torch.Tensor], config: MiniMindConfig) -> dict[str, torch.Tensor]:
-    """With the output matrix, which other programs leave out of a file where it is the embedding."""
     if config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
-        return state | {"lm_head.weight": state["model.embed_tokens.weight"]}
-    return state
-
-
-def load_state(model: MiniMindForCausalLM, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Strictly: every tensor of the model, no other, each of the right shape."""
-    state = complete(state, model.config)
-    check_state(model.state_dict(), state, path, "check --num_hidden_layers and --use_moe")
+        state = state | {"lm_head.weight": state["model.embed_tokens.weight"]}  # other programs leave the copy out
+    with torch.device("meta"):
+        expected = build(config, path).state_dict()
+    check_state(expected, state, path, "check --num_hidden_layers and --use_moe")
+    model = build(config, path)
     model.load_state_dict(state)
+    return model
 
 
 def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Path, advice: str) -> None:

@@ -4,9 +4,6 @@
     python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
     python scripts/benchmark.py --moe --hidden_size 640           # a mixture of experts beside a dense network
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
-    python scripts/benchmark.py --text dataset/pretrain_hq.jsonl dataset/sft_mini_512.jsonl
-    python scripts/benchmark.py --data dataset/pretrain_hq.jsonl  # how fast it is tokenised, opened again, batched
-    python scripts/benchmark.py --beside --repeats 3              # the speed that is left beside other programs
     python scripts/benchmark.py --all --write                     # the table of MEASURED.md, tens of minutes on a CPU
     python scripts/benchmark.py --device cuda                     # the same on a GPU
 
@@ -23,11 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.data import data_figures, text_figures  # noqa: E402
 from scripts.measuring.harness import BenchmarkOptions, table_of  # noqa: E402
 from scripts.measuring.measured import machine, write_section  # noqa: E402
 from scripts.measuring.network import generation, mixture, training_step  # noqa: E402
-from scripts.measuring.under_load import beside_other_work  # noqa: E402
 from trainer.command_line import parse_options, require, run  # noqa: E402
 
 SMALL, LARGE = ({"hidden_size": h, "num_hidden_layers": n} for h, n in ((512, 8), (768, 16)))
@@ -51,10 +46,7 @@ TABLE = (  # of --all: what each job changes of the flags
 
 
 def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions]]:
-    asked = {
-        text_figures: options.text, data_figures: options.data, mixture: options.moe, generation: options.decode,
-        training_step: options.step, beside_other_work: options.beside,
-    }  # fmt: skip
+    asked = {mixture: options.moe, generation: options.decode, training_step: options.step}
     everything = options.all or (options.device.startswith("cuda") and not any(asked.values()))
     if not everything and not any(asked.values()):
         asked[training_step] = True
@@ -62,16 +54,6 @@ def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions
     if everything:
         rows = [row for row in TABLE if options.device == "cpu" or "engine_dtype" not in row[1]]  # int8 is of the CPU
         yield from ((job, dataclasses.replace(options, all=True, **changes)) for job, changes in rows)
-
-
-def heading_of(options: BenchmarkOptions) -> str:
-    """The section of MEASURED.md that a run writes: one with a single subject, whose rows it takes anew together."""
-    subjects = {"Reading text": options.data, "Packing": options.text, "Beside other work": options.beside,
-                "Speed and memory": options.all}  # fmt: skip
-    (heading, *more) = [name for name, wanted in subjects.items() if wanted] or [""]
-    single = heading and not more and not (options.step or options.moe or options.decode)
-    require(single, "--write goes with --all, --beside, --text or --data, and with one of them at a time")
-    return f"{heading} on a GPU" if options.all and options.device.startswith("cuda") else heading
 
 
 def main() -> None:
@@ -82,12 +64,13 @@ def main() -> None:
 
     MiniMindConfig(hidden_size=options.hidden_size)  # says so now if no network can have this size
     options = dataclasses.replace(options, device=str(choose_device(options.device)))
-    heading = heading_of(options) if options.write else None
+    one_table = options.all and not (options.step or options.moe or options.decode)
+    require(one_table or not options.write, "--write goes with --all alone: MEASURED.md has the whole table")
     taken_on, figures, missed = machine(), [], []
     for job, own in jobs(options):
         try:
             for figure in job(own):
-                print(figure.json_line(**taken_on), flush=True)
+                print(figure.json_line(**own.given(), **taken_on), flush=True)
                 figures.append(figure)
         except ValueError as error:  # out of memory, no compiler: the other rows of the table are still wanted
             if not own.all:
@@ -97,8 +80,9 @@ def main() -> None:
         print(f"\n{table_of(figures)}\n" + ", ".join(f"{key} {value}" for key, value in taken_on.items()))
     if missed:
         raise ValueError(f"{len(missed)} of the figures could not be taken: " + "; ".join(missed))
-    if heading:
-        write_section(heading, table_of(figures, markdown=True))
+    if options.write:
+        place = " on a GPU" if options.device.startswith("cuda") else ""
+        write_section(f"Speed and memory{place}", table_of(figures, markdown=True))
 
 
 if __name__ == "__main__":

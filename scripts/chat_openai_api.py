@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from eval_model import newest, typed_messages  # noqa: E402
+from eval_model import converse  # noqa: E402
 from scripts.serving.addresses import is_http_url  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.process import as_text  # noqa: E402
@@ -24,15 +24,13 @@ class ChatOptions:
     base_url: str = flag("http://127.0.0.1:8998/v1", "address of the server")
     api_key: str | None = flag(None, "its key; better in the environment, as MINIMIND_API_KEY")
     model: str = flag("minimind", "name of the model on the server")
-    system: str | None = flag(None, "a system message before the conversation")
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
-    top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability")
-    max_tokens: int | None = flag(None, "most tokens of an answer; default: as many as fit")
+    max_tokens: int | None = flag(None, "most tokens of an answer; default: as many as fit", least=1)
     history_cnt: int = flag(-1, "earlier messages that are sent along; -1: all", least=-1)
 
     def __post_init__(self):
         require(is_http_url(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
-        self.model, self.system = as_text(self.model), as_text(self.system)
+        self.model = as_text(self.model)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client requires one
         plain = self.api_key.isascii() and self.api_key.isprintable()
         require(plain, "--api_key (or MINIMIND_API_KEY): this client can send printable ASCII only")
@@ -43,13 +41,8 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, bool]:
-    """Print the answer while it streams, its thought first; return it without the thought, and whether it was cut."""
-    limit = {} if options.max_tokens is None else {"max_tokens": options.max_tokens}
-    chunks = client.chat.completions.create(
-        model=options.model, messages=messages, stream=True, temperature=options.temperature, top_p=options.top_p,
-        **limit,
-    )  # fmt: skip
+def show(chunks) -> str:
+    """Print an answer while it streams, its thought first; return it without the thought."""
     content, thinking, choice = "", False, None
     for choice in (chunk.choices[0] for chunk in chunks if chunk.choices):
         thought, text = getattr(choice.delta, "reasoning_content", None), printable(choice.delta.content or "")
@@ -62,20 +55,9 @@ def answer(client, messages: list[dict], options: ChatOptions) -> tuple[str, boo
     if choice is None:
         raise LookupError("not one choice: a web page, perhaps")
     print(flush=True)
-    return content, choice.finish_reason == "length"
-
-
-def ask(client, head: list[dict], history: list[dict], options: ChatOptions) -> tuple[str, bool]:
-    """`answer`; while the conversation does not fit the server's context, its oldest turns are dropped."""
-    import openai
-
-    try:
-        return answer(client, head + history, options)
-    except openai.BadRequestError as error:
-        if error.code != "context_length_exceeded" or len(history) < 3:
-            raise
-        del history[:2]
-        return ask(client, head, history, options)
+    if choice.finish_reason == "length":
+        print("note: the answer was cut, at --max_tokens or at the end of the server's context", file=sys.stderr)
+    return content
 
 
 def main() -> None:
@@ -83,35 +65,26 @@ def main() -> None:
 
     import openai
 
-    client = openai.OpenAI(base_url=options.base_url, api_key=options.api_key)
-    head = [{"role": "system", "content": options.system}] if options.system else []
-    history: list[dict] = []
-    if sys.stdin.isatty():
-        print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
-    for message in typed_messages():
-        if message == "/clear":
-            history = []
-            continue
-        history = [*newest(history, options.history_cnt), {"role": "user", "content": message}]
+    client, url = openai.OpenAI(base_url=options.base_url, api_key=options.api_key), options.base_url
+    fixed = {"model": options.model, "temperature": options.temperature, "stream": True}
+    fixed |= {"max_tokens": options.max_tokens} if options.max_tokens else {}
+
+    def answer(messages: list[dict], turn: int) -> str:
         try:
-            reply, cut = ask(client, head, history, options)
+            return show(client.chat.completions.create(messages=messages, **fixed))
+        except openai.BadRequestError as error:  # too long a message, say: the chat goes on
+            raise ValueError(f"{printable(error.message)} (/clear forgets the conversation)") from None
         except openai.APIConnectionError:
-            raise ValueError(f"{options.base_url}: no server answers there: start it with ./run.sh serve") from None
-        except openai.BadRequestError as error:  # for example too long a message: report it and go on
-            print(f"error: {printable(error.message)} (/clear forgets the conversation)", file=sys.stderr)
-            history.pop()
-            continue
+            raise ConnectionError(f"{url}: no server answers there: start it with ./run.sh serve") from None
         except openai.APIError as error:
-            raise ValueError(f"{options.base_url}: {printable(error.message)}") from None
+            raise ConnectionError(f"{url}: {printable(error.message)}") from None
         except OSError:
             raise
         except Exception:  # a malformed response can make the client fail in any way
-            message = "this is not OpenAI's protocol: check the address, which usually ends in /v1"
-            raise ValueError(f"{options.base_url}: {message}") from None
-        history.append({"role": "assistant", "content": reply})
-        if cut:
-            print("note: the answer was cut, at --max_tokens or at the end of the server's context", file=sys.stderr)
-            history = history[len(history) // 4 * 2 :]  # dropping the older half makes room for the next answer
+            what = "this is not OpenAI's protocol: check the address, which usually ends in /v1"
+            raise ConnectionError(f"{url}: {what}") from None
+
+    converse(answer, options.history_cnt)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python scripts/compare_distillation.py                                     # taught by the newest full_sft in out/
     python scripts/compare_distillation.py --teacher_weight out/full_sft_512.pth --hidden_size 256 --seeds 5
 
-Of one seed both students have the same initial weights, see the same data in the same order and take as many steps;
-each has a learning rate of its own. Prints a table by seed, with paired differences, and writes
+Of one seed both students have the same initial weights, see the same data in the same order and take as many steps.
+Prints a table by seed, with paired differences, and writes
 out/compare_distillation/comparison.json beside the students. What has been trained already is not trained again.
 """
 
@@ -16,11 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of  # noqa: E402
-from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
+from scripts.reports.comparing import in_words, loss, paired_scores, read_metadata, replies_of  # noqa: E402
+from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 SAMPLE = ROOT / "dataset" / "sample"
+TAUGHT = {"alpha": 0.0, "temperature": 1.0}  # a student learns from its teacher alone
+NOT_OF_STUDENTS = ("seeds", "teacher_weight", "score_data")  # flags
 
 
 @dataclass
@@ -37,14 +39,9 @@ class ComparisonOptions:
     max_seq_len: int = flag(256, "tokens per conversation")
     batch_size: int = flag(16, "conversations per step")
     max_steps: int = flag(1250, "optimizer steps of each student", least=1)
-    learning_rate: float = flag(5e-3, "peak learning rate of the student with a teacher")
-    learning_rate_alone: float = flag(5e-3, "peak learning rate of the student alone")
-    alpha: float = flag(0.0, "weight of the data's own labels; 1 - alpha is the teacher's")
-    temperature: float = flag(1.0, "teacher's and student's distributions are softened by it")
-    kl: str = flag("forward", "forward or reverse", choices=["forward", "reverse"])
+    learning_rate: float = flag(5e-3, "peak learning rate of both students")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
-    write: bool = flag(False, "write the table into MEASURED.md")
 
 
 def main() -> None:
@@ -53,7 +50,6 @@ def main() -> None:
     from dataset.heldout import is_right, read_heldout
     from model.files import write_json
     from model.weights import find_weight
-    from scripts.measuring.measured import write_section
 
     questions = read_heldout(options.score_data)
     teacher = find_weight(options.teacher_weight, options.out_dir)
@@ -76,24 +72,24 @@ def main() -> None:
 
     comparison = {"teacher": str(teacher), "seeds": seeds, "all": over_seeds(seeds, right)}
     write_json(folder / "comparison.json", comparison)
-    note = "Paired by question; of all seeds each question counts once, by its mean."
-    print(f"\n{format_table(*seed_table(comparison))}\n\n{note} {folder / 'comparison.json'}")
-    if options.write:
-        write_section("Distillation", f"{markdown_table(*seed_table(comparison))}\n\n{note}")
+    header, rows = ["seed", "cross-entropy, alone → taught", "difference"], []
+    header += ["score, alone → taught", "difference in points (95 %)"]
+    for name, figures in [*((str(seed["seed"]), seed) for seed in seeds), ("all", comparison["all"])]:
+        losses, scores = in_words(figures["cross_entropy"]), in_words(figures["score"])
+        rows.append([name, " → ".join(losses[:2]), losses[2], " → ".join(scores[:2]), scores[2]])
+    print(f"\n{format_table(header, rows)}\n\nPaired by question; of all seeds each question counts once, by its mean.")
+    print(folder / "comparison.json")
 
 
 def train(student: str, seed: int, teacher: Path, folder: Path, options: ComparisonOptions) -> Path:
     """The weight of one student; without a teacher it is plain supervised fine-tuning of a new network."""
     from model.weights import weight_name
 
-    names = ("data_path", "val_path", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_seq_len")
-    names += ("batch_size", "max_steps", "tokenizer", "device")
-    own = {"alone": {"learning_rate": options.learning_rate_alone}, "taught": {"teacher_weight": teacher}}
-    own["taught"] |= {name: getattr(options, name) for name in ("learning_rate", "alpha", "temperature", "kl")}
-    flags = {name: getattr(options, name) for name in names} | {"from_weight": "none"}
-    flags |= {"seed": seed, "save_weight": f"{student}_seed{seed}", "out_dir": folder, "skip_finished": 1}
+    flags = {name: value for name, value in vars(options).items() if name not in NOT_OF_STUDENTS}
+    flags |= {"from_weight": "none", "seed": seed, "out_dir": folder, "save_weight": f"{student}_seed{seed}"}
+    flags |= {"skip_finished": 1} | ({"teacher_weight": teacher} | TAUGHT if student == "taught" else {})
     script = {"alone": "train_full_sft.py", "taught": "train_distillation.py"}[student]
-    words = [str(word) for name, value in (flags | own[student]).items() for word in (f"--{name}", value)]
+    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
     ended = subprocess.run([sys.executable, ROOT / "trainer" / script, *words])
     if ended.returncode in (129, 130, 143):
         raise KeyboardInterrupt(ended.returncode - 128)
@@ -107,19 +103,6 @@ def over_seeds(seeds: list[dict], right: dict[str, list[list[int]]]) -> dict:
     alone, taught = ([sum(answers) / len(seeds) for answers in zip(*right[s], strict=True)] for s in right)
     losses = [sum(seed["cross_entropy"][side] for seed in seeds) / len(seeds) for side in ("before", "after")]
     return {"cross_entropy": loss(*losses), "score": paired_scores(alone, taught)}
-
-
-def seed_table(comparison: dict) -> tuple[list[str], list[list[str]]]:
-    """(header, a row per seed and one for all)."""
-    rows = []
-    for name, figures in [*((str(s["seed"]), s) for s in comparison["seeds"]), ("all", comparison["all"])]:
-        losses, score = figures["cross_entropy"], figures["score"]
-        rows.append([
-            name, f"{losses['before']:.3f} → {losses['after']:.3f}", f"{losses['difference']:+.3f}",
-            f"{percent(score['before'])} → {percent(score['after'])}", points(score["difference"], score["interval"]),
-        ])  # fmt: skip
-    header = ["seed", "cross-entropy, alone → taught", "difference", "score, alone → taught"]
-    return [*header, "difference in points (95 %)"], rows
 
 
 if __name__ == "__main__":

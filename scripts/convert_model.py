@@ -181,10 +181,9 @@ def usage(options: ConvertOptions, model, tokenizer) -> str:
         return "AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)"
     if options.to == "llama":
         config = model.config
-        name = f"{'GraniteMoeShared' if config.use_moe else 'Llama'}ForCausalLM, without code in the folder"
-        if config.use_moe and (config.hidden_size % 8 or config.intermediate_size % 8):
-            name += '; its widths are not divisible by 8, so transformers needs experts_implementation="eager"'
-        return name
+        is_odd = config.use_moe and (config.hidden_size % 8 or config.intermediate_size % 8)
+        how = '; its widths are not divisible by 8, so pass experts_implementation="eager"' if is_odd else ""
+        return f"AutoModelForCausalLM.from_pretrained(…), without code in the folder{how}"
     if options.to == "gguf":
         modelfile = Path(options.output).with_suffix(".Modelfile")
         return f"llama-cli -m {typed(options.output)}; ollama create NAME -f {typed(modelfile)}"

@@ -26,14 +26,8 @@ class DirectOptions:
 def main() -> None:
     options = parse_options(DirectOptions, "Keep the answers of a reasoning file, without the thoughts.")
 
-    from dataset.chat import check_messages
     from dataset.jsonl import read_records
     from model.files import write_atomically
-
-    def direct_line(record: dict) -> str:
-        check_messages(record.get("conversations"))
-        conversation = [direct(message) for message in record["conversations"]]
-        return json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n"
 
     lines = list(read_records(options.data_path, direct_line))
     output, path = Path(options.output).absolute(), Path(options.data_path).absolute()
@@ -42,16 +36,20 @@ def main() -> None:
     print(f"{output}: {len(lines):,} conversations, with the answers of {path.name} and without its thoughts")
 
 
-def direct(message: dict) -> dict:
-    """An assistant's message without its thought; ValueError where it has none."""
-    from dataset.chat import split_thought
+def direct_line(record: dict) -> str:
+    """A conversation, as a line, whose answers have no thought; ValueError where one had none."""
+    from dataset.chat import check_messages, split_thought
 
-    if message["role"] != "assistant":
-        return message
-    parts = split_thought(message["content"])
-    if parts is None:
-        raise ValueError("an answer must look like <think>…</think><answer>…</answer>")
-    return message | {"content": parts[1]}
+    check_messages(record.get("conversations"))
+    conversation = []
+    for message in record["conversations"]:
+        if message["role"] == "assistant":
+            parts = split_thought(message["content"])
+            if parts is None:
+                raise ValueError("an answer must look like <think>…</think><answer>…</answer>")
+            message = message | {"content": parts[1]}
+        conversation.append(message)
+    return json.dumps({"conversations": conversation}, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -2,22 +2,23 @@
 
     python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
 
-Asks the weights of all stages the held-out questions and writes out/report.md: one table, with the loss curves as
-pictures; report.json holds the same figures. Where both sides answered the same questions, a difference is paired, and
-so is its 95 percent interval.
+Asks the weights of all stages the held-out questions and writes out/report.md, one table with the loss curves in
+report.png; report.json holds the same figures. Where both sides answered the same questions, a difference is paired,
+and so is its 95 percent interval.
 """
 
 import json
 import sys
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
+from scripts.reports.comparing import in_words, loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
 from scripts.reports.shell import command, typed  # noqa: E402
-from scripts.reports.tables import format_table, markdown_table, percent, points  # noqa: E402
+from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 HELD_OUT = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse",
@@ -29,7 +30,7 @@ HEADER = (
 STAGES = {  # stage -> its weight, what that grew out of, the sets of questions that it answers
     "pretrain": ("pretrain", None, ("general",)),
     "SFT": ("full_sft", "pretrain", ("general", "identity", "teahouse")),
-    "LoRA identity": ("lora/identity", "SFT", ("others", "identity")),
+    "LoRA identity": ("lora/identity", "SFT", ("general", "identity")),
     "LoRA teahouse": ("lora/teahouse", "SFT", ("general", "teahouse")),
     "DPO": ("rlhf", "SFT", ("general",)),
     "student with teacher": ("full_dist", "SFT", ("general",)),
@@ -37,19 +38,11 @@ STAGES = {  # stage -> its weight, what that grew out of, the sets of questions 
     "reasoning": ("reason", "DPO", ("general", "reason")),
     "direct answers": ("direct", "DPO", ("reason",)),
 }
-CONTROLS = {"student with teacher": "student alone", "reasoning": "direct answers"}
-# Pictures: file, and what stands in it side by side.
-PICTURES = {
-    "report_base.png": ("pretrain", "SFT"),
-    "report_tuned.png": ("LoRA identity", "LoRA teahouse", "DPO"),
-    "report_student.png": ("student with teacher", "student alone"),
-    "report_reason.png": ("reasoning", "direct answers"),
-}
 
 
 @dataclass
 class LifecycleOptions:
-    out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; report.md and report.json go there")
+    out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; report.md, .json and .png go there")
     hidden_size: int | None = flag(None, "width of the network; default: that of the newest full_sft")
     student_size: int | None = flag(None, "width of the student; default: that of the newest full_dist")
     sample: str = flag(str(ROOT / "dataset" / "sample"), "folder of the held-out questions, heldout*.jsonl")
@@ -72,8 +65,6 @@ def main() -> None:
     questions = {name: read_heldout(sample / f"{file}.jsonl") for name, file in HELD_OUT.items()}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
         raise ValueError(f'{sample / HELD_OUT["identity"]}.jsonl: a question has no "name", which a right answer holds')
-    # an adapter changes the answers about itself on purpose
-    questions["others"] = [question for question in questions["general"] if question["category"] != "identity"]
     n_pairs = sum(bool(line.strip()) for line in (sample / "heldout_dpo.jsonl").read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
@@ -88,12 +79,13 @@ def main() -> None:
         for stage, r in runs.items()
     }  # fmt: skip
     write_json(out_dir / "report.json", {"rows": rows, "runs": figures, "notes": notes(runs, questions)})
-    for picture, stages in PICTURES.items():
-        draw_losses([metrics_path(out_dir, weights[s]) for s in stages], out_dir / picture, titles=stages)
-    table = markdown(rows, notes(runs, questions))
-    pictures = "\n\n".join(f"![{', '.join(stages)}]({name})" for name, stages in PICTURES.items())
+    metrics = [metrics_path(out_dir, weight) for weight in weights.values()]
+    draw_losses(metrics, out_dir / "report.png", titles=list(weights))
     opening = "# A life cycle of MiniMind\n\nWhat each stage was to change, what it did change, and its cost elsewhere."
-    (out_dir / "report.md").write_text(f"{opening}\n\n{table}\n\n## Loss curves\n\n{pictures}\n", encoding="utf-8")
+    table = markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
+    listed = "\n".join(f"- {note}" for note in notes(runs, questions))
+    page = f"{opening}\n\n{table}\n\n{listed}\n\n![Loss curves of all stages](report.png)\n"
+    (out_dir / "report.md").write_text(page, encoding="utf-8")
 
     # a terminal is narrower than a page: the columns that nothing else says
     short = [[*row[:2], f"{row[2]} → {row[3]}", row[4], row[6]] for row in map(cells_of, rows)]
@@ -102,7 +94,7 @@ def main() -> None:
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
     if options.write:
-        write_section("What each stage does", table)
+        write_section("What each stage does", f"{table}\n\n{listed}")
 
 
 # ---------------------------------------------------------------- the runs
@@ -114,17 +106,16 @@ def find_weights(out_dir: Path, hidden_size: int | None, student_size: int | Non
     from model.model_minimind import MiniMindConfig
     from model.weights import find_weight
 
-    found = {"SFT": find_weight("full_sft", out_dir, hidden_size)}
-    config = MiniMindConfig.from_dict(read_metadata(found["SFT"])["config"])
-    found["student with teacher"] = find_weight("full_dist", out_dir, student_size)
-    student = MiniMindConfig.from_dict(read_metadata(found["student with teacher"])["config"])
+    newest = find_weight("full_sft", out_dir, hidden_size), find_weight("full_dist", out_dir, student_size)
+    large, small = (MiniMindConfig.from_dict(read_metadata(weight)["config"]) for weight in newest)
+    found = {}
     for stage, (name, *_) in STAGES.items():
-        own = student if stage == "student alone" else config
+        config = small if stage.startswith("student") else large
         if name.startswith("lora/"):
-            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, own)
-        elif stage not in found:
-            found[stage] = find_weight(name, out_dir, own.hidden_size, own.use_moe)
-    return {stage: found[stage] for stage in STAGES}
+            found[stage] = find_lora(name.removeprefix("lora/"), out_dir, config)
+        else:
+            found[stage] = find_weight(name, out_dir, config.hidden_size, config.use_moe)
+    return found
 
 
 def metrics_path(out_dir: Path, weight: Path) -> Path:
@@ -147,17 +138,11 @@ def read_run(out_dir: Path, weight: Path) -> dict:
 
 
 def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
-    """ValueError unless every weight grew out of the one that it is compared with, and every control ran as long."""
+    """ValueError unless every weight grew out of the one that it is compared with."""
     for stage, (_, before, _) in STAGES.items():
         if before and runs[before]["sha256"] not in (runs[stage]["recipe"]["start"], *runs[stage]["origin"].values()):
             raise ValueError(
                 f"{weights[stage]}: it did not grow out of {weights[before]} as it is now: ./run.sh all trains it again"
-            )
-    for stage, control in CONTROLS.items():
-        if runs[stage]["step"] != runs[control]["step"]:
-            raise ValueError(
-                f"{weights[control]}: {runs[control]['step']} steps are no control for the {runs[stage]['step']} of "
-                f"{weights[stage].name}: train both equally long"
             )
 
 
@@ -182,18 +167,17 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
     from dataset.chat import split_thought
     from dataset.heldout import is_right
 
-    replies["SFT"]["others"] = [reply for question, reply in zip(questions["general"], replies["SFT"]["general"],
-                                strict=True) if question in questions["others"]]  # fmt: skip
-
-    def right(stage: str, name: str) -> list[int]:
+    def right(stage: str, name: str = "general") -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
         given = replies[stage][name]
         if stage == "reasoning":
             given = ["" if parts is None else parts[1] for parts in map(split_thought, given)]
         return [int(is_right(reply, q["answers"])) for q, reply in zip(questions[name], given, strict=True)]
 
-    def general(stage: str, before: str = "SFT", name: str = "general") -> dict:
-        return paired_scores(right(before, name), right(stage, name))
+    def general(stage: str, before: str = "SFT", left_out: str = "") -> dict:
+        """Scores on the general questions, without those of one category."""
+        counts = [question["category"] != left_out for question in questions["general"]]
+        return paired_scores(*(list(compress(right(side), counts)) for side in (before, stage)))
 
     def well_formed(stage: str) -> list[int]:
         return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
@@ -219,7 +203,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
         row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
         row("LoRA identity", "questions about itself answered with the new name",
             paired_scores(named("SFT"), named("LoRA identity")),
-            general("LoRA identity", name="others"), "LoRA identity"),
+            general("LoRA identity", left_out="identity"), "LoRA identity"),
         row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
             paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
             general("LoRA teahouse"), "LoRA teahouse"),
@@ -256,22 +240,10 @@ def ends_with_wish(questions: list[dict], replies: list[str]) -> list[int]:
 
 
 def cells_of(row: dict) -> list[str]:
-    """One line of the table as text. Shares and points have one decimal; losses three, at one they would look alike."""
-
-    def value(figures: dict, key: str) -> str:
-        return percent(figures[key]) if figures["unit"] == "%" else f"{figures[key]:.3f}"
-
-    def difference(figures: dict) -> str:
-        if figures["unit"] != "%":
-            return f"{figures['difference']:+.3f}"
-        return points(figures["difference"], figures["interval"])
-
-    cost = row["cost"]
-    return [
-        row["stage"], row["what"], value(row, "before"), value(row, "after"), difference(row),
-        f"{value(cost, 'before')} → {value(cost, 'after')}" if cost else "", difference(cost) if cost else "",
-        f"{row['tokens']:,}" if "tokens" in row else "", f"{row['seconds']:.1f}" if "seconds" in row else "",
-    ]  # fmt: skip
+    """One line of the table as text."""
+    *sides, cost = in_words(row["cost"]) if row["cost"] else ("", "")
+    spent = [f"{row[key]:{form}}" if key in row else "" for key, form in (("tokens", ","), ("seconds", ".1f"))]
+    return [row["stage"], row["what"], *in_words(row), " → ".join(sides), cost, *spent]
 
 
 def notes(runs: dict, questions: dict) -> list[str]:
@@ -290,11 +262,6 @@ def notes(runs: dict, questions: dict) -> list[str]:
         f"({direct['tokens']:,} tokens, {direct['seconds']:.1f} s).",
         "Seconds are those of training alone, without validation and scoring.",
     ]
-
-
-def markdown(rows: list[dict], notes: list[str]) -> str:
-    table = markdown_table(HEADER, [cells_of(row) for row in rows], left=2)
-    return "\n".join([table, "", *(f"- {note}" for note in notes)])
 
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:

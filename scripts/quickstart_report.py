@@ -1,9 +1,9 @@
-"""What the quick start shows at its end: how good the trained model is, stage by stage, and what to do with it.
+"""What the quick start shows at its end: how good the trained model is, and what to do with it.
 
     python scripts/quickstart_report.py                      # the newest pretrain and full_sft weights in out/
 
-Scores three networks on the held-out questions (before any training, pretrained, fine-tuned), prints the table by
-category, a line per stage and a few dialogues, and writes out/score.json and out/loss_curve.png.
+Scores the fine-tuned model on the held-out questions, prints the table by category and a few dialogues, and writes
+out/score.json and out/loss_curve.png.
 """
 
 import sys
@@ -14,11 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.reports.shell import command  # noqa: E402
-from scripts.reports.tables import format_table, markdown_table, one_line, percent, points  # noqa: E402
+from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
-
-# An untrained network never ends its turn. No accepted answer is hidden by cutting it short: it says noise.
-UNTRAINED_TOKENS = 8
 
 
 @dataclass
@@ -27,100 +24,38 @@ class QuickstartOptions:
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
-    write: bool = flag(False, "write both tables into MEASURED.md")
 
 
 def main() -> None:
     options = parse_options(QuickstartOptions, "Score what the quick start trained, and say what to do with it.")
 
-    from dataset.heldout import read_heldout, score_table
+    from dataset.heldout import print_table, read_heldout, score_table
     from eval_model import CHAT_PROMPTS
     from model.files import write_json
     from model.weights import find_weight
-    from scripts.measuring.measured import write_section
     from scripts.reports.comparing import read_metadata, replies_of
     from scripts.reports.plots import draw_losses
     from trainer.command_line import check_out_dir
 
     questions = read_heldout(options.score_data)
     sft = find_weight("full_sft", options.out_dir)
-    sft_info = read_metadata(sft)
-    config = sft_info["config"]  # the network that this SFT began with has its size
+    config = read_metadata(sft)["config"]  # the network that this SFT began with has its size
     pretrain = find_weight("pretrain", options.out_dir, config["hidden_size"], config["use_moe"])
-    pretrain_info = read_metadata(pretrain)
     check_out_dir(options.out_dir)  # before the work
 
-    tables = {}
     sets = {"questions": questions, "chat": [{"messages": [{"role": "user", "content": p}]} for p in CHAT_PROMPTS]}
-    places = {"tokenizer": options.tokenizer, "device": options.device}
-    networks = ("untrained", pretrain, UNTRAINED_TOKENS), ("pretrained", pretrain, 48), ("SFT", sft, 48)
-    for name, weight, tokens in networks:
-        replies = replies_of(name, weight, sets, tokens, untrained=name == "untrained", **places)
-        tables[name] = score_table(questions, replies["questions"])
-
-    stages = [
-        stage_figures("pretrain", pretrain_info, tables["untrained"], tables["pretrained"]),
-        stage_figures("SFT", sft_info, tables["pretrained"], tables["SFT"]),
-    ]
+    replies = replies_of("SFT", sft, sets, tokenizer=options.tokenizer, device=options.device)
+    table = score_table(questions, replies["questions"])
+    print()
+    print_table(table)
+    dialogues = [[" ".join(text.split()) for text in turn] for turn in zip(CHAT_PROMPTS, replies["chat"], strict=True)]
+    print("\nA few dialogues:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
     out_dir = Path(options.out_dir).absolute()
-    dialogues = [[one_line(text) for text in turn] for turn in zip(CHAT_PROMPTS, replies["chat"], strict=True)]
-    low, high = tables["SFT"]["interval"]
-    note = (f"95 % interval of the SFT model's score: {low:.1f} to {high:.1f} %. "
-            "The pretrained one has never met the chat format.")  # fmt: skip
-    print(f"\n{format_table(*category_table(tables))}\n{note}")
-    print("\n" + format_table(*stage_table(stages)))
-    print("\nA few dialogues with the SFT model:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
-    for name in ("untrained", "pretrained"):
-        del tables[name]["wrong"]  # nobody learns from noise
-    scores = {"weight": str(sft), "score": tables["SFT"]["score"], "stages": stages, "tables": tables}
-    write_json(out_dir / "score.json", scores)
+    write_json(out_dir / "score.json", {"weight": str(sft)} | table)
     metrics = [out_dir / "metrics" / f"{weight.stem}.jsonl" for weight in (pretrain, sft)]
-    picture = draw_losses(metrics, out_dir / "loss_curve.png")
-    print(f"\nLoss curves: {picture}\nScores, with every wrong answer of the SFT model: {out_dir / 'score.json'}")
+    picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
+    print(f"\nLoss curves: {picture}\nScores, with every wrong answer: {out_dir / 'score.json'}")
     print("\n" + what_next(out_dir))
-    if options.write:
-        parts = (markdown_table(*category_table(tables)), note, markdown_table(*stage_table(stages)))
-        write_section("Quick start", "\n\n".join(parts))
-
-
-def stage_figures(name: str, info: dict, before: dict, after: dict) -> dict:
-    """One stage as numbers: what it cost, what it changed, and the 95 percent interval of the paired difference."""
-    from dataset.heldout import paired_difference
-
-    difference, interval = paired_difference(before["right"], after["right"])
-    return {
-        "stage": name, "tokens": info["tokens"], "seconds": info["seconds"],
-        "val_bits_per_byte": info["validation"]["val_bits_per_byte"],
-        "score_before": before["score"], "score_after": after["score"],
-        "difference": difference, "difference_interval": list(interval),
-    }  # fmt: skip
-
-
-# ---------------------------------------------------------------- tables: header, rows
-
-
-def category_table(tables: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
-    """Scores by category of every network, and what the category's most frequent answer would score."""
-    first, rows = next(iter(tables.values())), []
-    for category, row in sorted(first["categories"].items()):
-        scores = [percent(table["categories"][category]["score"]) for table in tables.values()]
-        rows.append([category, f"{row['n']:,}", *scores, percent(row["constant"])])
-    constant = sum(row["n"] * row["constant"] for row in first["categories"].values()) / first["n"]
-    rows.append(["all", f"{first['n']:,}", *(percent(table["score"]) for table in tables.values()), percent(constant)])
-    return ["held-out questions", "number", *tables, "most frequent answer"], rows
-
-
-def stage_table(stages: list[dict]) -> tuple[list[str], list[list[str]]]:
-    rows = [
-        [
-            stage["stage"], f"{stage['tokens']:,}", f"{stage['seconds']:.0f}", f"{stage['val_bits_per_byte']:.3f}",
-            f"{percent(stage['score_before'])} → {percent(stage['score_after'])}",
-            points(stage["difference"], stage["difference_interval"]),
-        ]
-        for stage in stages
-    ]  # fmt: skip
-    header = ["stage", "tokens", "seconds", "validation bits per byte", "held-out score"]
-    return [*header, "difference in points (95 %)"], rows
 
 
 def what_next(out_dir: Path) -> str:

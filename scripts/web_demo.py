@@ -2,7 +2,7 @@
 
     ./run.sh web                                # http://127.0.0.1:8501; the same as python scripts/web_demo.py
     streamlit run scripts/web_demo.py           # likewise; flags of this page follow a --
-    ./run.sh web --host 0.0.0.0                 # for a phone in the same network; then the page only offers out/
+    ./run.sh web --host 0.0.0.0                 # for a phone in the same network
 
 What models and users write is shown as plain text with its line breaks, never as Markdown or HTML. Otherwise an answer
 could load images from other servers, which reveals the chat to them, or imitate the page itself; and 2 * 3 * 4 would
@@ -27,23 +27,20 @@ import streamlit as st  # noqa: E402
 
 from dataset.chat import answer_room  # noqa: E402
 from scripts.serving.addresses import is_loopback, listen  # noqa: E402
-from scripts.web.chat import Endpoint, Exchange, LocalModel, Problem, Settings, adapters_for, weights_in  # noqa: E402
+from scripts.web.chat import ChatModel, Exchange, Problem, Settings, adapters_for, weights_in  # noqa: E402
 from scripts.web.texts import LANGUAGES  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
-from trainer.options import WeightOptions  # noqa: E402
+from trainer.options import LEAST_CONTEXT, WeightOptions  # noqa: E402
 
 PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two updates of an unfinished answer
 MAX_MODELS = 3  # kept in memory; the least recently used one is dropped
-ENDPOINT_CONTEXT = 512  # assumed for an endpoint, whose protocol does not state it
 STYLE, WEB = Path(__file__).with_name("web_demo.css"), Path(__file__).with_name("web")
 ICON = (  # embedded, so that the page fetches nothing from other servers
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f6f5c"/>'
     '<path d="M8 23V9l8 9 8-9v14" fill="none" stroke="#fff" stroke-width="3" stroke-linejoin="round"/></svg>'
 )
-COPY_ICON = (
-    '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>'
-)
+COPY_ICON = '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>'
 Texts = SimpleNamespace  # of one language
 
 
@@ -72,28 +69,24 @@ def start() -> None:
 
 
 @st.cache_resource(max_entries=MAX_MODELS, show_spinner=False)
-def cached_model(weight: str, adapter: str | None, modified_ns: tuple[int, ...], **options) -> LocalModel:
+def cached_model(weight: str, adapter: str | None, modified_ns: tuple[int, ...], **options) -> ChatModel:
     """One model for all sessions, loaded anew when a file has changed."""
-    return LocalModel(WeightOptions(weight=weight, lora_name=adapter, **options))
+    return ChatModel(WeightOptions(weight=weight, lora_name=adapter, **options))
 
 
-def load_local(path: Path, adapter: Path | None, options: WebOptions, t: Texts) -> LocalModel:
-    """The model of a weight file or folder, and a line about it in the sidebar. Raises Problem for unusable files."""
-    is_folder = path.is_dir()
-    given = {"device": options.device} | ({} if is_folder else {"tokenizer": options.tokenizer})
-    given |= {"max_seq_len": options.max_seq_len} if options.max_seq_len else {}
+def load(weight: Path, adapter: Path | None, options: WebOptions, t: Texts) -> ChatModel:
+    """The model, and a line about it in the sidebar. Raises Problem for unusable files."""
+    given = {"device": options.device, "tokenizer": options.tokenizer, "max_seq_len": options.max_seq_len}
     try:
-        files = [path, path.with_suffix(".json"), *filter(None, [adapter]), *(path.iterdir() if is_folder else ())]
+        files = [weight, weight.with_suffix(".json"), *filter(None, [adapter])]
         modified_ns = tuple(file.stat().st_mtime_ns for file in files if file.exists())
         with st.spinner(t.loading):
-            model = cached_model(str(path), adapter and str(adapter), modified_ns, **given)
+            model = cached_model(str(weight), adapter and str(adapter), modified_ns, **given)
     except Exception as error:  # a damaged file can make a reader fail in any way
         traceback.print_exc()
-        if is_folder:
-            raise Problem("folder_broken", name=path) from None
         if adapter and str(adapter) in str(error):
             raise Problem("adapter_broken", name=adapter.name) from None
-        raise Problem("weight_broken", name=path.name) from None
+        raise Problem("weight_broken", name=weight.name) from None
     with st.sidebar.container(key="loaded"):
         st.text(t.loaded.format(size=model.size, device=model.device, context=model.context))
         if model.is_foreign:
@@ -101,68 +94,29 @@ def load_local(path: Path, adapter: Path | None, options: WebOptions, t: Texts) 
     return model
 
 
-def choose_model(options: WebOptions, t: Texts) -> LocalModel | Endpoint | None:
+def choose_model(options: WebOptions, t: Texts) -> ChatModel | None:
     """What the sidebar names, loaded; None when nothing is trained yet. Raises Problem."""
-    sources = {"weight": (t.source_weight, choose_weight)}
-    # Other machines must neither see this disk's folders nor send requests from here.
-    if is_loopback(st.get_option("server.address") or ""):
-        sources |= {"folder": (t.source_folder, choose_folder), "endpoint": (t.source_endpoint, choose_endpoint)}
-    source = st.sidebar.segmented_control(
-        t.source, list(sources), default="weight", required=True, format_func=lambda name: sources[name][0],
-        key="source", width="stretch",
-    )  # fmt: skip
-    _, choose = sources.get(source, sources["weight"])  # a browser can send any text as its choice
-    return choose(options, t)
-
-
-def choose_weight(options: WebOptions, t: Texts) -> LocalModel | None:
     weights = weights_in(options.out_dir)
     if not weights:
         return None
     name = st.sidebar.selectbox(t.weight, list(weights), key="weight")
-    weight, adapter = weights.get(name) or next(iter(weights.values())), None
+    weight, adapter = weights.get(name) or next(iter(weights.values())), None  # a browser can send any text
     if adapters := adapters_for(weight):
         names = ["", *adapters]
         name = st.sidebar.selectbox(t.adapter, names, key="adapter", format_func=lambda name: name or t.no_adapter)
         adapter = adapters.get(name)
-    return load_local(weight, adapter, options, t)
+    return load(weight, adapter, options, t)
 
 
-def typed(label: str, default: str = "", **widget) -> str:
-    return st.sidebar.text_input(label, default, persist_state="session", **widget).strip()
-
-
-def choose_folder(options: WebOptions, t: Texts) -> LocalModel:
-    name = typed(t.folder, key="folder", help=t.folder_help)
-    if not name:
-        raise Problem("folder_unnamed")
-    try:
-        folder = Path(name).expanduser().absolute()
-        is_model = (folder / "config.json").is_file()
-    except (OSError, RuntimeError, ValueError):  # no permission, no such user, a name that is too long
-        folder, is_model = name, False
-    if not is_model:
-        raise Problem("folder_missing", name=folder)
-    return load_local(folder, None, options, t)
-
-
-def choose_endpoint(options: WebOptions, t: Texts) -> Endpoint:
-    address = typed(t.address, "http://127.0.0.1:8998/v1", key="address")
-    model = typed(t.model_name, "minimind", key="model")
-    return Endpoint(address, model, typed(t.key, type="password", key="api_key", help=t.key_help))
-
-
-def choose_settings(model, options: WebOptions, t: Texts) -> Settings:
-    context = getattr(model, "context", None) or options.max_seq_len or ENDPOINT_CONTEXT
+def choose_settings(model: ChatModel | None, options: WebOptions, t: Texts) -> Settings:
+    context = model.context if model else options.max_seq_len or LEAST_CONTEXT
     with st.sidebar.container(key="settings"):
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
         most, usual = context // 2, answer_room(context)
         max_tokens = st.slider(t.length, min(16, most // 2), most, usual, 16, key="length", help=t.length_help)
-        single = getattr(model, "stage", "") == "reason"  # trained on single questions: earlier turns confuse it
+        single = model is not None and model.stage == "reason"  # trained on single questions: earlier turns confuse it
         history = st.slider(t.history, 0, 8, int(not single), key=f"history_{single}", help=t.history_help)
-        penalty = 1.0
-        if not isinstance(model, Endpoint):  # OpenAI's protocol has none
-            penalty = st.slider(t.penalty, 1.0, 1.5, 1.0, 0.05, key="penalty", help=t.penalty_help)
+        penalty = st.slider(t.penalty, 1.0, 1.5, 1.0, 0.05, key="penalty", help=t.penalty_help)
         seed = st.number_input(t.seed, 0, 2**31 - 1, 42, key="seed", help=t.seed_help)
     return Settings(temperature, max_tokens, history, penalty, seed)
 
@@ -256,11 +210,10 @@ def icon_button(icon: str, label: str, key: str, on_click, *args) -> None:
     st.button("", icon=f":material/{icon}:", type="tertiary", help=label, key=key, on_click=on_click, args=args)
 
 
-def show_welcome(model: LocalModel | Endpoint, t: Texts) -> None:
+def show_welcome(model: ChatModel, t: Texts) -> None:
     with st.container(key="welcome"):
         st.text(t.welcome)
-        if isinstance(model, LocalModel):
-            st.text(t.continues if model.stage == "pretrain" else t.welcome_hint)
+        st.text(t.continues if model.stage == "pretrain" else t.welcome_hint)
     prompts = {"reason": t.reason_prompts, "pretrain": t.text_prompts}.get(model.stage, t.chat_prompts)
     with st.container(key="prompts"):
         for number, prompt in enumerate(prompts):
@@ -273,10 +226,9 @@ def show_untrained(options: WebOptions, t: Texts) -> None:
         st.text(t.untrained_hint.format(folder=Path(options.out_dir).absolute()))
         st.code("./run.sh", language=None)
         st.text(t.untrained_then)
-        st.button(t.look_again, key="look_again")
 
 
-def show_conversation(model: LocalModel | Endpoint | None, settings: Settings, t: Texts) -> None:
+def show_conversation(model: ChatModel | None, settings: Settings, t: Texts) -> None:
     """The conversation so far, the input below it, and the unfinished answer.
 
     Streamlit keeps showing what a run no longer draws until the run ends, and an input that moves loses its draft. So
@@ -299,9 +251,9 @@ def show_conversation(model: LocalModel | Endpoint | None, settings: Settings, t
             place.button(t.stop, icon=":material/stop:", key="stop", on_click=unfinished.end, args=("cancelled",))
     # Not inside st.bottom, where Streamlit puts it anyway: only then does the page scroll down with the answer.
     st.chat_input(t.placeholder, key="message", on_submit=send, disabled=model is None)
-    if unfinished and model and not unfinished.making:
+    if unfinished and model and not unfinished.request:
         unfinished.ask(model, exchanges[:-1], settings)
-    if unfinished and (unfinished.making or unfinished.finish_reason):
+    if unfinished and (unfinished.request or unfinished.finish_reason):
         view.follow()
         st.rerun()
 

@@ -56,8 +56,6 @@ def main() -> None:
                 sums["loss"] = 1e4 * sums["loss"]
             if fault == "nan" and poisoned:
                 sums["loss"] = sums["loss"] * float("nan")
-            if fault == "spike" and poisoned:
-                sums["loss"] = sums["loss"] * 100
             if fault == "gradient" and poisoned:  # 0 with a slope that is infinite
                 weight = next(p for p in self.parameters() if p.requires_grad)
                 sums["loss"] = sums["loss"] + (weight - weight.detach()).sum().sqrt()

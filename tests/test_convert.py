@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM
 
 from dataset.chat import render
 from eval_model import EvalOptions
-from model.formats.gguf_file import QWEN2_PATTERN, pre_tokenizer_name, read_gguf, write_gguf
+from model.formats.gguf_file import PRETOKENIZE_REGEX, pre_tokenizer_name, read_gguf, write_gguf
 from model.formats.hf_folder import read_folder, write_stock
 from model.model_lora import apply_lora, save_lora
 from model.model_minimind import MiniMindForCausalLM
@@ -406,7 +406,7 @@ def test_a_mixture_of_others_whose_shared_expert_is_narrower(weight, tmp_path):
 
 
 def test_words_are_cut_by_the_pattern_that_llama_cpp_knows():
-    assert QWEN2_PATTERN == WORD_PATTERN
+    assert PRETOKENIZE_REGEX == WORD_PATTERN
 
 
 def test_turns_are_marked_as_a_folder_marks_them(tokenizer):

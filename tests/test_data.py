@@ -21,7 +21,7 @@ import torch
 from preloaded import run_preloaded
 from transformers import AutoTokenizer
 
-from dataset import chat, token_cache
+from dataset import token_cache
 from dataset.batching import Collate, StepSampler, make_loader
 from dataset.chat import encode_texts, render
 from dataset.heldout import read_heldout
@@ -411,32 +411,6 @@ def test_validation_of_tiny_files(tokenizer, tmp_path, cache):
     one = PretrainDataset(write_jsonl(tmp_path / "1.jsonl", [{"text": "a"}]), tokenizer, cache_dir=cache)
     with pytest.raises(DataError, match="add samples"):
         one.split_validation()
-
-
-def test_the_end_of_a_lone_book_is_held_out(tokenizer, tmp_path, cache):
-    text = "白日依山尽，黄河入海流。Every word of it. " * 500
-    path = write_jsonl(tmp_path / "book.jsonl", [{"text": text}])
-    book = PretrainDataset(path, tokenizer, 64, cache_dir=cache)
-    train, val = book.split_validation()
-    train.set_order(np.random.default_rng(0))
-    parts = [sum((row[0].tolist() for row in map(part.__getitem__, range(len(part)))), []) for part in (train, val)]
-    last = [part[len(part) - 1][1][-1].item() for part in (train, val)]
-    assert [*parts[0], last[0], *parts[1], last[1]] == [BOS, *encode_texts(tokenizer, [text])[0], EOS]
-    assert len(val) >= 1 and len(train) > 10 * len(val)
-    assert train.n_bytes + val.n_bytes == pytest.approx(len(text.encode()), abs=4)
-
-
-def test_a_long_text_is_encoded_in_parts_as_in_one(tokenizer, monkeypatch):
-    lines = (SAMPLE / "pretrain.jsonl").read_text("utf-8").splitlines()[:300]
-    text = "".join(json.loads(line)["text"] for line in lines)
-    text += "don't 12½ⅣⅤ, a\u0301b\r\n\n  x" * 30
-    whole = encode_texts(tokenizer, [text])
-    monkeypatch.setattr(chat, "LONG_TEXT", 5)
-    assert encode_texts(tokenizer, ["a", text, "b"]) == [
-        *encode_texts(tokenizer, ["a"]),
-        *whole,
-        *encode_texts(tokenizer, ["b"]),
-    ]
 
 
 # ---------------------------------------------------------------- the cache

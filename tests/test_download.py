@@ -14,16 +14,14 @@ from scripts.download_data import choose
 from trainer.command_line import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
-CHUNK = 10 << 20  # what the hub's client writes at once
+CHUNK = 10 << 20  # what arrives before the hub stalls
 PATIENCE_SECONDS = 180
 SMALL = b'{"conversations": []}\n' * 40
 MEDIUM = b'{"chosen": [], "rejected": []}\n' * 4000
 
 
 def start(endpoint: str, *words, cwd: Path) -> subprocess.Popen:
-    env = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}
-    env |= {"HF_ENDPOINT": endpoint, "MODELSCOPE_ENDPOINT": endpoint, "HF_HOME": str(cwd / "home"), "no_proxy": "*"}
-    env |= {"HF_HUB_DOWNLOAD_TIMEOUT": str(PATIENCE_SECONDS), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env = os.environ | {"HF_ENDPOINT": endpoint, "MODELSCOPE_ENDPOINT": endpoint, "no_proxy": "*"}
     command = [sys.executable, str(ROOT / "scripts" / "download_data.py"), *map(str, words)]
     return subprocess.Popen(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -76,7 +74,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path, data):
     assert not (folder / "pretrain_hq.jsonl").exists()
     with Hub({"pretrain_hq.jsonl": content}) as hub:
         listed = data(hub.url)
-        assert "10.5 MB" in listed.stdout and "lora_medical" in listed.stdout and listed.returncode == 0
+        assert "10.5MB" in listed.stdout and "lora_medical" in listed.stdout and listed.returncode == 0
         done = data(hub.url, "pretrain_hq")
         assert done.returncode == 0, done.stderr
         assert hub.downloads() == [("pretrain_hq.jsonl", f"bytes={CHUNK}-")]
@@ -98,7 +96,7 @@ def test_what_arrives_damaged_gets_no_name(data, tmp_path):
     ("words", "claimed", "expected"),
     [
         (["dpo", "--revision", "v9"], {}, "--revision v9: "),
-        (["dpo"], {"dpo.jsonl": 10**15}, "the download needs 1,000,000.0 GB and "),
+        (["dpo"], {"dpo.jsonl": 10**15}, "the download needs 1.00PB and "),
     ],
     ids=["revision", "disk"],
 )
@@ -123,7 +121,6 @@ def test_without_a_network_the_list_is_there_and_a_mirror_is_named(data):
 
 
 def test_modelscope_is_the_other_source_and_sees_no_token_of_the_hub(data, tmp_path, monkeypatch):
-    pytest.importorskip("modelscope_hub")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with Hub({"dpo.jsonl": MEDIUM}) as hub:
         done = data(hub.url, "dpo", "--source", "modelscope")

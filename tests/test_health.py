@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 import re
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from preloaded import run_preloaded, run_ranks
 from dataset.lm_dataset import PretrainDataset, SFTDataset
 from model.model_lora import apply_lora, load_lora, save_lora
 from model.weights import WeightError, load_weights, save_weights
-from trainer.health import DEVIATIONS, WINDOW, LossWatch
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ROOT / "tests" / "faulty_stage.py"
@@ -111,27 +109,6 @@ def test_float16_does_not_skip_for_ever(data, tmp_path):
     done = run_preloaded(STAGE, *flags, "--batch_size", 64, env={"FAULT": "gradient"})
     (said,) = errors(done)
     assert done.returncode == 1 and "not finite at step 20 " in said and "float16" in said and str(POISONED) in said
-
-
-def test_a_loss_that_stands_out_is_said_with_its_lines(data, tmp_path):
-    flags = [*FLAGS, "--data_path", data["talk"], "--out_dir", tmp_path, "--conversations", 1, "--batch_size", 1]
-    flags += ["--eval_interval", 1000, "--epochs", 1, "--log_interval", 7, "--dropout", 0.1, "--seed", 8]
-    done = run_ranks(2, STAGE, *flags, env={"FAULT": "spike"})
-    assert [d.returncode for d in done] == [0, 0], done[0].stderr
-    (line,) = re.findall(r"step \d+: loss [^\r\n]*far above[^\r\n]*", done[0].stderr)
-    assert f"{data['talk']}:{POISONED} (" in line and "far above" not in done[1].stderr
-
-
-def test_what_stands_out():
-    noise = random.Random(0)
-    learning = [8 * math.exp(-i / 300) + noise.gauss(0, 0.2) for i in range(2000)]
-    watch = LossWatch()
-    assert [watch.usual_if_exceeded(loss) for loss in learning] == [None] * 2000
-    assert watch.usual_if_exceeded(DEVIATIONS) == pytest.approx(0, abs=0.2)  # the loss had come down to nothing
-    assert watch.usual_if_exceeded(DEVIATIONS) is None  # once is enough for a while
-    shifted = [watch.usual_if_exceeded(9.0) for _ in range(4 * WINDOW)]
-    assert sum(usual is not None for usual in shifted) <= 1  # what lasts becomes usual
-    assert watch.usual_if_exceeded(9.4) is None  # a rise of less than half a nat
 
 
 def test_a_broken_weight_is_refused_by_name(make_model, tokenizer, tmp_path):

@@ -12,9 +12,9 @@ import torch
 from preloaded import run_preloaded
 
 from dataset.heldout import paired_difference, wilson_interval
-from scripts.compare_distillation import ComparisonOptions, over_seeds
-from scripts.direct_answers import direct
-from scripts.lifecycle_report import HEADER, PICTURES, cells_of, ends_with_wish
+from scripts.compare_distillation import TAUGHT, ComparisonOptions, over_seeds
+from scripts.direct_answers import direct_line
+from scripts.lifecycle_report import HEADER, cells_of, ends_with_wish
 from scripts.reports.comparing import loss, paired_scores, share
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,8 +105,7 @@ def test_the_page_shows_the_figures_of_the_json_for_every_stage(life):
         cells = cells_of(row)
         assert shown == [cell.strip() for cell in cells][: len(shown)] and not any(cells[len(shown) :])
         assert any(line.startswith(row["stage"]) and row["what"] in line for line in printed.splitlines())
-    for picture in PICTURES:
-        assert f"({picture})" in page and (out_dir / picture).stat().st_size > 10_000
+    assert "(report.png)" in page and (out_dir / "report.png").stat().st_size > 10_000
     for wanted in ("--lora_name identity", "--model_mode 3", str(out_dir / "report.md"), str(out_dir)):
         assert wanted in printed
 
@@ -256,11 +255,12 @@ def test_cells():
 
 
 def test_direct_answers():
-    assert direct({"role": "user", "content": "<think>"}) == {"role": "user", "content": "<think>"}
+    user = {"role": "user", "content": "<think>"}
     said = {"role": "assistant", "content": "<think>\n1 + 1 = 2\n</think>\n<answer>\n有 2 个。\n</answer>"}
-    assert direct(said) == {"role": "assistant", "content": "有 2 个。"}
+    direct = {"role": "assistant", "content": "有 2 个。"}
+    assert json.loads(direct_line({"conversations": [user, said]})) == {"conversations": [user, direct]}
     with pytest.raises(ValueError, match="must look like"):
-        direct({"role": "assistant", "content": "有 2 个。"})
+        direct_line({"conversations": [user, direct]})
 
 
 def test_a_line_without_a_thought_is_named(tmp_path):
@@ -287,10 +287,11 @@ def test_the_comparison_trains_the_students_of_run_sh():
     for block in printed.strip().split("\n\n"):
         name, *words = block.split("\n")
         flags[name] = {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2], strict=True)}
-    both = flags["LIFE_STUDENT"] | flags["LIFE_TAUGHT"] | {"learning_rate_alone": flags["LIFE_ALONE"]["learning_rate"]}
+    assert flags["LIFE_ALONE"]["learning_rate"] == flags["LIFE_TAUGHT"]["learning_rate"]
+    both = flags["LIFE_STUDENT"] | flags["LIFE_TAUGHT"]
     for name in ("teacher_weight", "from_weight"):  # places
         del both[name]
-    defaults = dataclasses.asdict(ComparisonOptions())
+    defaults = dataclasses.asdict(ComparisonOptions()) | TAUGHT
     for name, value in both.items():
         assert type(defaults[name])(value) == defaults[name], name
 

@@ -39,7 +39,6 @@ TINY = {  # script: flags behind those of the README, which the last one of a na
     "scripts/train_tokenizer.py": "--vocab_size 300",
     "scripts/serve_openai_api.py": "--port 0",
     "scripts/chat_openai_api.py": "--base_url {url}/v1",
-    "scripts/benchmark_server.py": "--base_url {url}/v1 --clients 2 --seconds 1 --max_tokens 4",
 }
 AS_THEY_ARE = {"eval_model.py", "scripts/plot_training.py", "scripts/convert_model.py", "scripts/download_data.py"}
 NOT_RUN = {  # start of a command: why it is not run here; that its flags exist is checked all the same
@@ -47,10 +46,10 @@ NOT_RUN = {  # start of a command: why it is not run here; that its flags exist 
     r"\./run\.sh test": "is this suite",
     r"source |\S*pip install": "prepares a shell or installs a package",
     r"\./run\.sh web": "needs a browser; tests/test_web_demo.py",
-    r"python scripts/eval_benchmark\.py": "needs lm_eval; tests/compat/test_lm_eval.py",
+    r"lm_eval run ": "needs lm_eval; tests/compat/test_lm_eval.py",
     r"deepspeed |\S+=\S+ .*torchrun .*--nnodes": "needs DeepSpeed or two machines; tests/compat",
     r".* --compile 1": "compiles for a minute",
-    r"python scripts/benchmark(_recipe)?\.py": "measures for minutes; tests/test_scripts.py runs benchmark.py",
+    r"python scripts/benchmark\.py": "measures for minutes; tests/test_scripts.py runs it",
     r".* --use_wandb 1": "starts another program; tests/test_monitor.py",
     r"python tests/compat/": "needs llama.cpp; tests/compat/test_llama_cpp.py",
     r"python dataset/sample/make_sample\.py": "writes the whole sample; tests/test_sample.py",
@@ -144,7 +143,6 @@ def template(tmp_path_factory, make_model, tokenizer) -> Path:
         (out / "metrics" / f"{name}.jsonl").write_text(record)
     for name, source in TEXTS.items():
         shutil.copy(sample / f"{source}.jsonl", house / f"{name}.jsonl")
-    (house / "b.txt").write_text("MiniMind\n")
     return house
 
 
@@ -173,11 +171,10 @@ def serving(house: Path, flags: list[str], env: dict[str, str]) -> Iterator[str]
 
 
 def download(house: Path, flags: list[str]) -> subprocess.CompletedProcess:
-    """From a hub on this machine, in a new process: the hub's client reads its address when it is imported."""
+    """From a hub on this machine."""
     names = ("pretrain_hq", "sft_mini_512", "dpo")
     with Hub({f"{name}.jsonl": b"{}\n" for name in names}) as hub:
-        env = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-        env |= {"HF_ENDPOINT": hub.url, "MODELSCOPE_ENDPOINT": hub.url, "HF_HOME": str(house / "home"), "no_proxy": "*"}
+        env = os.environ | {"HF_ENDPOINT": hub.url, "MODELSCOPE_ENDPOINT": hub.url, "no_proxy": "*"}
         command = [sys.executable, house / "scripts" / "download_data.py", *flags, "--force", "1"]
         return subprocess.run(command, cwd=house, env=env, capture_output=True, text=True)
 

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-OPTIONAL = {"lm-eval", "modelscope-hub", "datasets"}  # asked for by name where they are missing; the tests need them
+OPTIONAL = {"datasets"}  # asked for by name where it is missing; the tests need it
 
 
 def requirements(name: str) -> dict[str, Requirement]:

@@ -129,20 +129,6 @@ def test_an_adapter_file_on_the_base_gives_the_trained_network(trained, tokenize
         assert (model.eval()(ids).logits - before).abs().max() > 0
 
 
-def test_the_reference_is_computed_once(trained, data, tmp_path):
-    moe, out_dir, _ = trained
-    if moe:
-        pytest.skip("dense says it all")
-    shutil.copytree(out_dir, tmp_path / "out")
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/cache").glob("reference_*.npy")}
-    assert len(before) == 2  # of the training pairs and of the held-out ones
-    run_stage("dpo", data, tmp_path / "out", moe, "--save_weight", "again", "--beta", 0.2)
-    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out/cache").glob("reference_*.npy")}
-    assert after == before
-    run_stage("dpo", data, tmp_path / "out", moe, "--save_weight", "more", "--from_weight", "again")
-    assert len(list((tmp_path / "out/cache").glob("reference_*.npy"))) == 4
-
-
 @pytest.mark.parametrize("name", ["lora", "dpo"])
 def test_resumed_equals_uninterrupted(trained, data, tmp_path, name):
     """From the state in the middle, bit for bit: with dropout in the adapter, with DPO's reference the start weight."""

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from model.files import file_hash
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
-from scripts.web.chat import Endpoint, Exchange, LocalModel, Problem, Settings, adapters_for, weights_in
+from scripts.web.chat import ChatModel, Exchange, Settings, adapters_for, weights_in
 from scripts.web.texts import CHINESE, ENGLISH, LANGUAGES, TEXTS
 from trainer.options import WeightOptions
 
@@ -28,9 +27,8 @@ ATTACK = '<img src=x onerror="alert(1)">![a](http://127.0.0.1:9/a.png) **b** :ma
 def open_page(monkeypatch):
     """A function that opens the page on a folder of weights, in a browser of that locale."""
 
-    def open_(out_dir: Path, locale: str = "en-US", address: str = "127.0.0.1") -> AppTest:
+    def open_(out_dir: Path, locale: str = "en-US") -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(PAGE), "--out_dir", str(out_dir), "--max_seq_len", "128"])
-        config.set_option("server.address", address)
         page = AppTest.from_file(PAGE, default_timeout=60)
         page.context["locale"] = locale
         return page.run()
@@ -137,28 +135,12 @@ def test_too_long_a_message_is_one_sentence_in_the_language_of_the_moment(open_p
     assert CHINESE.too_long.format(room=64) in texts(page)
 
 
-def test_a_folder_that_is_no_model_is_one_sentence_and_its_code_is_never_run(open_page, weights, tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "auto_map": {"AutoConfig": "evil.Config"}}')
-    auto = '{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["evil.T", "evil.T"]}}'
-    (tmp_path / "tokenizer_config.json").write_text(auto)
-    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    shutil.copy(ROOT / "model" / "tokenizer.json", tmp_path)
-    page = open_page(weights)
-    page.segmented_control(key="source").set_value("folder").run()
-    assert ENGLISH.folder_unnamed in texts(page)
-    wrong = {"/nowhere/at all": "folder_missing", "~nosuch/x": "folder_missing", str(tmp_path): "folder_broken"}
-    for name, problem in wrong.items():
-        page.text_input(key="folder").set_value(name).run()
-        assert getattr(ENGLISH, problem).format(name=name) in texts(page) and not page.exception
-    assert not (tmp_path / "ran").exists()
-
-
 def test_an_engine_stops_when_neither_the_page_nor_an_answer_needs_it(weights):
     def engines() -> set[threading.Thread]:
         return {thread for thread in threading.enumerate() if thread.name == "engine"}
 
     before = engines()
-    model = LocalModel(WeightOptions(weight=str(weights / "full_sft_32.pth"), device="cpu", max_seq_len=64))
+    model = ChatModel(WeightOptions(weight=str(weights / "full_sft_32.pth"), device="cpu", max_seq_len=64))
     exchange = Exchange("one")
     exchange.ask(model, [], Settings(temperature=0.0, max_tokens=32, history=0, repetition_penalty=1.0, seed=0))
     (engine,) = engines() - before
@@ -178,16 +160,3 @@ def test_only_weights_in_the_folder_are_offered_and_adapters_that_fit(weights, t
     assert list(adapters_for(tmp_path / "full_sft_192.pth")) == ["a"]
     assert list(adapters_for(tmp_path / "rlhf_192_moe.pth")) == ["c"]
     assert list(adapters_for(tmp_path / "mine.pth")) == []
-
-
-def test_an_address_must_be_one():
-    for address in ("", "file:///etc/passwd", "127.0.0.1:8998", "http://"):
-        with pytest.raises(Problem) as caught:
-            Endpoint(address, "minimind", "")
-        assert address in caught.value.sentence(CHINESE)
-
-
-def test_other_machines_are_offered_the_weights_alone(open_page, weights):
-    assert len(open_page(weights).segmented_control(key="source").options) == 3
-    page = open_page(weights, address="0.0.0.0")
-    assert page.segmented_control(key="source").options == [ENGLISH.source_weight]

@@ -29,7 +29,7 @@ from trainer import checkpoint
 from trainer.distributed import OtherRankError, World, choose_precision
 from trainer.evaluation import Evaluator
 from trainer.flops import peak_rate
-from trainer.health import MAX_SKIPPED, MIN_SCALE, LossWatch, hardest_samples, samples_of_step, where_not_finite
+from trainer.health import MAX_SKIPPED, MIN_SCALE, samples_of_step, where_not_finite
 from trainer.monitor import Figures, Monitor, peak_memory_mib, wandb_options
 from trainer.optim import get_lr
 from trainer.options import TrainOptions
@@ -100,7 +100,6 @@ class Trainer:
         self.skipped_steps = 0  # that float16 lost to a scale too large
         self.skipped_in_a_row = 0
         self.grad_norm = torch.tensor(math.nan)
-        self.loss_watch = LossWatch()
         self.stop_signal = 0  # that this rank got, or learned of
         self.stopping = False  # all ranks know of it: set in sum_or_stop() alone
         # Hash of the weights that training begins with, as they are now, before hours go by.
@@ -157,7 +156,7 @@ class Trainer:
             return False
         self.lr = get_lr(self.step, self.total_steps, self.options.learning_rate, self.warmup_steps)
         self.optimizer.set_lr(self.lr)
-        losses, step_loss = [], 0.0  # of this rank: what each micro-batch is trained on, and the figure
+        losses = []  # of this rank: what each micro-batch is trained on
         for i, batch in enumerate(micro_batches):
             batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
             with self.replicas.micro_step(last=i == len(micro_batches) - 1):
@@ -170,8 +169,6 @@ class Trainer:
                 self.replicas.backward(total * self.world.world_size)
             self.recent.sums.update({name: value.detach() for name, value in sums.items()})
             losses.append(total.detach())
-            step_loss = step_loss + sums["loss"].detach()
-        self.recent.losses.append((step_loss, counts["loss"]))
         norm = self.replicas.clip_gradients()
         if torch.isfinite(norm):  # here the host waits for the device, once per step
             self.scaler.step(self.optimizer)
@@ -259,7 +256,7 @@ class Trainer:
     def log(self) -> None:
         """Global figures since the last log."""
         recent, self.recent = self.recent, Figures()
-        figures, losses = recent.over_all_ranks(self.world)
+        figures = recent.over_all_ranks(self.world)
         self.seconds += recent.seconds
         if self.monitor:
             position = {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
@@ -270,20 +267,6 @@ class Trainer:
                 "lr": self.lr, "grad_norm": float(self.grad_norm) if self.grad_norm.isfinite() else None,
                 "seconds": self.seconds, "peak_memory_mib": peak_memory_mib(self.world.device),
             } | extra)  # fmt: skip
-        for step, loss in enumerate(losses, self.step - len(losses)):
-            if (usual := self.loss_watch.usual_if_exceeded(loss)) is not None:
-                self.report_spike(step, loss, usual)
-
-    def report_spike(self, step: int, loss: float, usual: float) -> None:
-        """A line on the screen for a loss that lies far above those of the steps before it."""
-        line = f"step {step + 1}: loss {loss:.2f}, far above the usual {usual:.2f} of the steps before"
-        same_order = step // self.sampler.steps_per_epoch == self.sampler.epoch  # of the data
-        if same_order and not self.replicas.in_step:
-            with self.evaluator.without_gradients():
-                each = self.evaluator.each(self.train_data, samples_of_step(self.sampler, step))
-                line += f"; its hardest samples now: {hardest_samples(each, self.train_data, self.world)}"
-        if self.monitor:
-            self.monitor.say(line)
 
     def validation_is_due(self) -> bool:
         """At the start, every so often and at the end; also after a resume, when the stop came before it was done."""
@@ -374,15 +357,12 @@ class Trainer:
             self.model.load_state_dict(state["model"], strict=False)
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
-            self.set_random_generators(state["rngs"])
+            rngs = state["rngs"]  # each rank draws its own dropout
+            if len(rngs) == self.world.world_size:
+                checkpoint.set_rng_states(rngs[self.world.rank], self.world.device)
+            elif self.world.is_main:
+                print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
         self.saved_step = self.step
-
-    def set_random_generators(self, rngs: list[dict]) -> None:
-        """Each rank draws its own dropout."""
-        if len(rngs) == self.world.world_size:
-            checkpoint.set_rng_states(rngs[self.world.rank], self.world.device)
-        elif self.world.is_main:
-            print(f"note: stopped with {len(rngs)} ranks, resumed with {self.world.world_size}: same samples")
 
     # ------------------------------------------------------------ the end
 

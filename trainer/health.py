@@ -1,8 +1,6 @@
-"""Numbers going wrong: a loss far above those before it, and which lines of the data file a bad step was made of."""
+"""Numbers going wrong: which lines of the data file a step was made of whose loss or gradient is not finite."""
 
-import collections
 import itertools
-import statistics
 from collections.abc import Iterable
 
 import torch
@@ -12,40 +10,9 @@ from dataset.batching import StepSampler
 from dataset.lm_dataset import JsonlDataset
 from trainer.distributed import World
 
-WINDOW = 100  # steps that a loss is compared with, and that pass before another one is reported
-LEAST_STEPS = 20  # fewer say nothing about what is usual
-DEVIATIONS, LEAST_RISE = 6.0, 0.5
 MAX_SKIPPED = 20  # steps in a row that float16 may lose while it looks for its scale, which halves each time
 MIN_SCALE = 1e-4
 MAX_LINES = 20  # line numbers that a message lists
-
-
-class LossWatch:
-    """Knows which losses stand out: those above the median of the last WINDOW steps by more than 6 robust standard
-    deviations (1.4826 times the median distance from the median) and by more than 0.5 nats.
-
-    Medians, because mean and variance are drawn upwards by what they should reveal; the nats, because late in a run
-    the scatter is so small that anything would stand out. In a run that learns the older losses are the higher ones.
-    """
-
-    def __init__(self):
-        self.recent: collections.deque[float] = collections.deque(maxlen=WINDOW)
-        self.quiet = 0  # steps to come that are not reported
-
-    def usual_if_exceeded(self, loss: float) -> float | None:
-        """The median of the steps before, if `loss` stands out from them and none did for a while; else None."""
-        usual, stands_out = None, False
-        if len(self.recent) >= LEAST_STEPS:
-            usual = statistics.median(self.recent)
-            deviation = 1.4826 * statistics.median(abs(before - usual) for before in self.recent)
-            stands_out = loss - usual > max(LEAST_RISE, DEVIATIONS * deviation)
-        self.recent.append(loss)
-        if self.quiet:
-            self.quiet -= 1
-            return None
-        if stands_out:
-            self.quiet = WINDOW
-        return usual if stands_out else None
 
 
 def list_lines(numbers: list[int]) -> str:
@@ -58,15 +25,6 @@ def samples_of_step(sampler: StepSampler, step: int) -> list[int]:
     """This rank's samples of a step, which counts from 0 and lies in the sampler's epoch."""
     in_epoch = step - sampler.epoch * sampler.steps_per_epoch
     return list(itertools.chain(*sampler.micro_batches(next(sampler.steps(in_epoch)))))
-
-
-def hardest_samples(each: Iterable, data: JsonlDataset, world: World, most: int = 3) -> str:
-    """`file:lines (loss)` of the samples with the highest losses; `each` gives (sample, sums, counts) of this rank's,
-    every rank calls it."""
-    local = sorted((float(sums["loss"]) / max(counts["loss"], 1.0), sample) for sample, sums, counts in each)
-    named = [(loss, list_lines(data.lines([sample]))) for loss, sample in local[-most:]]
-    worst = sorted(itertools.chain(*world.gather(named)), reverse=True)[:most]
-    return ", ".join(f"{data.path}:{lines} ({loss:.2f})" for loss, lines in worst)
 
 
 def where_not_finite(

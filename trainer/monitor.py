@@ -35,19 +35,17 @@ class Figures:
 
     sums: Counter = dataclasses.field(default_factory=Counter)  # scalar tensors
     counts: Counter = dataclasses.field(default_factory=Counter)
-    losses: list[tuple[torch.Tensor, float]] = dataclasses.field(default_factory=list)  # (sum, count) of every step
     seconds: float = 0.0
     waited: float = 0.0  # seconds, for data
 
-    def over_all_ranks(self, world: World) -> tuple[dict[str, float], list[float]]:
-        """(figures, the loss of every step). Only here does the device's work come back to Python."""
-        values = [*self.sums.values(), *(loss for loss, _ in self.losses)]
-        values = torch.stack([value.reshape(()) for value in values]).cpu().double()  # which not every device has
-        values = world.sum(values).tolist()
-        n_sums, seconds = len(self.sums), max(self.seconds, 1e-9)
-        figures = {name: value / max(self.counts[name], 1.0) for name, value in zip(self.sums, values, strict=False)}
-        figures |= {"tokens_per_second": int(self.counts["tokens"]) / seconds, "data_wait": self.waited / seconds}
-        return figures, [v / max(count, 1.0) for v, (_, count) in zip(values[n_sums:], self.losses, strict=True)]
+    def over_all_ranks(self, world: World) -> dict[str, float]:
+        """Only here does the device's work come back to Python."""
+        values = torch.stack([value.reshape(()) for value in self.sums.values()])
+        values = world.sum(values.cpu().double())  # which not every device has
+        sums = dict(zip(self.sums, values.tolist(), strict=True))
+        figures = {name: value / max(self.counts[name], 1.0) for name, value in sums.items()}
+        seconds = max(self.seconds, 1e-9)
+        return figures | {"tokens_per_second": int(self.counts["tokens"]) / seconds, "data_wait": self.waited / seconds}
 
 
 class Monitor:

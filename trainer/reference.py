@@ -1,25 +1,23 @@
 """DPO's reference, the weights that training began with, without a second model in memory while training.
 
-Its log-probabilities of all pairs are computed once, before the first step, and cached beside the tokens.
+Its log-probabilities of all pairs are computed once, before the first step.
 At a validation the reference is loaded for a moment, to measure how far the policy has moved away from it.
 """
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from dataset.lm_dataset import DPODataset
-from model.files import file_hash, write_atomically
-from model.weights import load_weights, tokenizer_hash, weight_name
+from model.files import file_hash
+from model.weights import load_weights, weight_name
 from trainer.distributed import World, choose_precision
 from trainer.loading import speed_up
 from trainer.losses import sequence_log_probs, token_kl
 from trainer.objectives import decode
 from trainer.options import TrainOptions
 
-CACHE_FORMAT = 1  # raise it when the meaning of the cached numbers changes
 KL_PROMPTS, KL_TOKENS = 32, 64  # held-out prompts, and tokens of a sampled answer, few for a validation
 
 
@@ -28,38 +26,18 @@ class Reference:
 
     def __init__(self, options: TrainOptions, tokenizer, world: World, config):
         self.options, self.tokenizer, self.world = options, tokenizer, world
-        self.weight, self.out_dir = Path(options.from_weight), Path(options.out_dir).absolute()
+        self.weight = Path(options.from_weight)
         name = weight_name(options.save_weight, config.hidden_size, config.use_moe)
-        if self.weight == self.out_dir / f"{name}.pth":
+        if self.weight == Path(options.out_dir).absolute() / f"{name}.pth":
             raise ValueError(f"{self.weight}: the reference would be overwritten: pass another --save_weight")
         self.hash = file_hash(self.weight)
-        self.dtype, self.autocast = choose_precision(options.dtype, world.device)
-
-    def log_probs(self, model, data: DPODataset) -> np.ndarray:
-        """(samples, 2) float32: log-probabilities of every chosen and rejected answer, under `model` as it is loaded.
-
-        From `out/cache/reference_….npy` when this weight has read these pairs before; else the ranks share the work,
-        and one rank per disk writes the file.
-        """
-        identity = f"{CACHE_FORMAT} {self.hash} {tokenizer_hash(self.tokenizer)} {data.fingerprint} "
-        identity += f"{data.max_length} {self.dtype} "
-        key = hashlib.sha256(identity.encode() + data.kept.astype(np.int64).tobytes()).hexdigest()[:16]
-        path = self.out_dir / "cache" / f"reference_{key}.npy"
-        known = read_reference(path, len(data))
-        if all(self.world.gather(known is not None)):  # all or none: the computation needs every rank
-            return known
-        log_probs = self.compute_log_probs(model.eval(), data)
-        if self.world.writes:
-
-            def write(temporary: Path) -> None:
-                with open(temporary, "wb") as file:
-                    np.save(file, log_probs)
-
-            write_atomically(path, write)
-        return log_probs
+        _, self.autocast = choose_precision(options.dtype, world.device)
 
     @torch.no_grad()
-    def compute_log_probs(self, model, data: DPODataset) -> np.ndarray:
+    def log_probs(self, model, data: DPODataset) -> np.ndarray:
+        """(samples, 2) float32: log-probabilities of every chosen and rejected answer, under `model` as it is loaded.
+        The ranks share the work."""
+        model.eval()
         world, size, collate = self.world, self.options.batch_size, data.make_collate()
         result = torch.zeros(len(data), 2, device=world.device)
         own = np.argsort(data.lengths, kind="stable")[world.rank :: world.world_size]  # pairs of like length together
@@ -101,20 +79,6 @@ class Reference:
             total = torch.tensor([float(kl), len(prompts)], device=device)
         kl, n_answers = world.sum(total).tolist()
         return kl / max(1.0, n_answers)
-
-
-def read_reference(path: Path, n_samples: int) -> np.ndarray | None:
-    """What an earlier run left in `path`, or None. Never executes anything that a file may contain."""
-    if not path.is_file():
-        return None
-    try:
-        log_probs = np.load(path, allow_pickle=False)
-        if log_probs.shape != (n_samples, 2) or log_probs.dtype != np.float32 or not np.isfinite(log_probs).all():
-            raise ValueError("other numbers")
-    except Exception:  # foreign bytes make the reader fail in any way there is
-        print(f"note: {path} is damaged; the reference is computed again", flush=True)
-        return None
-    return log_probs
 
 
 def sample_answers(model, tokenizer, prompts: list[list[int]], device: torch.device) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@
     torchrun --nproc_per_node 2 trainer/train_dpo.py --beta 0.2 --data_path dataset/dpo.jsonl
 
 Reads {"chosen": [{"role", "content"}, …], "rejected": […]} lines; only the last answers are learned. The reference is
-the weight that training starts from: its log-probabilities are computed once and cached, so one model is in memory.
+the weight that training starts from: its log-probabilities are computed once, so one model is in memory.
 Writes out/rlhf_{hidden_size}[_moe].pth.
 """
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import nn
 
 from model.model_minimind import MiniMindForCausalLM
 from trainer.command_line import require
-from trainer.distributed import World
+from trainer.distributed import World, choose_dtype
 from trainer.optim import set_lr
 from trainer.options import TrainOptions
 from trainer.replicas import Replicas
@@ -28,64 +29,49 @@ from trainer.replicas import Replicas
 MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and of its square
 
 
-class ZeroConfigError(ValueError):
-    """DeepSpeed's settings cannot be used: which file, which entry, what to do."""
-
-
-# ---------------------------------------------------------------- settings
-
-
-def read_config(options: TrainOptions, world_size: int, dtype: torch.dtype | None = None) -> dict:
+def read_config(options: TrainOptions, world: World) -> dict:
     """DeepSpeed's settings from the file that --deepspeed names, what our own flags decide filled in.
 
-    Such an entry may be left out, be "auto", or say the same as the flag. `dtype` None: not known yet, not filled in.
-    Raises ZeroConfigError for a file that cannot be read, an entry that contradicts a flag, or no ZeRO stage.
+    Such an entry may be left out, be "auto", or say the same as the flag. Raises ValueError for a file that cannot be
+    read, an entry that contradicts a flag, or no ZeRO stage.
     """
     path = Path(options.deepspeed).absolute()
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ZeroConfigError(f"--deepspeed {path}: cannot read it ({error.strerror}): name a JSON file") from None
+        raise ValueError(f"--deepspeed {path}: cannot read it ({error.strerror}): name a JSON file") from None
     except ValueError as error:
-        raise ZeroConfigError(f"{path}: this is not valid JSON ({error})") from None
+        raise ValueError(f"{path}: this is not valid JSON ({error})") from None
     zero = config.get("zero_optimization") if isinstance(config, dict) else None
     stage = zero.get("stage") if isinstance(zero, dict) else None
     if stage not in (1, 2, 3):
-        raise ZeroConfigError(f"{path}: zero_optimization.stage is {json.dumps(stage)}: write 1, 2 or 3")
+        raise ValueError(f"{path}: zero_optimization.stage is {json.dumps(stage)}: write 1, 2 or 3")
     batch, steps = options.batch_size, options.accumulation_steps
     decided = {
         "train_micro_batch_size_per_gpu": (batch, "--batch_size"),
         "gradient_accumulation_steps": (steps, "--accumulation_steps"),
-        "train_batch_size": (batch * steps * world_size, "--batch_size times --accumulation_steps times the ranks"),
+        "train_batch_size": (batch * steps * world.world_size, "--batch_size times --accumulation_steps times ranks"),
         "gradient_clipping": (options.grad_clip, "--grad_clip"),
         # Ours works with and without offload; DeepSpeed's own would have to be compiled on the user's machine.
         "zero_force_ds_cpu_optimizer": (False, "MiniMind's own AdamW"),
-        # Half-precision weights are another thing than computing in half precision, which is --dtype.
-        "bf16.enabled": (False, "MiniMind, whose weights stay float32, with --dtype for computing,"),
-        "fp16.enabled": (False, "MiniMind, whose weights stay float32, with --dtype for computing,"),
     }
-    if dtype is not None:
-        decided["torch_autocast.enabled"] = dtype != torch.float32, "--dtype"
-        if dtype != torch.float32:
-            decided["torch_autocast.dtype"] = str(dtype).removeprefix("torch."), "--dtype"
-            # As in DDP, what travels between ranks stays float32; and so do the weights that are gathered to be saved.
-            decided["torch_autocast.lower_precision_safe_modules"] = [], "MiniMind"
     for key, (value, flag) in decided.items():
-        *sections, last = key.split(".")
-        section = config
-        for name in sections:
-            section = section.setdefault(name, {})
-            if not isinstance(section, dict):
-                raise ZeroConfigError(f"{path}: {name} must be an object: leave it out")
-        if (entry := section.get(last, "auto")) not in ("auto", value):
+        if (entry := config.get(key, "auto")) not in ("auto", value):
             what = f"{key} is {json.dumps(entry)}, but {flag} says {json.dumps(value)}"
-            raise ZeroConfigError(f'{path}: {what}: write "auto" or the same')
-        section[last] = value
-    for key in {"optimizer", "scheduler"} & config.keys():
-        raise ZeroConfigError(f"{path}: leave {key} out: --optimizer, --learning_rate and --weight_decay decide it")
+            raise ValueError(f'{path}: {what}: write "auto" or the same')
+        config[key] = value
+    for key in {"optimizer", "scheduler", "bf16", "fp16", "torch_autocast"} & config.keys():
+        flags = "--optimizer, --learning_rate, --weight_decay and --dtype"
+        raise ValueError(f"{path}: leave {key} out: {flags} decide what the weights are trained with")
     for key in ("offload_optimizer", "offload_param"):
         if zero.get(key) not in (None, "auto") and zero[key].get("device") not in ("cpu", "none"):
-            raise ZeroConfigError(f'{path}: zero_optimization.{key}.device must be "cpu" or "none"')
+            raise ValueError(f'{path}: zero_optimization.{key}.device must be "cpu" or "none"')
+    dtype = choose_dtype(options.dtype, world.device, old_gpu="float16")
+    require(dtype != torch.float16, "--dtype float16 does not go with --deepspeed: pass bfloat16 or float32")
+    if dtype != torch.float32:
+        # The weights stay float32. As in DDP, so does what travels between ranks, and what is gathered to be saved.
+        name = str(dtype).removeprefix("torch.")
+        config["torch_autocast"] = {"enabled": True, "dtype": name, "lower_precision_safe_modules": []}
     return {key: value for key, value in config.items() if value != "auto"}
 
 
@@ -97,21 +83,17 @@ class ZeroReplicas(Replicas):
 
     @staticmethod
     def check(options: TrainOptions, world: World) -> None:
-        """UsageError or ZeroConfigError for what DeepSpeed cannot do here."""
+        """ValueError for what DeepSpeed cannot do here."""
         installed = importlib.util.find_spec("deepspeed") is not None
         require(installed, "--deepspeed: the package is not installed (on Linux: pip install -r requirements.txt)")
-        stage = read_config(options, world.world_size)["zero_optimization"]["stage"]
+        stage = read_config(options, world)["zero_optimization"]["stage"]
         reason = "Muon needs whole matrices, and ZeRO divides them: with --deepspeed pass --optimizer adamw"
         require(options.optimizer == "adamw", f"--optimizer {options.optimizer}: {reason}")
-        require(options.dtype != "float16", "--dtype float16 does not go with --deepspeed: use bfloat16 or float32")
         require(not options.compile or stage < 3, "--compile does not go with ZeRO stage 3: use stage 2 or 1")
         require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
 
     def wrap(self, dtype: torch.dtype) -> nn.Module:
-        from pydantic import ValidationError  # with which DeepSpeed reads its settings
-
-        require(dtype != torch.float16, "--deepspeed: this GPU computes in float16: pass --dtype float32")
-        config = read_config(self.options, self.world.world_size, dtype)
+        config = read_config(self.options, self.world)
         self.in_step = config["zero_optimization"]["stage"] == 3
         self.deepspeed = import_deepspeed(self.world.device)
         if not dist.is_initialized():  # DeepSpeed wants a group even of one
@@ -125,10 +107,8 @@ class ZeroReplicas(Replicas):
             self.engine, *_ = self.deepspeed.initialize(
                 model=self.objective, optimizer=adamw, config=config, dist_init_required=False
             )
-        except ValidationError as error:
-            first = error.errors()[0]
-            entry = ".".join(map(str, first["loc"]))
-            raise ZeroConfigError(f"{self.options.deepspeed}: zero_optimization.{entry}: {first['msg']}") from None
+        except ValueError as error:  # of pydantic, by several lines
+            raise ValueError(f"{self.options.deepspeed}: {' '.join(str(error).split())}") from None
         self.optimizer.engine = self.engine
         return self.engine
 
@@ -236,21 +216,12 @@ class ZeroAdamW:
     @staticmethod
     def put(parameter: nn.Parameter, whole: torch.Tensor, moment: str | None = None) -> None:
         """Give DeepSpeed its share of a parameter's float32 weights, or of a moment."""
-        from deepspeed import utils
-
         if hasattr(parameter, "ds_tensor"):  # stage 3; the last share is filled up with zeros
-            size = parameter.ds_tensor.numel()
-            flat = torch.zeros(size * dist.get_world_size())
-            flat[: whole.numel()] = whole.flatten()
-            share = flat.narrow(0, size * dist.get_rank(), size)
-            if moment:
-                utils.safe_set_local_optimizer_state(parameter, share, moment)
-            else:
-                utils.safe_set_local_fp32_param(parameter, share)
-        elif moment:
-            utils.safe_set_full_optimizer_state(parameter, whole, moment)
+            n = parameter.ds_tensor.numel()
+            shares = F.pad(whole.flatten(), (0, n * dist.get_world_size() - whole.numel())).view(-1, n)
+            parameter._z3_optimizer.set_local_hp_param(shares[dist.get_rank()], parameter, moment)
         else:
-            utils.safe_set_full_fp32_param(parameter, whole)
+            parameter.set_full_hp_param(whole, moment)
 
 
 def import_deepspeed(device: torch.device):

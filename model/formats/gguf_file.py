@@ -10,24 +10,17 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from model.formats import hf_folder
-from model.formats.hf_folder import State, layer_prefix
+from model.formats.hf_folder import State, check_gate, gather_experts, split_experts
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import WeightError, build, load_state
+from model.weights import WeightError, make_network
 
 OUTTYPES = {
     "f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
 }
-OUTSIDE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
-IN_LAYER = {
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "mlp.gate": "ffn_gate_inp",
-}  # fmt: skip
-EXPERT_GROUPS = {"experts": "exps", "shared_experts": "shexp"}
 SIZES = {  # a field of MiniMindConfig -> its key behind the architecture's name
     "max_position_embeddings": "context_length", "hidden_size": "embedding_length",
     "num_hidden_layers": "block_count", "intermediate_size": "feed_forward_length",
@@ -35,10 +28,6 @@ SIZES = {  # a field of MiniMindConfig -> its key behind the architecture's name
     "rope_theta": "rope.freq_base", "rms_norm_eps": "attention.layer_norm_rms_epsilon",
 }  # fmt: skip
 MOE_SIZES = {"n_routed_experts": "expert_count", "num_experts_per_tok": "expert_used_count"}
-# How Qwen2's tokenizer splits text before merging, as tokenizer.json states it.
-QWEN2_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 MODELFILE = "FROM ./{file}\nPARAMETER temperature 0\n"
 CHATML = '''TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}
 {{ .Content }}<|im_end|>
@@ -56,7 +45,7 @@ def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) 
     """
     config = model.config
     if config.use_moe:
-        hf_folder.check_gate(config)
+        check_gate(config)
     pre = pre_tokenizer_name(tokenizer)
     writer = gguf.GGUFWriter(path, "granitemoe" if config.use_moe else "llama")
     add_sizes(writer, config, path.stem, outtype)
@@ -99,7 +88,7 @@ def pre_tokenizer_name(tokenizer) -> str:
     if usable and not byte_level["add_prefix_space"]:
         if len(parts) == 1 and byte_level["use_regex"]:
             return "gpt-2"
-        if len(parts) == 2 and not byte_level["use_regex"] and parts[0].get("pattern") == {"Regex": QWEN2_PATTERN}:
+        if len(parts) == 2 and not byte_level["use_regex"] and parts[0].get("pattern") == {"Regex": PRETOKENIZE_REGEX}:
             return "qwen2"
     raise WeightError(
         f"{tokenizer.name_or_path}: llama.cpp cannot split text like this tokenizer: use a byte-level BPE that splits "
@@ -167,9 +156,7 @@ def read_gguf(path: Path) -> MiniMindForCausalLM:
         state[tensor.name] = torch.from_numpy(numbers.astype(np.float32))  # a copy: the file is mapped read-only
     tied, vocab_size = "output.weight" not in state, len(read("tokenizer.ggml.tokens"))
     config = MiniMindConfig(vocab_size=vocab_size, tie_word_embeddings=tied, use_moe=use_moe, **sizes)
-    model = build(config, path)
-    load_state(model, from_gguf(state, config), path)
-    return model.eval()
+    return make_network(config, from_gguf(state, config), path).eval()
 
 
 # ---------------------------------------------------------------- names and layouts
@@ -186,48 +173,35 @@ def separate_halves(matrix: torch.Tensor, heads: int) -> torch.Tensor:
     return matrix.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(matrix.shape)
 
 
-def gguf_names(config: MiniMindConfig) -> dict[str, str]:
-    """This network's name -> GGUF's, for every tensor but those of experts."""
-    names = dict(OUTSIDE)
-    for layer in range(config.num_hidden_layers):
-        names |= {f"{layer_prefix(layer)}{ours}": f"blk.{layer}.{theirs}" for ours, theirs in IN_LAYER.items()}
-    return {f"{ours}.weight": f"{theirs}.weight" for ours, theirs in names.items()}
+def gguf_names(state: State, config: MiniMindConfig) -> dict[str, str]:
+    """The names of gathered tensors -> GGUF's, which the library knows."""
+    architecture = gguf.MODEL_ARCH.GRANITE_MOE if config.use_moe else gguf.MODEL_ARCH.LLAMA
+    table = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
+    return {name: table.get_name(name, try_suffixes=(".weight",)) for name in state}
 
 
-def rotated_heads(config: MiniMindConfig) -> dict[str, int]:
-    """GGUF's names of the tensors that RoPE rotates -> their number of heads."""
-    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    layers = range(config.num_hidden_layers)
-    return {f"blk.{layer}.{name}.weight": count for layer in layers for name, count in heads.items()}
-
-
-def expert_tensors(config: MiniMindConfig) -> dict[str, tuple[int, str, str]]:
-    """GGUF's names of the experts' tensors -> (layer, group, projection)."""
-    if not config.use_moe:
-        return {}
-    return {
-        f"blk.{layer}.ffn_{name}_{EXPERT_GROUPS[group]}.weight": (layer, group, f"{name}_proj")
-        for layer in range(config.num_hidden_layers)
-        for group in hf_folder.expert_groups(config)
-        for name in ("gate", "up", "down")
-    }
+def rotated_heads(name: str, config: MiniMindConfig) -> int:
+    """Heads of a matrix whose output RoPE rotates; 0 for every other tensor."""
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    return heads.get(name.split(".")[-2], 0)
 
 
 def to_gguf(state: State, config: MiniMindConfig) -> State:
     """The tensors under GGUF's names and in llama.cpp's layout."""
-    names, tied = gguf_names(config), {"lm_head.weight"} if config.tie_word_embeddings else set()
-    theirs = {names[key]: value for key, value in state.items() if "experts." not in key and key not in tied}
-    for name, heads in rotated_heads(config).items():
-        theirs[name] = interleave_halves(theirs[name], heads)
-    for name, place in expert_tensors(config).items():
-        theirs[name] = hf_folder.gather_experts(state, config, *place)
-    return theirs
+    ours = gather_experts(state, config)
+    if config.tie_word_embeddings:
+        del ours["lm_head.weight"]
+    heads = {name: rotated_heads(name, config) for name in ours}
+    return {theirs: interleave_halves(ours[name], heads[name]) if heads[name] else ours[name]
+            for name, theirs in gguf_names(ours, config).items()}  # fmt: skip
 
 
 def from_gguf(theirs: State, config: MiniMindConfig) -> State:
     """The inverse of `to_gguf`."""
-    plain = theirs | {name: separate_halves(theirs[name], heads) for name, heads in rotated_heads(config).items()}
-    state = {ours: plain[name] for ours, name in gguf_names(config).items() if name in theirs}
-    for name, place in expert_tensors(config).items():
-        state |= hf_folder.split_experts(theirs[name], config, *place)
-    return state
+    with torch.device("meta"):
+        names = gguf_names(gather_experts(MiniMindForCausalLM(config).state_dict(), config), config)
+    ours = {name: theirs[their_name] for name, their_name in names.items() if their_name in theirs}
+    for name in ours:
+        if heads := rotated_heads(name, config):
+            ours[name] = separate_halves(ours[name], heads)
+    return split_experts(ours, config)

@@ -22,7 +22,7 @@ from transformers import GenerationConfig, GraniteMoeSharedConfig, LlamaConfig, 
 
 from model.files import write_json
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import WeightError, build, check_numbers, check_sizes, check_stored, load_state, read_state
+from model.weights import WeightError, check_numbers, check_stored, make_network, read_state
 
 CODE = Path(__file__).parents[1] / "model_minimind.py"  # which a folder of the kind minimind carries
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -43,8 +43,8 @@ REQUIRED = {  # of a stock network that computes what this one does
     "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1,
 }  # fmt: skip
 
-EXPERT_GROUPS = {"experts": "block_sparse_moe", "shared_experts": "shared_mlp"}  # here -> in GraniteMoeShared
-
+PROJECTIONS = ("gate_proj", "up_proj", "down_proj")  # of an expert
+ROUTER = "block_sparse_moe.router.layer."  # the gate in GraniteMoeShared
 State = dict[str, torch.Tensor]
 
 
@@ -72,10 +72,7 @@ def read_folder(folder: str | Path) -> MiniMindForCausalLM:
                 'set "tie_word_embeddings" to false in it'
             )
         config.tie_word_embeddings = equal
-    check_sizes(config, state, folder)
-    model = build(config, folder)
-    load_state(model, state, folder)
-    return model.eval()
+    return make_network(config, state, folder).eval()
 
 
 def read_config(folder: Path) -> dict:
@@ -239,63 +236,60 @@ def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path
 # ---------------------------------------------------------------- experts
 
 
-def layer_prefix(layer: int) -> str:
-    return f"model.layers.{layer}."
+def expert_groups(config: MiniMindConfig) -> dict[str, int]:
+    """Groups of experts, as `model.layers.0.mlp.experts`, and how many are in each; none in a dense network."""
+    sizes = {"experts": config.n_routed_experts, "shared_experts": config.n_shared_experts} if config.use_moe else {}
+    layers = range(config.num_hidden_layers)
+    return {f"model.layers.{layer}.mlp.{group}": n for layer in layers for group, n in sizes.items() if n}
 
 
-def expert_groups(config: MiniMindConfig) -> list[str]:
-    return ["experts", "shared_experts"] if config.n_shared_experts else ["experts"]
+def gather_experts(state: State, config: MiniMindConfig) -> State:
+    """With one matrix for all experts of a group, `…mlp.experts.up_proj.weight`: those of the routed ones stacked,
+    (E, out, in); those of the shared ones joined, as their sum is one wider feed-forward block."""
+    gathered = {key: value for key, value in state.items() if "experts." not in key}
+    for group, n_experts in expert_groups(config).items():
+        for name in PROJECTIONS:
+            matrices = [state[f"{group}.{i}.{name}.weight"] for i in range(n_experts)]
+            is_shared, width = group.endswith("shared_experts"), int(name == "down_proj")  # the dimension of the width
+            gathered[f"{group}.{name}.weight"] = torch.cat(matrices, width) if is_shared else torch.stack(matrices)
+    return gathered
 
 
-def gather_experts(state: State, config: MiniMindConfig, layer: int, group: str, name: str) -> torch.Tensor:
-    """The matrices `name` (gate_proj, up_proj, down_proj) of a layer's experts: those of the routed ones stacked,
-    (E, out, in); those of the shared ones as one, as their sum is one wider feed-forward block."""
-    n_experts = config.n_routed_experts if group == "experts" else config.n_shared_experts
-    matrices = [state[f"{layer_prefix(layer)}mlp.{group}.{i}.{name}.weight"] for i in range(n_experts)]
-    if group == "experts":
-        return torch.stack(matrices)
-    return torch.cat(matrices, dim=1 if name == "down_proj" else 0)
-
-
-def split_experts(matrices: torch.Tensor, config: MiniMindConfig, layer: int, group: str, name: str) -> State:
+def split_experts(gathered: State, config: MiniMindConfig) -> State:
     """The inverse of `gather_experts`."""
-    if group == "shared_experts":
-        matrices = matrices.split(config.intermediate_size, dim=1 if name == "down_proj" else 0)
-    return {f"{layer_prefix(layer)}mlp.{group}.{i}.{name}.weight": matrix for i, matrix in enumerate(matrices)}
+    state = dict(gathered)
+    for group in expert_groups(config):
+        for name in PROJECTIONS:
+            matrices = state.pop(f"{group}.{name}.weight")
+            if group.endswith("shared_experts"):
+                matrices = matrices.split(config.intermediate_size, dim=int(name == "down_proj"))
+            state |= {f"{group}.{i}.{name}.weight": matrix for i, matrix in enumerate(matrices)}
+    return state
 
 
-def without_experts(state: State) -> State:
-    """What a mixture has in common with a dense network."""
-    return {key: value for key, value in state.items() if ".mlp." not in key}
+def granite_name(group: str) -> str:
+    """GraniteMoeShared's name of a group of experts."""
+    return group.replace("mlp.experts", "block_sparse_moe").replace("mlp.shared_experts", "shared_mlp")
 
 
 def to_granite(state: State, config: MiniMindConfig) -> State:
     """The tensors under GraniteMoeShared's names; gate and up are one matrix there, the gate first."""
-    theirs = without_experts(state)
-    for layer in range(config.num_hidden_layers):
-        prefix = layer_prefix(layer)
-        theirs[f"{prefix}block_sparse_moe.router.layer.weight"] = state[f"{prefix}mlp.gate.weight"]
-        for group in expert_groups(config):
-            gate, up, down = (
-                gather_experts(state, config, layer, group, f"{name}_proj") for name in ("gate", "up", "down")
-            )
-            theirs[f"{prefix}{EXPERT_GROUPS[group]}.input_linear.weight"] = torch.cat([gate, up], dim=-2)
-            theirs[f"{prefix}{EXPERT_GROUPS[group]}.output_linear.weight"] = down
+    theirs = {key.replace("mlp.gate.", ROUTER): value for key, value in gather_experts(state, config).items()}
+    for group in expert_groups(config):
+        gate, up, down = (theirs.pop(f"{group}.{name}.weight") for name in PROJECTIONS)
+        theirs[f"{granite_name(group)}.input_linear.weight"] = torch.cat([gate, up], dim=-2)
+        theirs[f"{granite_name(group)}.output_linear.weight"] = down
     return theirs
 
 
 def from_granite(theirs: State, config: MiniMindConfig, folder: Path) -> State:
     """The inverse of `to_granite`."""
-    state = dict(theirs)
+    state = {key.replace(ROUTER, "mlp.gate."): value for key, value in theirs.items()}
     try:
-        for layer in range(config.num_hidden_layers):
-            prefix = layer_prefix(layer)
-            state[f"{prefix}mlp.gate.weight"] = state.pop(f"{prefix}block_sparse_moe.router.layer.weight")
-            for group in expert_groups(config):
-                gate, up = state.pop(f"{prefix}{EXPERT_GROUPS[group]}.input_linear.weight").chunk(2, dim=-2)
-                down = state.pop(f"{prefix}{EXPERT_GROUPS[group]}.output_linear.weight")
-                for name, matrices in (("gate_proj", gate), ("up_proj", up), ("down_proj", down)):
-                    state |= split_experts(matrices, config, layer, group, name)
+        for group in expert_groups(config):
+            gate, up = state.pop(f"{granite_name(group)}.input_linear.weight").chunk(2, dim=-2)
+            matrices = gate, up, state.pop(f"{granite_name(group)}.output_linear.weight")
+            state |= {f"{group}.{name}.weight": matrix for name, matrix in zip(PROJECTIONS, matrices, strict=True)}
     except KeyError as error:
         raise WeightError(f"{folder}: tensor {error.args[0]} is missing in it: copy the folder again") from error
-    return state
+    return split_experts(state, config)

@@ -21,7 +21,7 @@ from trainer.threads import all_cores
 ROOT = Path(__file__).resolve().parents[2]
 VOCAB_SIZE = 6400
 LIBRARIES = (  # that a side may use; their memory is not counted
-    "trainer.engine", "trainer.objectives", "trainer.loading", "model.generation", "dataset.lm_dataset",
+    "trainer.engine", "trainer.objectives", "trainer.loading", "model.generation",
     "transformers.models.llama.modeling_llama", "transformers.models.granitemoeshared.modeling_granitemoeshared",
 )  # fmt: skip
 
@@ -31,33 +31,27 @@ class BenchmarkOptions:
     step: bool = flag(False, "a training step against transformers; measured on a CPU when no job is asked for")
     moe: bool = flag(False, "a mixture of experts against a dense network with as many active parameters")
     decode: bool = flag(False, "generation with a KV cache against transformers' generate")
-    beside: bool = flag(False, "training and generation beside one and two busy processes; 2 minutes a round")
     all: bool = flag(False, "step, moe and decode in all sizes and types; measured on a GPU when no job is asked for")
-    text: list[str] | None = flag(None, "JSONL files: tokens, bytes per token, and what packing and padding waste")
-    data: list[str] | None = flag(None, "JSONL files: rate of tokenising and of batches, start with a cache, memory")
-    write: bool = flag(False, "write the table into MEASURED.md; with --all, --beside, --text or --data")
+    write: bool = flag(False, "write the table into MEASURED.md; with --all")
     hidden_size: int = flag(512, "width of the network", least=1)
     num_hidden_layers: int = flag(8, "depth of the network", least=1)
     use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
-    batch_size: int = flag(8, "sequences per step, and per batch of a data set", least=1)
+    batch_size: int = flag(8, "sequences per step", least=1)
     max_seq_len: int = flag(512, "tokens per sequence", least=2)
     streams: list[int] = flag([1, 16], "for --decode: how many are generated together", least=1)
     prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
     new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode", least=16)
     repeats: int = flag(10, "how often each side is measured", least=1)
-    optimizer: str = flag("adamw", "our side's optimizer; the reference has AdamW", choices=["adamw", "muon"])
     compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")
     gradient_checkpointing: bool = flag(False, "on our side of --step; the reference stays as it is")
     dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
     engine_dtype: str | None = flag(None, "compute --decode's own side in it, as int8; default: --dtype",
                                     choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
-    tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer, for --text and --data")
 
-    def shown(self, *names: str) -> dict:
-        """The flags that belong to a figure: those of `names`, and what belongs to all."""
-        names += ("hidden_size", "num_hidden_layers", "use_moe", "dtype", "device", "repeats")
-        return {name: getattr(self, name) for name in names}
+    def given(self) -> dict:
+        """What figures are taken with: all flags that are not off."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value not in (None, False)}
 
 
 # ---------------------------------------------------------------- figures
@@ -65,40 +59,36 @@ class BenchmarkOptions:
 
 @dataclass
 class Figure:
-    """One measured number, ours, with the reference and the floor where there are such; `note` says what they are."""
+    """One measured number, ours, with the reference and the floor; `note` says what the two are."""
 
     job: str
     figure: str
     unit: str
     ours: float
-    reference: float | None = None
-    ratio: float | None = None  # ours / reference
-    floor: float | None = None
-    share_of_floor: float | None = None  # of time, floor / ours: 1 would be all that the hardware allows
-    note: str | None = None
-    details: dict = dataclasses.field(default_factory=dict)
+    reference: float
+    ratio: float  # ours / reference
+    floor: float | None  # memory has none
+    share_of_floor: float | None  # of time, floor / ours: 1 would be all that the hardware allows
+    note: str
 
     def json_line(self, **more) -> str:
         record = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return json.dumps(record | record.pop("details") | more, ensure_ascii=False)
+        return json.dumps(record | more, ensure_ascii=False)
 
     def row(self) -> list[str]:
         numbers = [self.ours, self.reference, self.ratio, self.floor, self.share_of_floor]
         return [self.figure, self.unit, *("" if n is None else f"{n:,.{decimals(n)}f}" for n in numbers)]
 
 
-def compared(
-    job: str, figure: str, unit: str, ours: Sequence[float], reference: Sequence[float],
-    floor: Sequence[float] | None = None, amount: float | None = None, **more,
-) -> Figure:  # fmt: skip
-    """The figure of seconds that sides took in turns; with an `amount`, of the rate, so much per second."""
-
-    def value(seconds: Sequence[float]) -> float:
-        return statistics.median(seconds) if amount is None else amount / statistics.median(seconds)
-
-    ratio = median_ratio(ours, reference) if amount is None else median_ratio(reference, ours)
-    floors = (value(floor), median_ratio(floor, ours)) if floor else ()
-    return Figure(job, figure, unit, value(ours), value(reference), ratio, *floors, **more)
+def compared(job: str, figure: str, sides: Sequence[Sequence[float]], note: str, tokens: int | None = None) -> Figure:
+    """The figure of seconds that ours, the reference and the floor took in turns; or of so many tokens per second."""
+    ours, reference, floor = sides
+    values = [statistics.median(seconds) for seconds in sides]
+    ratio, unit = median_ratio(ours, reference), "s"
+    if tokens is not None:
+        values = [tokens / seconds for seconds in values]
+        ratio, unit = median_ratio(reference, ours), "tokens/s"
+    return Figure(job, figure, unit, values[0], values[1], ratio, values[2], median_ratio(floor, ours), note)
 
 
 def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
@@ -107,16 +97,15 @@ def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def decimals(number: float) -> int:
-    """As many as leave about four figures; none for a whole number."""
-    return 0 if number == int(number) else max(0, 3 - math.floor(math.log10(abs(number))) if number else 0)
+    """As many as leave about four figures."""
+    return max(0, 3 - math.floor(math.log10(abs(number)))) if number else 0
 
 
 def table_of(figures: Sequence[Figure], markdown: bool = False) -> str:
-    """Figures as a table, without the columns that are empty, and the notes below it."""
-    rows = [["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"], *(f.row() for f in figures)]
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    header, *rows = zip(*columns, strict=True)
-    notes = dict.fromkeys(f"{figure.job}: {figure.note}" for figure in figures if figure.note)
+    """Figures as a table, and the notes below it."""
+    header = ["figure", "unit", "ours", "reference", "ratio", "floor", "share of floor"]
+    rows = [figure.row() for figure in figures]
+    notes = dict.fromkeys(f"{figure.job}: {figure.note}" for figure in figures)
     if markdown:
         return "\n".join([markdown_table(header, rows, left=2), "", *(f"- {note}" for note in notes)])
     return "\n".join([format_table(header, rows, left=2), "", *notes])

@@ -13,8 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OPENING = "# Measured\n\nEach section is written by the command in it, with --write: no figure is typed by hand.\n"
 HEADINGS = (  # in the order of the file
     "Quick start", "What each stage does", "Distillation", "Speed and memory", "Speed and memory on a GPU",
-    "Beside other work", "Generation beside llama.cpp", "Server under load", "Time to a loss", "Reading text",
-    "Packing",
+    "Generation beside llama.cpp",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ decoding, reading every weight and the cache once per token.
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from scripts.measuring.harness import VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
+from scripts.measuring.harness import ROOT, VOCAB_SIZE, BenchmarkOptions, Figure, Turn, compared, take_turns, timed
 
 TILE_ROWS = 1024  # of attention's products: no implementation holds all of a long text's attention weights at once
 
@@ -74,15 +74,14 @@ def one_batch(options: BenchmarkOptions, device) -> dict:
 def training_step(options: BenchmarkOptions) -> Iterator[Figure]:
     """Forward, backward, clip and update: the engine, transformers, and the matrix products alone, in turns."""
     sides, peaks = take_turns("step", *((build, options) for build in (build_trainer, build_transformers, build_floor)))
-    details = options.shown("batch_size", "max_seq_len", "optimizer", "compile", "gradient_checkpointing")
     extra = {"compile": "compiled", "gradient_checkpointing": "checkpointing"}
     name = ", ".join([shape(options), options.dtype, *(word for key, word in extra.items() if getattr(options, key))])
     kind = "GraniteMoeShared" if options.use_moe else "Llama"
     reference = f"reference: transformers' {kind}ForCausalLM of the same shape (sdpa, fused AdamW)"
     note = f"{reference}; floor: the network's own matrix products alone, forward x 3"
-    yield compared("step", f"training step, {name}", "s", *sides, note=note, details=details)
-    yield Figure("step", f"peak memory less imports, {name}", "MiB", peaks[0], peaks[1], peaks[0] / peaks[1],
-                 note=reference, details=details)  # fmt: skip
+    yield compared("step", f"training step, {name}", sides, note)
+    memory = f"peak memory less imports, {name}"
+    yield Figure("step", memory, "MiB", peaks[0], peaks[1], peaks[0] / peaks[1], None, None, reference)
 
 
 def build_trainer(options: BenchmarkOptions) -> Turn:
@@ -92,8 +91,9 @@ def build_trainer(options: BenchmarkOptions) -> Turn:
     from trainer.objectives import LanguageModelObjective
     from trainer.options import TrainOptions
 
-    same = ("batch_size", "max_seq_len", "optimizer", "dtype", "compile", "gradient_checkpointing")
-    train_options = TrainOptions(**{key: getattr(options, key) for key in same}, **sizes_of(options))
+    same = ("batch_size", "max_seq_len", "dtype", "compile", "gradient_checkpointing")
+    same = {key: getattr(options, key) for key in same} | sizes_of(options)
+    train_options = TrainOptions(optimizer="adamw", **same)
     model, samples = new_model(options), Samples(options)
     world = World(0, 1, model.device)
     trainer = Trainer(train_options, "pretrain", world, LanguageModelObjective(model), None, samples, samples)
@@ -211,8 +211,7 @@ def mixture(options: BenchmarkOptions) -> Iterator[Figure]:
     moe, dense = (dataclasses.replace(options, use_moe=use_moe) for use_moe in (True, False))
     sides, _ = take_turns("moe", (build_both_passes, moe), (build_both_passes, dense), (build_floor, moe))
     note = "reference: our dense network whose feed-forward is as wide as all experts that a token goes to"
-    yield compared("moe", f"forward and backward, {shape(moe)}, {moe.dtype}", "s", *sides, note=note,
-                   details=moe.shown("batch_size", "max_seq_len", "compile"))  # fmt: skip
+    yield compared("moe", f"forward and backward, {shape(moe)}, {moe.dtype}", sides, note)
 
 
 def build_both_passes(options: BenchmarkOptions) -> Turn:
@@ -257,11 +256,8 @@ def generation(options: BenchmarkOptions) -> Iterator[Figure]:
         prefill_note = "reference: transformers; floor: the matrix products alone, in --dtype"
         parts = (("prefill", own.prompt_tokens, prefill_note), ("decode", own.new_tokens - 1, decode_note))
         for part, (name, tokens, note) in enumerate(parts):
-            yield compared(
-                "decode", f"{name}, {what}", "tokens/s", *([turn[part] for turn in turns] for turns in sides),
-                amount=streams * tokens, note=note,
-                details=own.shown("engine_dtype", "prompt_tokens", "new_tokens") | {"streams": streams},
-            )  # fmt: skip
+            seconds = [[turn[part] for turn in turns] for turns in sides]
+            yield compared("decode", f"{name}, {what}", seconds, note, tokens=streams * tokens)
 
 
 def first_and_rest(generate: Callable[[int], object], new_tokens: int, device) -> Turn:
@@ -285,7 +281,7 @@ def build_engine(options: BenchmarkOptions) -> Turn:
 
     model, dtype = new_model(options), getattr(torch, options.engine_dtype or options.dtype)
     length = options.prompt_tokens + options.new_tokens
-    engine = Generator(model, load_tokenizer(options.tokenizer), options.batch_size, length, dtype)
+    engine = Generator(model, load_tokenizer(str(ROOT / "model")), options.batch_size, length, dtype)
     prompts = random_rows(options.batch_size, options.prompt_tokens).tolist()
     return first_and_rest(
         lambda n: engine.generate(prompts, Sampling(max_tokens=n, stop_ids=())), options.new_tokens, model.device
@@ -300,9 +296,7 @@ def build_generate(options: BenchmarkOptions) -> Turn:
     ids = random_rows(options.batch_size, options.prompt_tokens).to(model.device)
     settings = {"do_sample": False, "eos_token_id": None, "pad_token_id": 0, "use_cache": True}
     settings["attention_mask"] = torch.ones_like(ids)
-    return first_and_rest(
-        lambda n: model.generate(ids, max_new_tokens=n, **settings), options.new_tokens, model.device
-    )
+    return first_and_rest(lambda n: model.generate(ids, max_new_tokens=n, **settings), options.new_tokens, model.device)
 
 
 def build_generation_floor(options: BenchmarkOptions) -> Turn:

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 from dataset.heldout import paired_difference, wilson_interval
+from scripts.reports.tables import percent
 
 
 def replies_of(
-    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False,
-    untrained: bool = False, **places,
+    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False, **places
 ) -> dict[str, list[str]]:  # fmt: skip
     """The likeliest replies of a weight to sets of questions, all in one pass.
 
@@ -19,7 +19,7 @@ def replies_of(
     from trainer.options import WeightOptions
 
     options = WeightOptions(weight=str(weight), **places)
-    model, tokenizer, source, *_ = options.load_model(42 if untrained else None)
+    model, tokenizer, source, *_ = options.load_model()
     conversations = [question["messages"] for questions in sets.values() for question in questions]
     print(f"{title}: {len(conversations):,} questions for {source}", flush=True)
     replies = iter(answer_all(model, tokenizer, conversations, max_new_tokens, with_tags=with_tags))
@@ -61,3 +61,13 @@ def two_shares(before: float, after: float, n: int, interval) -> dict:
 def loss(before: float, after: float) -> dict:
     """Two losses over one text, which is no sample of questions: there is no interval."""
     return {"unit": "", "before": before, "after": after, "difference": after - before, "interval": None}
+
+
+def in_words(figures: dict) -> tuple[str, str, str]:
+    """(before, after, difference with its interval). Shares and points have one decimal; losses three, at one they
+    would look alike."""
+    before, after, difference = (figures[name] for name in ("before", "after", "difference"))
+    if figures["unit"] != "%":
+        return f"{before:.3f}", f"{after:.3f}", f"{difference:+.3f}"
+    low, high = figures["interval"]
+    return percent(before), percent(after), f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"

@@ -4,7 +4,6 @@ Training loss is drawn pale as it was measured and dark smoothed, validation los
 """
 
 import contextlib
-import itertools
 import json
 import logging
 import math
@@ -12,20 +11,21 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.files import write_atomically
 from trainer.command_line import check_out_dir
 
-STAGES = {
-    "pretrain": "Pretraining", "full_sft": "SFT", "rlhf": "DPO", "reason": "Reasoning", "full_dist": "Distillation",
-}  # fmt: skip
 COLORS = ("#2563a8", "#c8502d", "#2f8a57", "#8450a0", "#b58a1b", "#4b5563")  # told apart by the colour-blind as well
 DPI, PANEL_INCHES = 150, (5.6, 4.0)
 MOST_RUNS, RUNS_PER_ROW = 60, 4  # in one picture, and side by side
 LARGEST = 1e37  # nearly all of float32's range, in which losses are computed
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS", "Microsoft YaHei", "SimHei",
+)  # fmt: skip
 FORMATS = (".png", ".jpg", ".svg", ".pdf")
 
 
@@ -42,24 +42,13 @@ class Curves:
 # ---------------------------------------------------------------- reading
 
 
-def title_of(path: Path) -> str:
-    """`full_sft_512_moe` -> "SFT, hidden size 512, MoE", `lora/identity_512` -> "LoRA identity, hidden size 512"; any
-    other name as it is."""
-    is_lora = path.parent.name == "lora"
-    match = re.fullmatch(rf"({'.+' if is_lora else '|'.join(STAGES)})_(\d+)(_moe)?", path.stem)
-    if not match:
-        return path.stem
-    stage = f"LoRA {match[1]}" if is_lora else STAGES[match[1]]
-    return f"{stage}, hidden size {match[2]}{', MoE' if match[3] else ''}"
-
-
 def read_curves(path: str | Path, x: str = "tokens") -> Curves:
     """A metrics file, without the line that a killed run left half-written at its end; a loss that is not finite is a
     gap in the curve. ValueError says which line is no record of a run, or that there is no loss in the file."""
     path = Path(path).absolute()
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file: name a metrics file, such as out/metrics/pretrain_512.jsonl")
-    curves = Curves(shown(title_of(path)), [], [])
+    curves = Curves(shown(f"lora/{path.stem}" if path.parent.name == "lora" else path.stem), [], [])
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, 1):
         try:
@@ -116,48 +105,32 @@ def shown(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:24]}…{text[-15:]}"
 
 
-def fonts_for(text: str) -> tuple[list[str], str]:
-    """(matplotlib's font, then those of this machine that have what it lacks; the characters that none has)."""
-    import matplotlib
-    from matplotlib.font_manager import findfont, findSystemFonts, fontManager
-    from matplotlib.ft2font import FT2Font
-
-    fonts = ["DejaVu Sans"]
-    lacking = set(text) - set(map(chr, FT2Font(findfont(fonts[0])).get_charmap()))
-    if lacking:  # matplotlib remembers the fonts of its first start; newer ones count too
-        for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
-            with contextlib.suppress(Exception):  # a font that cannot be read is none
-                fontManager.addfont(path)
-    for entry in sorted(fontManager.ttflist, key=lambda entry: (not entry.name.endswith(" SC"), entry.weight != 400)):
-        own = entry.fname.startswith(matplotlib.get_data_path())  # for formulas, or boxes for every character there is
-        if lacking and not own and "lastresort" not in entry.name.lower().replace(" ", ""):
-            with contextlib.suppress(OSError, RuntimeError):  # the file may be gone
-                found = lacking & set(map(chr, FT2Font(entry.fname, face_index=entry.index).get_charmap()))
-                fonts += [entry.name] if found else []
-                lacking -= found
-    return fonts, "".join(character for character in dict.fromkeys(text) if character in lacking)
-
-
 @contextlib.contextmanager
-def picture_style(names: Iterable[str]) -> Iterator[None]:
-    """Within it figures are made and saved in which the user's `names` are drawn as they are: `$` and `_` are no
-    mathematics, and other scripts have a font where this machine has one. Where not, one line says so."""
+def picture_style() -> Iterator[None]:
+    """Within it figures are made and saved in which the user's names are drawn as they are: `$` and `_` are no
+    mathematics, and Chinese has a font where this machine has one. Where not, one line says so."""
     from matplotlib import style as styles
+    from matplotlib.font_manager import findSystemFonts, fontManager
 
-    fonts, lacking = fonts_for("".join(names))
-    if lacking:
-        print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
-              "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
+    for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:  # newer than its first start
+        with contextlib.suppress(Exception):  # a font that cannot be read is none
+            fontManager.addfont(path)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font without a bold face is good enough
+    installed = {entry.name for entry in fontManager.ttflist}
     style = {
         "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#9ca3af", "axes.labelcolor": "#374151",
         "xtick.color": "#6b7280", "ytick.color": "#6b7280", "legend.frameon": False, "text.parse_math": False,
-        "font.family": fonts,
+        "axes.grid": True, "grid.color": "#e5e7eb", "axes.axisbelow": True,
+        "font.family": ["DejaVu Sans", *(name for name in CHINESE_FONTS if name in installed)],
     }  # fmt: skip
-    with styles.context(["default", style]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # said above
+    with styles.context(["default", style]), warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing")
         yield
+    missing = (re.match(r"Glyph (\d+) .* missing", str(warning.message)) for warning in caught)
+    if lacking := "".join(dict.fromkeys(chr(int(match[1])) for match in missing if match)):
+        print(f"note: no font here has {lacking}: boxes stand in their place until one is installed (for Chinese, "
+              "fonts-noto-cjk of Debian and Ubuntu)", file=sys.stderr)  # fmt: skip
 
 
 def draw_losses(
@@ -179,14 +152,18 @@ def draw_losses(
     n_panels = 1 if overlay else len(runs)
     columns = min(n_panels, RUNS_PER_ROW)
     width = PANEL_INCHES[0] * columns if n_panels > 1 else PANEL_INCHES[0] * 1.3
-    with picture_style(curves.title for curves in runs):
+    with picture_style():
         rows = -(-n_panels // columns)
         figure = Figure((width, PANEL_INCHES[1] * rows), layout="constrained")
-        axes, colors = list(figure.subplots(rows, columns, squeeze=False).flat), itertools.cycle(COLORS)
-        groups = [runs] if overlay else [[curves] for curves in runs]
-        for axis, group in zip(axes, groups, strict=False):
-            entries = [entry for curves in group for entry in draw_run(axis, curves, next(colors), overlay)]
-            finish(axis, x, overlay, group[0].unit, entries)
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        drawn = [draw_run(axes[0 if overlay else i], run, COLORS[i % len(COLORS)]) for i, run in enumerate(runs)]
+        if overlay:
+            entries = [(run[0][0], curves.title) for run, curves in zip(drawn, runs, strict=True)]
+            finish(axes[0], x, runs[0].unit, entries, "line: training, points: validation")
+        else:
+            for axis, entries, curves in zip(axes, drawn, runs, strict=False):
+                finish(axis, x, curves.unit, entries, None)
+                axis.set_title(curves.title)
         for axis in axes[n_panels:]:
             axis.remove()
         path = Path(os.path.realpath(output))  # a link stays one
@@ -195,7 +172,7 @@ def draw_losses(
     return output
 
 
-def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
+def draw_run(axis, curves: Curves, color: str) -> list[tuple]:
     """The three curves of one run, and its last validation loss as a number. Returns (curve, text) for the legend."""
     from matplotlib.patheffects import withStroke
 
@@ -212,25 +189,19 @@ def draw_run(axis, curves: Curves, color: str, overlay: bool) -> list[tuple]:
                 f"{loss:.3g}", (place, loss), xytext=(0, 8), textcoords="offset points", ha="center",
                 color=color, fontweight="bold", path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
-    if overlay:
-        return [(entries[0][0], curves.title)]
-    axis.set_title(curves.title)
     return entries
 
 
-def finish(axis, x: str, overlay: bool, loss_unit: str, entries: Sequence[tuple]) -> None:
-    """Labels with units, ticks a person can read, the grid, and the legend."""
+def finish(axis, x: str, loss_unit: str, entries: Sequence[tuple], legend_title: str | None) -> None:
+    """Labels with units, ticks a person can read, and the legend."""
     from matplotlib.ticker import EngFormatter
 
     axis.xaxis.set_major_formatter(EngFormatter())  # 2 k, 5 M
-    axis.set_xlabel("tokens" if x == "tokens" else "seconds of training")
-    axis.set_ylabel(f"loss (nats per {loss_unit})")
+    axis.set(xlabel="tokens" if x == "tokens" else "seconds of training", ylabel=f"loss (nats per {loss_unit})")
     axis.set_xlim(left=0)
     if not any(loss < 0 for line in axis.lines for loss in line.get_ydata()):
         axis.set_ylim(bottom=0)
-    axis.grid(color="#e5e7eb", linewidth=0.8)
-    axis.set_axisbelow(True)
     # Named one by one: of its own accord matplotlib leaves out what begins with "_".
-    title, size = "line: training, points: validation" if overlay else None, min(10, 160 / len(entries))
-    legend = axis.legend(*zip(*entries, strict=True), title=title, loc="upper right", fontsize=size)
+    size = min(10, 160 / len(entries))
+    legend = axis.legend(*zip(*entries, strict=True), title=legend_title, loc="upper right", fontsize=size)
     legend.set_in_layout(False)  # long names are no reason for a narrow panel

@@ -29,12 +29,3 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 
 def percent(score: float) -> str:
     return f"{score:.1f} %"
-
-
-def points(difference: float, interval: Sequence[float] | None = None) -> str:
-    """A difference with its sign, and the 95 percent interval behind it."""
-    return f"{difference:+.1f}" + (f" ({interval[0]:+.1f} to {interval[1]:+.1f})" if interval else "")
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -33,7 +33,6 @@ from scripts.serving.protocol import (
     GenerationRequest,
     as_api_error,
     chat_logprobs,
-    completion_logprobs,
     event,
     whole_choice,
 )
@@ -42,7 +41,7 @@ MODEL_NAME = "minimind"  # what clients call it, whichever weight is loaded
 MAX_BODY_BYTES = 2**20  # a full context of 32,768 tokens is about 0.2 MB of text, and JSON may write it in \u escapes
 MAX_DISCARDED_BYTES = 2**26  # a body that is too large is read up to here: clients only read the answer after sending
 BODY_SECONDS = 30  # time limit for a body to arrive
-HANDLED_ERRORS = (ApiError, RequestValidationError, UnicodeEncodeError, HTTPException, Exception)
+HANDLED_ERRORS = (ApiError, RequestValidationError, UnicodeEncodeError, RecursionError, HTTPException, Exception)
 log = logging.getLogger("minimind")
 
 
@@ -73,12 +72,8 @@ class Service:
             raise ApiError(400, message, "context_length_exceeded", param)
 
     def chat_prompt(self, body: ChatRequest) -> list[int]:
-        try:
-            messages = body.plain_messages()
-            n_bytes = sum(len(message["content"].encode()) for message in messages)
-        except RecursionError:
-            raise ApiError(400, "tools: they are nested too deeply", param="tools") from None
-        self.check_text(n_bytes, "messages")
+        messages = body.plain_messages()
+        self.check_text(sum(len(message["content"].encode()) for message in messages), "messages")
         if self.stage == "pretrain":
             return begin_document(self.tokenizer, messages[-1]["content"])
         return render(self.tokenizer, messages, add_generation_prompt=True)[0]
@@ -92,11 +87,11 @@ class Service:
 
 
 class Answers:
-    """The answers to one HTTP request while they are generated: body.n_choices for each prompt. The gate cancels
+    """The answers to one HTTP request while they are generated: body.n for each prompt. The gate cancels
     what `requests` (the engine's) still lists when the HTTP request ends."""
 
     def __init__(self, service: Service, requests: list, prompts: list[list[int]], body: GenerationRequest, **sampling):
-        n_answers, engine = len(prompts) * body.n_choices, service.engine
+        n_answers, engine = len(prompts) * body.n, service.engine
         if n_answers > service.n_places:
             message = f"{n_answers} answers at once, but this server has {service.n_places} places"
             raise ApiError(400, message, param="n")
@@ -112,7 +107,7 @@ class Answers:
         self.service, self.requests, self.n_prompt_tokens = service, requests, sum(map(len, prompts))
         self.queue, self.loop = asyncio.Queue(), asyncio.get_running_loop()
         for prompt in prompts:
-            for choice in range(body.n_choices):
+            for choice in range(body.n):
                 pieces = SimpleNamespace(put=partial(self.put, len(requests)))
                 try:
                     requests.append(engine.submit(prompt, body.sampling(choice, **sampling), pieces))
@@ -279,7 +274,7 @@ def make_app(service: Service, api_key: str | None, cors_origins: list[str] | No
     @app.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request):
         check_model(body.model)
-        n_top = (body.top_logprobs or 0) if body.logprobs else None
+        n_top = body.top_logprobs if body.logprobs else None
         stop_ids = tuple(getattr(service.tokenizer, f"{name}_token_id") for name in ("eos", "bos", "pad"))
         answers = Answers(
             service, request.scope["requests"], [service.chat_prompt(body)], body, logprobs=n_top,
@@ -292,8 +287,8 @@ def make_app(service: Service, api_key: str | None, cors_origins: list[str] | No
     async def completions(body: CompletionRequest, request: Request):
         check_model(body.model)
         prompts = [service.completion_prompt(prompt) for prompt in body.prompts()]
-        answers = Answers(service, request.scope["requests"], prompts, body, logprobs=body.logprobs)
-        return await respond(body, answers, text_choices(body, answers), f"cmpl-{uuid.uuid4().hex}", "text_completion")
+        answers = Answers(service, request.scope["requests"], prompts, body)
+        return await respond(body, answers, text_choices(answers), f"cmpl-{uuid.uuid4().hex}", "text_completion")
 
     return app
 
@@ -326,15 +321,9 @@ async def chat_choices(body: ChatRequest, answers: Answers) -> AsyncIterator[dic
             yield choice(index, {}, finish_reason="tool_calls" if calls else finish_reason)
 
 
-async def text_choices(body: CompletionRequest, answers: Answers) -> AsyncIterator[dict]:
-    offsets = [0] * len(answers.requests)
-    async for index, text, logprobs, finish_reason in answers.pieces():
-        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
-        if body.logprobs is not None:
-            token_bytes = answers.service.engine.token_bytes[True]
-            choice["logprobs"] = completion_logprobs(logprobs, token_bytes, offsets[index])
-            offsets[index] += sum(map(len, choice["logprobs"]["tokens"]))
-        yield choice
+async def text_choices(answers: Answers) -> AsyncIterator[dict]:
+    async for index, text, _, finish_reason in answers.pieces():
+        yield {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
 
 
 async def respond(body: GenerationRequest, answers: Answers, choices: AsyncIterator[dict], answer_id: str, kind: str):

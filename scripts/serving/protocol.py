@@ -1,19 +1,17 @@
 """OpenAI's protocol: the fields of a request, validated by pydantic, and how errors and answers are written.
 
-Three kinds of fields: supported ones; those that change no answer here, which are ignored; and those that would change
-it but are not supported, which are refused by name, so that nobody gets something else than they asked for.
+Fields that change no answer here are ignored. Any other field that is not supported is refused by name, so that nobody
+gets something else than they asked for.
 """
 
 import json
 import math
 import re
-from functools import partial
-from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 
@@ -49,6 +47,8 @@ def as_api_error(error: Exception) -> ApiError:
         return invalid_field(error.errors())
     if isinstance(error, UnicodeEncodeError):
         return ApiError(400, "a text contains half a character (a lone surrogate)", "invalid_value")
+    if isinstance(error, RecursionError):
+        return ApiError(400, "tools: they are nested too deeply", "invalid_value", "tools")
     if isinstance(error, HTTPException):
         return ApiError(error.status_code, str(error.detail))
     return ApiError(500, "the server failed; its log says why")
@@ -57,34 +57,15 @@ def as_api_error(error: Exception) -> ApiError:
 def invalid_field(errors: list[dict]) -> ApiError:
     """pydantic's errors as one sentence about one field. What the user sent is not repeated."""
     error = max(errors, key=lambda error: len(error["loc"]))  # of a union, the branch that matched furthest
-    names = [part for part in error["loc"][1:] if isinstance(part, int) or re.fullmatch("[a-z_]+", part)]
+    names = [part for part in error["loc"][1:] if isinstance(part, int) or re.fullmatch(r"\w{1,100}", part, re.ASCII)]
     names = [name for name in names if name not in ("str", "int")]  # branches of a union
     param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".") or None
-    if error["type"] == "extra_forbidden":
-        name = str(error["loc"][-1])[:100].encode("ascii", "backslashreplace").decode()
-        return ApiError(400, f"there is no such field: {name}", "unknown_parameter", name)
-    if error["type"] == "json_invalid":
-        return ApiError(400, "the body is not JSON", "invalid_json")
-    message = error["msg"][:1].lower() + error["msg"][1:]
+    known = {"extra_forbidden": "this server does not support it: leave it out", "json_invalid": "it is not JSON"}
+    message = known.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]
     return ApiError(400, f"{param or 'body'}: {message}", "invalid_value", param)
 
 
 # ---------------------------------------------------------------- requests
-
-
-def with_unused(base: type[BaseModel], ignored: str = "", **unsupported: tuple) -> type[BaseModel]:
-    """A base class that also accepts the ignored fields, and the unsupported ones with these values that request
-    nothing."""
-
-    def refuse(harmless: tuple, value):
-        if value is not None and value not in harmless:
-            raise PydanticCustomError("unsupported", "this server does not support it; leave it out")
-        return value
-
-    fields = dict.fromkeys(ignored.split(), (Any, None))
-    for name, harmless in unsupported.items():
-        fields[name] = Annotated[Any, AfterValidator(partial(refuse, harmless))], None
-    return create_model(base.__name__, __base__=base, **fields)
 
 
 Text = Annotated[str, Field(max_length=2**20)]  # no body is longer; with a bound, pydantic refuses lone surrogates
@@ -95,7 +76,21 @@ Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Part(BaseModel):
+    """Leaves out what requests nothing: null, `ignored` fields, and unsupported ones with their `harmless` value."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
+    ignored: ClassVar[tuple[str, ...]] = ()
+    harmless: ClassVar[dict] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def leave_out(cls, fields):
+        if not isinstance(fields, dict):
+            return fields
+        return {
+            name: value for name, value in fields.items()
+            if value is not None and name not in cls.ignored and value != cls.harmless.get(name)
+        }  # fmt: skip
 
 
 class TextPart(Part):
@@ -108,18 +103,19 @@ class FunctionCall(Part):
     arguments: Text
 
 
-class ToolCall(with_unused(Part, "index")):
+class ToolCall(Part):
+    ignored = ("index",)
     id: str
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-# `reasoning_content`: the model does not see earlier thoughts.
-class Message(with_unused(Part, "name annotations reasoning_content", refusal=(), audio=(), function_call=())):
+class Message(Part):
+    ignored = ("name", "annotations", "reasoning_content")  # the model does not see earlier thoughts
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | list[TextPart] | None = None
-    tool_calls: list[ToolCall] | None = None
-    tool_call_id: str | None = None
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str = ""
 
     @model_validator(mode="after")
     def check(self):
@@ -134,11 +130,12 @@ class Message(with_unused(Part, "name annotations reasoning_content", refusal=()
     def plain(self) -> dict:
         """With the content as one text and the role as in the chat template."""
         content = "".join(part.text for part in self.content) if isinstance(self.content, list) else self.content or ""
-        calls = [call.model_dump(include={"function"}) for call in self.tool_calls or ()]
+        calls = [call.model_dump(include={"function"}) for call in self.tool_calls]
         return {"role": self.role.replace("developer", "system"), "content": content, "tool_calls": calls}
 
 
-class Function(with_unused(Part, strict=(False,))):
+class Function(Part):
+    harmless = {"strict": False}
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: Text | None = None
     parameters: dict[str, Any] | None = None
@@ -149,28 +146,30 @@ class Tool(Part):
     function: Function
 
 
-class StreamOptions(with_unused(Part, "include_obfuscation")):
-    include_usage: bool | None = None
+class StreamOptions(Part):
+    ignored = ("include_obfuscation",)
+    include_usage: bool = False
 
 
-class GenerationRequest(with_unused(Part, "user", logit_bias=({},))):
+class GenerationRequest(Part):
     """The fields of both endpoints."""
 
+    ignored = ("user",)
     model: str
     max_tokens: Count | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Probability | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 1.0
+    top_p: Probability = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] = []
     seed: Annotated[int, Field(ge=-LARGEST_SEED, lt=LARGEST_SEED)] | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
-    stream: bool | None = None
+    n: Annotated[int, Field(ge=1, le=128)] = 1
+    stream: bool = False
     stream_options: StreamOptions | None = None
     # Not in OpenAI's protocol; other servers have them under these names, and clients send them as extra_body.
-    top_k: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    min_p: Probability | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] | None = None
+    top_k: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    min_p: Probability = 0.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
     def check_stream(self):
@@ -178,40 +177,32 @@ class GenerationRequest(with_unused(Part, "user", logit_bias=({},))):
             raise PydanticCustomError("stream_options", "stream_options is only allowed when stream is true")
         return self
 
-    @property
-    def n_choices(self) -> int:
-        return self.n or 1
-
     def sampling(self, choice: int, **fields) -> Sampling:
         """For one of the n choices. Each has its own noise; the first one's is that of the seed itself."""
-        for name in ("max_tokens", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty"):
-            if (value := getattr(self, name)) is not None:
-                fields[name] = value
         return Sampling(
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else max(self.top_p, 1e-6),  # OpenAI's 0: only the likeliest token
-            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            max_tokens=self.max_tokens, temperature=self.temperature, top_k=self.top_k, min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty, presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            top_p=max(self.top_p, 1e-6),  # OpenAI's 0: only the likeliest token
+            stop=[self.stop] if isinstance(self.stop, str) else self.stop,
             seed=None if self.seed is None else self.seed % (2 * LARGEST_SEED) + choice * 2 * LARGEST_SEED,
             **fields,
-        )
+        )  # fmt: skip
 
 
-class ChatRequest(
-    with_unused(
-        GenerationRequest,
-        "metadata prediction prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier "
-        "service_tier store",
-        response_format=({"type": "text"},), modalities=(["text"],), parallel_tool_calls=(True,), functions=([],),
-        function_call=("none", "auto"), audio=(), reasoning_effort=(), verbosity=(), web_search_options=(),
-        moderation=(),
-    )
-):  # fmt: skip
+class ChatRequest(GenerationRequest):
+    ignored = (
+        "user", "metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+        "safety_identifier", "service_tier", "store",
+    )  # fmt: skip
+    harmless = {"logit_bias": {}, "modalities": ["text"], "parallel_tool_calls": True}
+    harmless |= {"response_format": {"type": "text"}}
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Count | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["auto", "none"] | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
+    tools: Annotated[list[Tool], Field(max_length=128)] = []
+    tool_choice: Literal["auto", "none"] = "auto"
 
     @model_validator(mode="after")
     def check_pairs(self):
@@ -219,31 +210,28 @@ class ChatRequest(
             if self.max_tokens not in (None, self.max_completion_tokens):
                 raise PydanticCustomError("max_tokens", "max_tokens and max_completion_tokens differ: send only one")
             self.max_tokens = self.max_completion_tokens
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             raise PydanticCustomError("top_logprobs", "top_logprobs needs logprobs: true")
         return self
 
     @property
     def offered(self) -> list[str]:
         """Names of the functions that may be called."""
-        return [] if self.tool_choice == "none" else [tool.function.name for tool in self.tools or ()]
+        return [] if self.tool_choice == "none" else [tool.function.name for tool in self.tools]
 
     def plain_messages(self) -> list[dict]:
-        tools = [tool.model_dump(exclude_none=True) for tool in self.tools or ()] if self.offered else []
+        tools = [tool.model_dump(exclude_none=True) for tool in self.tools] if self.offered else []
         return with_tools([message.plain() for message in self.messages], tools)
 
 
-class CompletionRequest(with_unused(GenerationRequest, echo=(False,), suffix=("",))):
+class CompletionRequest(GenerationRequest):
+    harmless = {"logit_bias": {}, "echo": False, "suffix": "", "best_of": 1}
     prompt: Text | list[Text] | list[int] | list[list[int]]
-    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
-    best_of: Count | None = None
 
     @model_validator(mode="after")
     def check_prompt(self):
         if not self.prompt:
             raise PydanticCustomError("prompt", "prompt is empty: send some text")
-        if self.best_of not in (None, self.n_choices):
-            raise PydanticCustomError("best_of", "best_of must equal n: this server returns every answer it generates")
         return self
 
     def prompts(self) -> list[str] | list[list[int]]:
@@ -266,20 +254,6 @@ def chat_logprobs(logprobs: list[Logprob], token_bytes: list[bytes]) -> dict:
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(logprobs: list[Logprob], token_bytes: list[bytes], offset: int) -> dict:
-    """`logprobs` of a completion's choice, whose first token stands at character `offset` of the answer."""
-
-    def text(token: int) -> str:
-        return token_bytes[token].decode(errors="replace")
-
-    tokens = [text(x.token_id) for x in logprobs]
-    return {
-        "tokens": tokens, "token_logprobs": [finite(x.logprob) for x in logprobs],
-        "top_logprobs": [{text(token): finite(logprob) for token, logprob in x.top} for x in logprobs],
-        "text_offset": list(accumulate(map(len, tokens), initial=offset))[:-1],
-    }  # fmt: skip
-
-
 def finite(logprob: float) -> float:
     """JSON has no infinity; OpenAI writes -9999 for probability 0."""
     return logprob if math.isfinite(logprob) else -9999.0
@@ -293,9 +267,7 @@ def whole_choice(chunks: list[dict]) -> dict:
         content = {"text": "".join(chunk["text"] for chunk in chunks)}
     logprobs, *later = [chunk["logprobs"] for chunk in chunks if chunk["logprobs"]] or [None]
     for part in later:
-        for name, entries in part.items():
-            if entries:  # `refusal` is None
-                logprobs[name].extend(entries)
+        logprobs["content"] += part["content"]
     return {"index": chunks[0]["index"], **content, "logprobs": logprobs, "finish_reason": chunks[-1]["finish_reason"]}
 
 

@@ -1,14 +1,9 @@
 """The models behind the web page and the conversation with them. Nothing here draws.
 
-A model has `ask(messages, settings, seed)`, which returns at once an answer in the making. Another thread generates it
-and puts its pieces (each with `text` and `finish_reason`), or an exception, into the queue `pieces`; `cancel` ends it;
-`n_tokens` counts what it has so far.
-
 scripts/web_demo.py runs anew at every click, but this module is imported once, so its objects outlive a click.
 """
 
 import itertools
-import os
 import re
 import sys
 import threading
@@ -19,16 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
-from typing import NamedTuple
 
-from scripts.serving.addresses import host_of, is_http_url, is_loopback
 from scripts.serving.markup import MarkupParser
 from trainer.options import WeightOptions
 from trainer.threads import share_cores
 
 MAX_ANSWERS = 8  # that one model generates at once; more wait
-TIMEOUT_SECONDS = 60  # between two pieces of an endpoint's answer
-MAX_REASON = 300  # characters shown of an endpoint's error message
 
 
 class Problem(Exception):
@@ -83,7 +74,7 @@ class Pieces(SimpleQueue):
         super().put(piece)
 
 
-class LocalModel:
+class ChatModel:
     """A weight in this process. Its engine generates all answers in one batch, and stops when the last reference to
     the model is gone: that of the page's cache, or of an answer in the making."""
 
@@ -102,7 +93,8 @@ class LocalModel:
         threading.Thread(target=self.engine.run, args=(stopping,), name="engine", daemon=True).start()
         weakref.finalize(self, stopping.set)
 
-    def ask(self, messages: list[dict], settings: Settings, seed: int) -> "LocalAnswer":
+    def ask(self, messages: list[dict], settings: Settings, seed: int):
+        """The engine's request, whose answer is in the making. Problem when the last message does not fit."""
         from dataset.chat import make_prompt
         from model.sampling import Sampling
 
@@ -116,97 +108,7 @@ class LocalModel:
             stop_ids=(tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id),
             repetition_penalty=settings.repetition_penalty, skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
-        return LocalAnswer(self, self.engine.submit(prompt, sampling, Pieces()))
-
-
-class LocalAnswer:
-    def __init__(self, model: LocalModel, request):
-        self.model, self.request, self.pieces, self.cancel = model, request, request.pieces, request.cancel
-
-    @property
-    def n_tokens(self) -> int:
-        return len(self.request.token_ids)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A model behind a server of OpenAI's protocol: this project's or any other."""
-
-    address: str
-    model: str
-    key: str
-    stage = ""
-
-    def __post_init__(self):
-        if not is_http_url(self.address):
-            raise Problem("address_wrong", name=self.address)
-
-    def ask(self, messages: list[dict], settings: Settings, seed: int) -> "EndpointAnswer":
-        limits = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "seed": seed}
-        return EndpointAnswer(self, {"model": self.model, "messages": messages} | limits)
-
-
-class Piece(NamedTuple):
-    """The fields of the engine's pieces that this module uses."""
-
-    text: str
-    finish_reason: str | None = None
-
-
-class EndpointAnswer:
-    """Reads a stream in its own thread, so that a slow server blocks neither the page nor its stop button."""
-
-    def __init__(self, endpoint: Endpoint, request: dict):
-        self.endpoint, self.request = endpoint, request
-        self.pieces, self.cancelled, self.n_tokens = Pieces(), False, 0
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-    def run(self) -> None:
-        import openai
-
-        name = self.endpoint.address
-        try:
-            self.read()
-        except openai.APIConnectionError:
-            self.pieces.put(Problem("endpoint_silent", name=name))
-        except openai.APIStatusError as error:
-            reason = " ".join(error.message.split())[:MAX_REASON]
-            self.pieces.put(Problem("endpoint_refused", name=name, status=error.status_code, reason=reason))
-        except Exception:  # a malformed response can make the client fail in any way
-            traceback.print_exc()
-            self.pieces.put(Problem("endpoint_odd", name=name))
-
-    def read(self) -> None:
-        """A thought that the server sends in its own field gets its tags back: the page handles every model's text
-        alike."""
-        import openai
-
-        local_key = os.environ.get("MINIMIND_API_KEY") if is_loopback(host_of(self.endpoint.address)) else None
-        key = self.endpoint.key or local_key or "none"  # the local key must not go to other machines
-        client = openai.OpenAI(base_url=self.endpoint.address, api_key=key, timeout=TIMEOUT_SECONDS, max_retries=0)
-        request = self.request | {"stream": True, "stream_options": {"include_usage": True}}
-        thinking, finish_reason = False, None
-        with client, client.chat.completions.create(**request) as chunks:
-            for chunk in chunks:
-                if self.cancelled:
-                    return
-                for choice in chunk.choices[:1]:
-                    thought = getattr(choice.delta, "reasoning_content", None) or ""
-                    content = choice.delta.content or ""
-                    text = "<think>" * bool(thought and not thinking) + thought
-                    text += "</think>" * bool(content and (thinking or thought)) + content
-                    thinking = bool(thought or thinking) and not content
-                    finish_reason = choice.finish_reason or finish_reason
-                    self.n_tokens += bool(text)  # an estimate until the server reports its usage
-                    self.pieces.put(Piece(text.encode(errors="replace").decode()))  # without lone surrogates
-                if chunk.usage:
-                    self.n_tokens = chunk.usage.completion_tokens
-        if finish_reason is None:
-            raise ValueError("the stream ended before the answer did")
-        self.pieces.put(Piece("", finish_reason))
+        return self.engine.submit(prompt, sampling, Pieces())
 
 
 # ---------------------------------------------------------------- conversation
@@ -219,16 +121,17 @@ class Exchange:
     question: str
     thought: str = ""
     answer: str = ""
-    finish_reason: str = ""  # "" until it ends; then "stop", "length", "cancelled", "failed", or another of an endpoint
+    finish_reason: str = ""  # "" until it ends; then "stop", "length", "cancelled" or "failed"
     problem: Problem | None = None
     seconds: float = 0.0
     n_tokens: int = 0
     n_asked: int = 0
-    making: LocalAnswer | EndpointAnswer | None = None
+    model: ChatModel | None = None  # only while the answer is in the making: keeps the engine running
+    request: object | None = None  # the engine's, likewise
     parser: MarkupParser = field(default_factory=MarkupParser)
     number: int = field(default_factory=itertools.count().__next__)  # unique, for the keys of the page's widgets
 
-    def ask(self, model: LocalModel | Endpoint, earlier: list["Exchange"], settings: Settings) -> None:
+    def ask(self, model: ChatModel, earlier: list["Exchange"], settings: Settings) -> None:
         """Start the answer. The model sees neither earlier thoughts nor failed turns."""
         messages, answered = [], [turn for turn in earlier if turn.answer and not turn.problem]
         for turn in answered[-settings.history :] if settings.history else []:
@@ -236,19 +139,18 @@ class Exchange:
         messages.append({"role": "user", "content": self.question})
         self.started = time.monotonic()
         try:
-            self.making = model.ask(messages, settings, settings.seed + self.n_asked)
+            self.model, self.request = model, model.ask(messages, settings, settings.seed + self.n_asked)
         except Problem as problem:
             self.fail(problem)
         self.n_asked += 1
 
     def receive(self) -> None:
         """Take the pieces that have arrived since the last call."""
-        while not self.finish_reason and not self.making.pieces.empty():
-            piece = self.making.pieces.get()
-            self.n_tokens, self.seconds = self.making.n_tokens, self.making.pieces.latest - self.started
-            if isinstance(piece, Problem):
-                self.fail(piece)
-            elif isinstance(piece, BaseException):
+        while not self.finish_reason and not self.request.pieces.empty():
+            piece = self.request.pieces.get()
+            self.n_tokens = len(self.request.token_ids)
+            self.seconds = self.request.pieces.latest - self.started
+            if isinstance(piece, BaseException):
                 traceback.print_exception(piece, file=sys.stderr)
                 self.fail(Problem("failed"))
             else:
@@ -265,10 +167,10 @@ class Exchange:
         """Keep what has arrived and take no more. Does nothing once the exchange has ended."""
         if self.finish_reason:
             return
-        if self.making:
-            self.making.cancel()
+        if self.request:
+            self.request.cancel()
         self.add("", last=True)
-        self.finish_reason, self.making = finish_reason, None
+        self.finish_reason, self.model, self.request = finish_reason, None, None
 
     def fail(self, problem: Problem) -> None:
         self.problem = problem

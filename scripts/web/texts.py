@@ -2,27 +2,13 @@
 
 from types import SimpleNamespace
 
-# Glossary: weight 权重, adapter 适配器, context 上下文, endpoint 接口, prompt 提示, folder 目录; token stays as it is
+# Glossary: weight 权重, adapter 适配器, context 上下文, prompt 提示, folder 目录; token stays as it is
 TEXTS = {
     "name": ("中文", "English"),
     # model
-    "source": ("模型", "Model"),
-    "source_weight": ("权重", "Weight"),
-    "source_folder": ("目录", "Folder"),
-    "source_endpoint": ("接口", "Endpoint"),
     "weight": ("out/ 里的权重", "Weight in out/"),
     "adapter": ("LoRA 适配器", "LoRA adapter"),
     "no_adapter": ("不使用", "None"),
-    "folder": ("Hugging Face 目录", "Hugging Face folder"),
-    "folder_help": (
-        "MiniMind 或 Llama 模型所在的目录。其中的代码不会被执行。",
-        "Folder of a MiniMind or Llama model. Code in it is never run."),
-    "address": ("OpenAI 兼容接口的地址", "Address of an OpenAI-compatible server"),
-    "model_name": ("模型名称", "Model name on that server"),
-    "key": ("密钥", "API key"),
-    "key_help": (
-        "留空时：本机地址使用环境变量 MINIMIND_API_KEY，其他地址不发送密钥。",
-        "If empty, servers on this machine get MINIMIND_API_KEY from the environment, others get no key."),
     "loading": ("正在加载模型…", "Loading the model…"),
     "loaded": (
         "{size} 参数，运行在 {device} 上，上下文 {context} 个 token",
@@ -78,10 +64,7 @@ TEXTS = {
         "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需 11 分钟：",
         "There is no weight in {folder} yet. Run this command in the project's folder to train a small chat model "
         "from zero, in about 11 minutes on two CPU cores:"),
-    "untrained_then": (
-        "训练完成后回到这里。也可以在侧栏里选择目录或接口。",
-        "Come back here when it has finished. Or choose a folder or an endpoint in the sidebar."),
-    "look_again": ("重新检查", "Check again"),
+    "untrained_then": ("训练完成后刷新本页。", "Reload this page when it has finished."),
     # errors
     "flags_wrong": ("启动参数有误，详情见终端。", "The flags are wrong; see the terminal for details."),
     "weight_broken": (
@@ -92,28 +75,6 @@ TEXTS = {
         "{name} 与这个权重不匹配，或文件已损坏：请选择“不使用”，或重新训练；详情见终端。",
         "{name} does not match this weight, or is damaged: choose none, or train it again; see the terminal for "
         "details."),
-    "folder_unnamed": (
-        "请在侧栏里输入 Hugging Face 目录的路径。",
-        "Enter the path of a Hugging Face folder in the sidebar."),
-    "folder_missing": (
-        "{name}：没有这个目录，或其中没有 config.json。请检查路径。",
-        "{name}: there is no such folder, or no config.json in it. Check the path."),
-    "folder_broken": (
-        "{name}：无法加载其中的模型。它必须是 MiniMind 或 Llama 模型，并带有权重和分词器；详情见终端。",
-        "{name}: the model in it cannot be loaded. It must be a MiniMind or a Llama, with weights and tokenizer; see "
-        "the terminal for details."),
-    "address_wrong": (
-        "{name}：地址必须以 http:// 或 https:// 开头。",
-        "{name}: the address must begin with http:// or https://."),
-    "endpoint_silent": (
-        "{name}：没有服务响应。请检查地址，或用 ./run.sh serve 启动本项目的服务。",
-        "{name}: no server answers there. Check the address, or start this project's server with ./run.sh serve."),
-    "endpoint_refused": (
-        "{name} 拒绝了请求（HTTP {status}）：{reason}",
-        "{name} refused the request (HTTP {status}): {reason}"),
-    "endpoint_odd": (
-        "{name}：响应不符合 OpenAI 协议。请检查地址，它通常以 /v1 结尾。",
-        "{name}: this is not OpenAI's protocol. Check the address, which usually ends in /v1."),
     "too_long": (
         "消息太长：最多 {room} 个 token。请缩短消息，或调低最大长度。",
         "The message is too long: at most {room} tokens fit. Shorten it, or lower the maximum length."),

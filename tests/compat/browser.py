@@ -120,11 +120,6 @@ class Browser(webdriver.Chrome):
         self.click(f".st-key-{key} input")
         self.click("[role=option]", option)
 
-    def type(self, key: str, text: str) -> None:
-        """Put text in place of what a field holds."""
-        field = self.one(f".st-key-{key} input")
-        field.send_keys(Keys.CONTROL, "a", Keys.NULL, text, Keys.ENTER)
-
     def press(self, css: str, key: str) -> None:
         """A key on what has no face of its own to be clicked, as a slider's handle."""
         self.execute_script("arguments[0].focus()", self.one(css))

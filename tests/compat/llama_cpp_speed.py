@@ -58,7 +58,7 @@ def write_files(options: SpeedOptions, folder: Path) -> None:
     from model.formats.gguf_file import write_gguf
     from trainer.loading import load_tokenizer
 
-    model, tokenizer = new_model(options), load_tokenizer(options.tokenizer)
+    model, tokenizer = new_model(options), load_tokenizer(str(ROOT / "model"))
     for outtype in ("f32", "f16", "q8_0"):
         write_gguf(model, tokenizer, folder / f"{outtype}.gguf", outtype)
 

@@ -8,13 +8,11 @@ import pytest
 from browser import CHROMEDRIVER, CHROMIUM, Browser, WebPage, wait_for
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.expected_conditions import staleness_of
-from serving import Server, assistant, teach, user
-from transformers import AutoTokenizer
+from serving import assistant, teach, user
 
-from model.weights import load_weights, save_weights
+from model.weights import save_weights
 from scripts.web.texts import CHINESE, ENGLISH
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.compat,
     pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="needs Debian's packages chromium and chromium-driver"),
@@ -185,36 +183,6 @@ def test_copy_puts_the_answer_on_the_clipboard(browser, page):
     )
     read = "const done = arguments[0]; window.focus(); navigator.clipboard.readText().then(done, e => done(String(e)))"
     assert wait_for(lambda: browser.execute_async_script(read)) == browser.texts("answer_")[0] != ""
-
-
-def test_an_endpoint_and_what_it_says_when_none_is_there(browser, out_dir):
-    server = Server(out_dir, "--max_seq_len", "420")
-    try:
-        browser.click(".st-key-source button", ENGLISH.source_endpoint)
-        for typed in (f"{server.url}/v1", f"{server.url}/nowhere", "http://127.0.0.1:9/v1"):
-            browser.type("address", typed)
-            n_answers = len(browser.texts("question_"))
-            browser.say("一加一")
-            browser.wait_for_end(n_answers + 1)
-    finally:
-        server.stop()
-    assert browser.texts("answer_")[0].split("\n")[0] == ENGLISH.thought and browser.texts("answer_")[0].endswith("2")
-    refused, silent = browser.texts("problem_")
-    assert f"{server.url}/nowhere" in refused and "404" in refused
-    assert silent == ENGLISH.endpoint_silent.format(name="http://127.0.0.1:9/v1")
-
-
-def test_a_hugging_face_folder(browser, out_dir, tmp_path):
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "model")
-    load_weights(out_dir / "full_sft_64.pth", tokenizer)[0].save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    browser.click(".st-key-source button", ENGLISH.source_folder)
-    wait_for(lambda: ENGLISH.folder_unnamed in browser.texts("problem"))
-    browser.type("folder", str(tmp_path))
-    browser.wait_until_drawn(lambda: browser.texts("welcome") and browser.texts("loaded"))
-    browser.say("你好")
-    browser.wait_for_end(1)
-    assert browser.texts("answer_") == ["你好！很高兴见到你。😀"]
 
 
 def test_a_phone(page):
