@@ -22,6 +22,7 @@ from trainer.command_line import check_out_dir, flag, parse_options, require, ru
 from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
+SAMPLE = ROOT / "dataset" / "sample"
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
@@ -40,12 +41,20 @@ class EvalOptions(WeightOptions):
     stream: bool = flag(True, "show the answer as it is made")
     seed: int = flag(42, "seed of sampling", least=0)
     score: bool = flag(False, "score the held-out questions and print a table by category")
-    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
+    score_data: str = flag(str(SAMPLE / "heldout.jsonl"), "the questions")
+    chat_data: str | None = flag(None, "chats, scored turn by turn; default: those of the sample with its questions")
+    half: str | None = flag(
+        None, "dev: questions to tune on; test: those to report (default with the sample's); all (default with others)",
+        choices=["dev", "test", "all"],
+    )  # fmt: skip
     score_json: str | None = flag(None, "write the table to this file too")
 
     def __post_init__(self):
         super().__post_init__()
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
+        if Path(self.score_data).absolute() == SAMPLE / "heldout.jsonl":
+            self.chat_data = self.chat_data or str(SAMPLE / "heldout_chats.jsonl")
+            self.half = self.half or "test"
 
 
 # ---------------------------------------------------------------- talking
@@ -158,33 +167,45 @@ def check_score_json(path: Path) -> None:
 
 
 def score(options: EvalOptions) -> None:
+    from dataset import heldout
     from dataset.chat import render_batch, split_thought
-    from dataset.heldout import check_lengths, print_table, read_heldout, score_table
     from model.files import write_json
-    from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all
+    from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all, answer_chats
 
-    questions = read_heldout(options.score_data)
+    half = options.half or "all"
+    questions = heldout.read_heldout(options.score_data, half)
+    chats = heldout.read_chats(options.chat_data, half) if options.chat_data else []
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
-    model, tokenizer, title, stage, _ = options.load_model()
+    model, tokenizer, title, stage, trained_length = options.load_model()
     conversations = [question["messages"] for question in questions]
-    reasons, form = stage == "reason", {}
+    reasons = stage == "reason"
     most = REASON_TOKENS if reasons else ANSWER_TOKENS
     lengths = [len(ids) for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
-    check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
-    replies = answer_all(model, tokenizer, conversations, most, with_tags=reasons, dtype=options.compute_dtype(model))
-    if reasons:
-        parts = [split_thought(reply) for reply in replies]
-        form = {"well_formed": 100 * sum(part is not None for part in parts) / len(parts)}
-        replies = ["" if part is None else part[1] for part in parts]  # an answer without its tags is none
-    table = score_table(questions, replies) | form
-    print(title)
-    print_table(table)
+    heldout.check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
+    how = {"max_new_tokens": most, "with_tags": reasons, "dtype": options.compute_dtype(model)}
+    replies = answer_all(model, tokenizer, conversations, **how)
+    said = answer_chats(model, tokenizer, chats, options.context(model, trained_length), **how)
+    form = {}
+    if reasons:  # an answer without its tags is none
+        form = {"well_formed": 100 * sum(split_thought(reply) is not None for reply in replies) / len(replies)}
+        replies, said = answers_in(replies), [answers_in(chat) for chat in said]
+    table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}
+    print(f"{title}; half of the questions: {half}")
+    heldout.print_table(table)
+    heldout.print_chats(table["chats"])
     if form:
         print(f"thought and answer, each between its tags: {form['well_formed']:.1f}% of the replies")
     if options.score_json:
         write_json(Path(options.score_json).absolute(), {"weight": title} | table)
         print(f"written to {options.score_json}")
+
+
+def answers_in(replies: list[str]) -> list[str]:
+    """The answers of replies with tags; "" for a reply without its tags."""
+    from dataset.chat import split_thought
+
+    return ["" if parts is None else parts[1] for parts in map(split_thought, replies)]
 
 
 def main() -> None:

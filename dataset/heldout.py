@@ -164,3 +164,12 @@ def print_table(table: dict) -> None:
         print(f"{name:<20}{row['n']:>10}{row['score']:>7.1f}%{row['constant']:>22.1f}%")
     low, high = table["interval"]
     print(f"{'all':<20}{table['n']:>10}{table['score']:>7.1f}%   (95 % interval {low:.1f} to {high:.1f})")
+
+
+def print_chats(rows: list[dict]) -> None:
+    """Scores by turn, with their 95 percent intervals."""
+    if rows:
+        print(f"\n{rows[0]['n']} chats, right at their")
+    for row in rows:
+        low, high = row["interval"]
+        print(f"{'turn ' + str(row['turn']):<16}{row['score']:>7.1f}%   ({low:.1f} to {high:.1f})")

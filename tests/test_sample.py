@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
-from dataset.chat import split_thought
+from dataset.chat import render_batch, split_thought
 
 SAMPLE = Path(__file__).resolve().parents[1] / "dataset" / "sample"
 STAGES = ("dpo", "lora_identity", "lora_teahouse", "reason")  # after SFT; each has held-out records of its own
-BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl"]
+BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl", "heldout_chats.jsonl"]
 BUILT += [f"{prefix}{stage}.jsonl" for stage in STAGES for prefix in ("", "heldout_")]
 BUILT += ["distill.jsonl", "heldout_distill.jsonl"]
 
@@ -53,7 +53,9 @@ def later() -> dict[str, list[list[dict]]]:
 def later_questions() -> dict[str, list[dict]]:
     """The held-out questions of every stage after SFT; of pairs the prompts."""
     made = {name: read_jsonl(f"heldout_{name}.jsonl") for name in STAGES if name != "dpo"}
-    return made | {"dpo": [{"messages": pair["chosen"][:-1]} for pair in read_jsonl("heldout_dpo.jsonl")]}
+    said = [turn for record in read_jsonl("heldout_chats.jsonl") for turn in record["chat"]]
+    chats = [{"messages": [{"role": "user", "content": turn["content"]}]} for turn in said]
+    return made | {"chats": chats} | {"dpo": [{"messages": pair["chosen"][:-1]} for pair in read_jsonl("heldout_dpo.jsonl")]}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,8 @@ def test_a_damaged_row_of_a_table_is_named(tmp_path, monkeypatch):
 
 
 def test_held_out_questions_are_questions(questions, later_questions):
-    for question in questions + sum((made for name, made in later_questions.items() if name != "dpo"), []):
+    answered = [made for name, made in later_questions.items() if name not in ("dpo", "chats")]
+    for question in questions + sum(answered, []):
         assert question.keys() - {"preferred", "name"} == {"category", "messages", "answers"}
         roles = [message["role"] for message in question["messages"] if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
@@ -192,6 +195,34 @@ def test_answers_to_sums_are_right(questions):
 def test_the_files_of_the_stages_are_small():
     for name in BUILT[2:]:
         assert (SAMPLE / name).stat().st_size < 3_000_000, name
+
+
+# ---------------------------------------------------------------- chats, and what has no answer
+
+
+def test_held_out_chats_have_twelve_turns_of_all_kinds(questions):
+    chats = [record["chat"] for record in read_jsonl("heldout_chats.jsonl")]
+    assert len(chats) >= 150 and {len(chat) for chat in chats} == {12}
+    assert all(turn["answers"] and all(map(plain, turn["answers"])) for chat in chats for turn in chat)
+    kinds = Counter(turn["category"] for chat in chats for turn in chat)
+    assert {question["category"] for question in questions} <= kinds.keys() and kinds["unknown"] >= 150
+    assert {"again", "translate", "reverse", "recall", "more", "less", "sure"} <= kinds.keys()
+
+
+def test_training_has_chats_of_every_length_that_fit_the_stage(dialogues, tokenizer):
+    asked = Counter(sum(message["role"] == "user" for message in dialogue) for dialogue in dialogues)
+    assert set(range(1, 13)) == set(asked) and min(asked.values()) >= 200
+    longest = sorted(dialogues, key=lambda dialogue: -sum(len(message["content"]) for message in dialogue))[:200]
+    assert max(len(ids) for ids, _ in render_batch(tokenizer, longest)) <= 512
+
+
+def test_what_has_no_answer_is_declined_in_few_forms(questions, dialogues):
+    unknown = [question for question in questions if question["category"] == "unknown"]
+    assert len(unknown) >= 200 and len(source("unknown").free_questions()) >= len(unknown) / 3
+    forms = {answer for question in unknown for answer in question["answers"]}
+    assert 4 <= len(forms) <= 12
+    declined = Counter(d[i + 1]["content"] in forms for d in dialogues for i in range(len(d)) if d[i]["role"] == "user")
+    assert 0.05 < declined[True] / sum(declined.values()) < 0.2
 
 
 def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dialogues):
