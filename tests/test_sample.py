@@ -55,7 +55,8 @@ def later_questions() -> dict[str, list[dict]]:
     made = {name: read_jsonl(f"heldout_{name}.jsonl") for name in STAGES if name != "dpo"}
     said = [turn for record in read_jsonl("heldout_chats.jsonl") for turn in record["chat"]]
     chats = [{"messages": [{"role": "user", "content": turn["content"]}]} for turn in said]
-    return made | {"chats": chats} | {"dpo": [{"messages": pair["chosen"][:-1]} for pair in read_jsonl("heldout_dpo.jsonl")]}
+    pairs = [{"messages": pair["chosen"][:-1]} for pair in read_jsonl("heldout_dpo.jsonl")]
+    return made | {"chats": chats, "dpo": pairs}
 
 
 @pytest.fixture(scope="module")
