@@ -14,7 +14,7 @@ import stories
 # How much to make.
 N_TRAIN = {1: 400, 2: 1900, 3: 1600, 4: 700}  # problems by number of steps
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
-N_REHEARSED = 4600  # conversations of supervised training, cut after a turn
+N_REHEARSED = 3600  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
 KNOWN_SHARE = 0.6  # of the rehearsed: chosen so that every reply is among them
 # A reply of `stories.reply`: sums, then a sentence.
