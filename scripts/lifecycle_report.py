@@ -251,7 +251,7 @@ def notes(runs: dict, questions: dict) -> list[str]:
     alone, direct = runs["student alone"], runs["direct answers"]
     return [
         f"General score: {len(questions['general']):,} held-out questions, the whole reply must be correct; for the "
-        "new identity without those about identity, which should change. Differences are in points, paired by question.",
+        "new identity without those about identity, which should change. Differences in points, paired by question.",
         "Without its adapter, the score is that of SFT: the weights are the same file, by its hash.",
         "Against itself a network ranks all pairs as ties: DPO starts at 50 %, and the interval is the later share's.",
         "Both students learn from the same few conversations, of which a quarter have another question's answer "
