@@ -14,7 +14,7 @@ def read_heldout(path: str | Path) -> list[dict]:
     """{"category", "messages", "answers"} lines; DataError for the first line that is something else."""
     questions = list(read_records(path, check_question))
     if not questions:
-        raise DataError(f"{path}: there are only blank lines in it: it needs one question per line")
+        raise DataError(f"{path}: it has only blank lines: write one question per line")
     return questions
 
 
@@ -41,7 +41,7 @@ def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
     for (offset, _), length in zip(read_lines(path, 0, path.stat().st_size), lengths, strict=True):
         if length > room:
             what = f"the question is {length} tokens long, only {room} fit with the answer"
-            raise bad_line(path, offset, what, "shorten it, or take a weight with more positions")
+            raise bad_line(path, offset, what, "shorten it, or use a weight with more positions")
 
 
 def normalise(text: str) -> str:
