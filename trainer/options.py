@@ -49,7 +49,7 @@ class TrainOptions(ModelOptions):
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
     learning_rate: float = flag(5e-4, "peak learning rate; the schedule is get_lr in trainer/optim.py", above=0)
     embedding_lr_scale: float = flag(1.0, "the embedding's rate, in multiples of learning_rate", above=0, most=1e6)
-    warmup_steps: int = flag(-1, "steps of linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
+    warmup_steps: int = flag(-1, "linear warm-up steps; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
     grad_clip: float = flag(1.0, "clip the gradient to this norm; 0: no clipping", least=0)
