@@ -8,7 +8,8 @@ import torch
 
 from dataset.batching import PairCollate
 from dataset.chat import render, split_thought
-from dataset.lm_dataset import DataError, DPODataset, ReasonDataset
+from dataset.jsonl import DataError
+from dataset.lm_dataset import DPODataset, ReasonDataset
 from trainer.objectives import decode
 
 PROMPT = [{"role": "user", "content": "中国的首都是哪里？"}]

@@ -95,13 +95,13 @@ class WeightOptions(ModelOptions):
         is_folder = self.weight is not None and Path(self.weight).is_dir()
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
 
-    def load_model(self, untrained_seed: int | None = None):
+    def load_model(self):
         """The trainer.loading.Loaded that the flags name."""
         from trainer.loading import load_model  # and torch, which --help does not need
 
         return load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
-            self.lora_name, self.device, untrained_seed,
+            self.lora_name, self.device,
         )  # fmt: skip
 
     def context(self, model, trained_length: int) -> int:
