@@ -57,14 +57,14 @@ CHAT_TEMPLATE = (
 def check_messages(messages) -> None:
     """Raise ValueError, saying what is wrong and what to do, unless `messages` is a list of role/content turns."""
     if not isinstance(messages, list):
-        raise ValueError(f"a conversation must be a list of messages, this is {type(messages).__name__}")
+        raise ValueError(f"a conversation must be a list of messages, not {type(messages).__name__}")
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
             raise ValueError(f'message {number} must look like {{"role": "user", "content": "…"}}')
         if message["role"] not in ROLES:
             raise ValueError(f"message {number} has role {message['role']!r}: use one of {', '.join(ROLES)}")
         if not isinstance(message["content"], str):
-            raise ValueError(f"content of message {number} must be text, this is {type(message['content']).__name__}")
+            raise ValueError(f"content of message {number} must be text, not {type(message['content']).__name__}")
 
 
 def join_thought(thought: str, answer: str) -> str:
@@ -116,7 +116,7 @@ def control_tokens(tokenizer) -> dict[str, int]:
     if missing:
         raise ValueError(
             f"{tokenizer.name_or_path}: this tokenizer has no {' and no '.join(missing)}, to mark where documents and "
-            "turns begin and end: name it in its tokenizer_config.json, or another folder with --tokenizer"
+            "turns begin and end: set it in its tokenizer_config.json, or pass another folder with --tokenizer"
         )
     tags = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in MARKUP}
     known = {tag: number for tag, number in tags.items() if number not in (None, tokenizer.unk_token_id)}
@@ -189,7 +189,7 @@ def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = 
             return ids
         if len(turns) <= 1:
             n_head = len(render(tokenizer, head)[0])
-            both = f"system message and message are {n_head} + {len(ids) - n_head}"
+            both = f"the system message and the message are {n_head} + {len(ids) - n_head}"
             raise ValueError(
                 f"{both if head else f'the message is {len(ids)}'} tokens long, only {limit} fit: shorten it"
             )

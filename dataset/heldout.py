@@ -15,7 +15,6 @@ from dataset.jsonl import DataError, bad_line, check_file, check_text, read_line
 
 HALVES = ("dev", "test", "all")
 
-
 def read_heldout(path: str | Path, half: str = "all") -> list[dict]:
     """{"category", "messages", "answers"} lines of one of the `HALVES`; DataError for the first line that is something
     else, or if there is none."""
@@ -31,8 +30,8 @@ def read_chats(path: str | Path, half: str = "all") -> list[list[dict]]:
 def in_half(path: str | Path, records: list, half: str) -> list:
     kept = [record for record in records if half in ("all", half_of(record))]
     if not kept:
-        what = f"nothing in it belongs to the half {half}" if records else "there are only blank lines in it"
-        raise DataError(f"{path}: {what}: it needs one question per line")
+        what = f"nothing in it belongs to the half {half}" if records else "it has only blank lines"
+        raise DataError(f"{path}: {what}: write one question per line")
     return kept
 
 
@@ -77,7 +76,7 @@ def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
     for (offset, _), length in zip(read_lines(path, 0, path.stat().st_size), lengths, strict=True):
         if length > room:
             what = f"the question is {length} tokens long, only {room} fit with the answer"
-            raise bad_line(path, offset, what, "shorten it, or take a weight with more positions")
+            raise bad_line(path, offset, what, "shorten it, or use a weight with more positions")
 
 
 def normalise(text: str) -> str:

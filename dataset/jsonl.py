@@ -12,10 +12,10 @@ OTHER_FORMATS = {
     rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|PK\x03\x04": "a compressed file: unpack it first",
     rb"PAR1|ARROW1": "Parquet or Arrow: write its rows as JSON, one per line (pandas: to_json with lines=True)",
     rb"\xff\xfe|\xfe\xff|\{\0|\0{1,3}\{": "UTF-16 or UTF-32: save it as UTF-8",
-    rb"version https://git-lfs": "only a pointer of Git LFS to the file: fetch that with git lfs pull",
+    rb"version https://git-lfs": "only a Git LFS pointer: fetch the file itself with git lfs pull",
     rb"(\xef\xbb\xbf)?\s*\[\s*\{": "a JSON array: write its objects one per line (jq -c '.[]' OLD > NEW)",
     rb"(\xef\xbb\xbf)?\s*\{[ \t]*\r?\n": "a JSON object over several lines: write each in one line (jq -c . OLD > NEW)",
-    rb"[^\n]+\r[^\n]+\Z": r"text with the line ends of old Macs: end its lines with a line feed (tr '\r' '\n')",
+    rb"[^\n]+\r[^\n]+\Z": r"text with the line endings of old Macs: end its lines with a line feed (tr '\r' '\n')",
 }
 
 
@@ -27,16 +27,16 @@ def check_file(path: str | Path, refused: dict[bytes, str] = OTHER_FORMATS) -> P
     """The absolute path of a readable, non-empty file that is in none of the `refused` formats; DataError otherwise."""
     path = Path(path).absolute()
     if not path.is_file():
-        what = "a link that leads nowhere" if path.is_symlink() else "there is no such file"
+        what = "a broken symbolic link" if path.is_symlink() else "there is no such file"
         if path.exists():
             what = "a folder" if path.is_dir() else "a pipe or a device, which cannot be read twice"
-        raise DataError(f"{path}: {what}: name a file")
+        raise DataError(f"{path}: {what}: give a file")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path}: no permission to read it: change its mode or owner")
     with open(path, "rb") as file:
         head = file.read(1 << 16)
     if not head:
-        raise DataError(f"{path}: the file is empty: name another")
+        raise DataError(f"{path}: the file is empty: give another")
     for beginning, what in refused.items():
         if re.match(beginning, head):
             raise DataError(f"{path}: this is {what}")
@@ -70,7 +70,7 @@ def parse_line(line: bytes) -> dict:
     except RecursionError:
         raise ValueError("this JSON is nested too deeply") from None
     if not isinstance(record, dict):
-        raise ValueError(f"a line must be a JSON object, this is {type(record).__name__}")
+        raise ValueError(f"a line must be a JSON object, not {type(record).__name__}")
     return record
 
 
@@ -89,13 +89,13 @@ def read_records(path: str | Path, convert: Callable[[dict], Any]) -> Iterator[A
 def check_text(text, name: str) -> None:
     """ValueError unless `text` is a string that holds more than blanks and can be written as UTF-8."""
     if not isinstance(text, str):
-        raise ValueError(f"{name} must be a string, it is {type(text).__name__}")
+        raise ValueError(f"{name} must be a string, not {type(text).__name__}")
     if not text.strip():
         raise ValueError(f"{name} is empty")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds half a character (a lone surrogate)") from None
+        raise ValueError(f"{name} contains half a character (a lone surrogate)") from None
 
 
 def bad_line(path: Path, offset: int, what: str, advice: str) -> DataError:

@@ -81,7 +81,7 @@ class JsonlDataset(torch.utils.data.Dataset):
 
     def require_samples(self, why_none: str) -> None:
         if not len(self.kept):
-            raise DataError(f"{self.path}: no line of it can be learned from: {why_none}")
+            raise DataError(f"{self.path}: it has no usable line: {why_none}")
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -131,7 +131,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         n_samples = len(self.kept)
         if n_samples < 2:
             what = "one sample cannot be split into training and validation"
-            raise DataError(f"{self.path}: {what}: add samples, as a book's chapters, or name a file with --val_path")
+            raise DataError(f"{self.path}: {what}: add samples, such as a book's chapters, or pass --val_path")
         order = np.random.default_rng(0).permutation(n_samples)  # the same samples in every run and every stage
         n_held_out = min(max(1, round(share * n_samples)), MAX_HELD_OUT)
         return self.subset(np.sort(order[n_held_out:])), self.subset(np.sort(order[:n_held_out]))

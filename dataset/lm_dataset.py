@@ -43,7 +43,7 @@ class PretrainDataset(JsonlDataset):
     def check(self, record: dict) -> None:
         check_text(record["text"], '"text"')
         if not split_turns(record["text"]):
-            raise ValueError('"text" holds nothing but turn marks')
+            raise ValueError('"text" contains nothing but turn marks')
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
@@ -113,7 +113,7 @@ def check_conversation(record: dict, key: str) -> None:
     """ValueError unless record[key] is a conversation with an answer in it, all of it text."""
     check_messages(record[key])
     if not any(message["role"] == "assistant" for message in record[key]):
-        raise ValueError(f'"{key}" holds no answer (no message with role "assistant")')
+        raise ValueError(f'"{key}" has no answer (no message with role "assistant")')
     messages = {f'message {number} of "{key}"': message for number, message in enumerate(record[key], 1)}
     for name, message in messages.items():
         check_text(message["content"], f"the content of {name}")
@@ -136,7 +136,7 @@ class AnswerDataset(JsonlDataset):
         self.n_too_long = int((~within).sum())
         self.kept, self.lengths = self.kept[within], self.lengths[within]
         if self.n_too_long:
-            self.notes.append(f"{self.n_too_long} with no answer within {max_length} tokens left out")
+            self.notes.append(f"{self.n_too_long} without an answer within {max_length} tokens dropped")
         self.require_samples(
             f"no conversation has an answer within max_seq_len {max_length}: pass a larger --max_seq_len"
         )
@@ -195,7 +195,7 @@ class ReasonDataset(SFTDataset):
                 name, parts = f'message {number} of "conversations"', split_thought(message["content"])
                 if parts is None:
                     form = "<think>…</think><answer>…</answer>, each tag once"
-                    raise ValueError(f"the answer in {name} is not of the form {form}")
+                    raise ValueError(f"the answer in {name} does not have the form {form}")
                 if not parts[1]:
                     raise ValueError(f"{name} has nothing between <answer> and </answer>")
 
@@ -222,7 +222,7 @@ class DPODataset(AnswerDataset):
         if not prompt:
             raise ValueError('there is no prompt before the answers of "chosen" and "rejected"')
         if prompt != other_prompt:
-            raise ValueError('"chosen" and "rejected" have different prompts, only their last messages may differ')
+            raise ValueError('"chosen" and "rejected" have different prompts: only their last messages may differ')
         if chosen == rejected:
             raise ValueError('"chosen" and "rejected" are equal, so neither is preferred')
 

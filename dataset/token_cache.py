@@ -68,7 +68,7 @@ def open_or_build(
         try:
             held = lock.acquire(timeout=0)
         except Timeout:
-            print(f"waiting for another process that tokenises into {cache_dir}", flush=True)
+            print(f"waiting for another process that is tokenising into {cache_dir}", flush=True)
             held = lock.acquire()
         with held:
             if not folder.exists():
@@ -77,7 +77,7 @@ def open_or_build(
         cache = TokenCache(folder, dtypes)
         check_intact(cache, vocab_size)
     except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise ValueError(f"{folder}: this token cache of {path} is damaged: delete it, it is made anew") from None
+        raise ValueError(f"{folder}: this token cache of {path} is damaged: delete it and start again") from None
     return cache
 
 
@@ -109,7 +109,7 @@ def build(folder: Path, path: Path, fingerprint: str, dtypes: dict, tokenise: Ca
     need, free = TOKENS_PER_BYTE * size * bytes_per_token, shutil.disk_usage(folder.parent).free
     no_space = OSError(
         f"{folder.parent}: tokenising {path.name} needs about {tqdm.format_sizeof(need, 'B')} there, "
-        f"{tqdm.format_sizeof(free, 'B')} are free: make room, or pass an --out_dir on another disk"
+        f"{tqdm.format_sizeof(free, 'B')} are free: delete files, or pass an --out_dir on another disk"
     )
     if need > free:
         raise no_space

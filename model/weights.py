@@ -84,7 +84,7 @@ def to_half(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tenso
         if value.data_ptr() not in halves:
             half = halves[value.data_ptr()] = value.detach().to("cpu", torch.float16)
             if not half.isfinite().all():
-                what = f"tensor {key} holds numbers that half precision cannot (above 65,504, or NaN)"
+                what = f"tensor {key} has numbers that half precision cannot hold (above 65,504, or NaN)"
                 raise WeightError(f"{path}: not written, because {what}: training has diverged")
     return {key: halves[value.data_ptr()] for key, value in state.items()}
 
@@ -111,7 +111,7 @@ def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, 
     if not fitting:
         wanted = f"{name}_{hidden_size or '*'}{'_moe' if use_moe else ''}.pth"
         there = ", ".join(path.name for path in weights) or "no weight at all"
-        raise WeightError(f"{out_dir}: there is no {wanted} in it ({there}): train that stage first, or name a file")
+        raise WeightError(f"{out_dir}: there is no {wanted} in it ({there}): train that stage first, or give a file")
     return max(fitting, key=lambda path: path.stat().st_mtime_ns)
 
 
@@ -134,7 +134,7 @@ def read_metadata(path: Path) -> dict | None:
 
 
 def no_description(metadata: Path) -> WeightError:
-    advice = "delete it and give the sizes by flags, or train again"
+    advice = "delete it and pass the sizes as flags, or train again"
     return WeightError(f"{metadata}: this does not describe a weight: {advice}")
 
 
@@ -162,16 +162,16 @@ def check_numbers(config: MiniMindConfig) -> None:
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """The tensors in a `.pth`. Never executes anything that a file may contain."""
     if not path.is_file():
-        raise WeightError(f"{path}: there is no such weight: train it first, or name another")
+        raise WeightError(f"{path}: there is no such weight: train it first, or give another")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes make the reader fail in any way there is
         if lack_of_memory(error):
             raise
-        raise WeightError(f"{path}: this is no weight file, or a truncated one: train or copy it again") from error
+        raise WeightError(f"{path}: this is not a weight file, or it is truncated: train or copy it again") from error
     plain = isinstance(state, dict) and all(isinstance(key, str) for key in state)
     if not plain or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightError(f"{path}: this holds no plain state dict: name a weight file (not a training state)")
+        raise WeightError(f"{path}: this is not a plain state dict: give a weight file (not a training state)")
     check_stored(state, path)
     return state
 
@@ -182,7 +182,7 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
         strided = value.layout == torch.strided
         if not value.is_floating_point() or value.element_size() == 1 or not strided or value.is_meta:
             kind = "without its numbers" if value.is_meta else f"as {value.dtype if strided else value.layout}"
-            raise WeightError(f"{path}: tensor {key} is stored {kind}: name a weight that is not quantised or packed")
+            raise WeightError(f"{path}: tensor {key} is stored {kind}: give a weight that is not quantised or packed")
 
 
 def load_weights(
@@ -200,20 +200,20 @@ def load_weights(
     if info is None:
         if "hidden_size" not in sizes or "num_hidden_layers" not in sizes:
             advice = "pass --hidden_size, --num_hidden_layers, --use_moe and --tokenizer"
-            raise WeightError(f"{path}: there is no {path.with_suffix('.json').name} that holds its sizes: {advice}")
+            raise WeightError(f"{path}: {path.with_suffix('.json').name}, which holds its sizes, is missing: {advice}")
         info, config = {}, MiniMindConfig(**sizes, **({"vocab_size": len(tokenizer)} if tokenizer else {}))
     else:
         check_vocabulary(path, info, tokenizer)
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
             if (own := getattr(config, name)) != value:
-                advice = f"leave --{name} out, or name another weight"
+                advice = f"leave --{name} out, or give another weight"
                 raise WeightError(f"{path}: its {name} is {int(own)}, you asked for {int(value)}: {advice}")
     config.dropout = config.dropout if dropout is None else dropout
     return make_network(config, state, path), info
 
 
-def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "name its folder with --tokenizer") -> None:
+def check_vocabulary(path: Path, info: dict, tokenizer, advice: str = "pass its folder with --tokenizer") -> None:
     """WeightError when `path` was trained, by its metadata, with another vocabulary than `tokenizer`."""
     if tokenizer is not None and info.get("tokenizer_hash") not in (None, tokenizer_hash(tokenizer)):
         raise WeightError(f"{path}: it was trained with another vocabulary than {tokenizer.name_or_path}: {advice}")
@@ -225,7 +225,7 @@ def build(config: MiniMindConfig, path: Path) -> MiniMindForCausalLM:
     except Exception as error:  # a file's numbers and types can be anything
         if lack_of_memory(error):
             raise
-        raise WeightError(f"{path}: no network can be built as its .json, or the flags, describe it") from error
+        raise WeightError(f"{path}: its .json, or the flags, describe a network that cannot be built") from error
 
 
 def make_network(config: MiniMindConfig, state: dict[str, torch.Tensor], path: Path) -> MiniMindForCausalLM:
@@ -233,7 +233,7 @@ def make_network(config: MiniMindConfig, state: dict[str, torch.Tensor], path: P
     for others, found before a wrong size takes memory or time."""
     for name in ("num_hidden_layers", "n_routed_experts", "n_shared_experts"):
         if getattr(config, name) > len(state):
-            raise WeightError(f"{path}: {name} {getattr(config, name)} cannot be: it holds {len(state)} tensors")
+            raise WeightError(f"{path}: {name} {getattr(config, name)} is impossible: it has {len(state)} tensors")
     if config.tie_word_embeddings and "lm_head.weight" not in state and "model.embed_tokens.weight" in state:
         state = state | {"lm_head.weight": state["model.embed_tokens.weight"]}  # other programs leave the copy out
     with torch.device("meta"):
@@ -247,12 +247,12 @@ def make_network(config: MiniMindConfig, state: dict[str, torch.Tensor], path: P
 def check_state(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], path: Path, advice: str) -> None:
     """WeightError unless the tensors of the file `path` are finite, and `own` in name and shape; `advice` ends it."""
     for key in sorted(own.keys() ^ state.keys()):
-        problem = "is missing in it" if key in own else "in it is unknown to the network"
+        problem = "is missing" if key in own else "is not one of this network"
         raise WeightError(f"{path}: tensor {key} {problem}: {advice}")
     for key, value in own.items():
         if value.shape != state[key].shape:
             shapes = f"has shape {tuple(state[key].shape)}, the network's is {tuple(value.shape)}"
             raise WeightError(f"{path}: tensor {key} {shapes}: check --hidden_size and --tokenizer")
         if not state[key].isfinite().all():
-            what = "holds numbers that are not finite (NaN or infinity), so this weight is broken"
-            raise WeightError(f"{path}: tensor {key} {what}: take an older one, or train it again")
+            what = "has numbers that are not finite (NaN or infinity), so this weight is broken"
+            raise WeightError(f"{path}: tensor {key} {what}: use an older one, or train it again")

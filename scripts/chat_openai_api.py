@@ -25,7 +25,7 @@ class ChatOptions:
     api_key: str | None = flag(None, "its key; better in the environment, as MINIMIND_API_KEY")
     model: str = flag("minimind", "name of the model on the server")
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety")
-    max_tokens: int | None = flag(None, "most tokens of an answer; default: as many as fit", least=1)
+    max_tokens: int | None = flag(None, "maximum tokens of an answer; default: as many as fit", least=1)
     history_cnt: int = flag(-1, "earlier messages that are sent along; -1: all", least=-1)
 
     def __post_init__(self):

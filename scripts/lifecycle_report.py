@@ -1,4 +1,4 @@
-"""What `./run.sh all` shows at its end: for each stage what it was to change, what it changed, and what that cost.
+"""What `./run.sh all` shows at its end: for each stage what it should change, what it changed, and what that cost.
 
     python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
 
@@ -24,7 +24,7 @@ from trainer.command_line import flag, parse_options, run  # noqa: E402
 HELD_OUT = {"general": "heldout", "identity": "heldout_lora_identity", "teahouse": "heldout_lora_teahouse",
             "reason": "heldout_reason"}  # fmt: skip
 HEADER = (
-    "stage", "what it was to change", "before", "after", "difference (95 %)",
+    "stage", "what it should change", "before", "after", "difference (95 %)",
     "general score, before → after", "difference (95 %)", "tokens", "seconds",
 )  # fmt: skip
 STAGES = {  # stage -> its weight, what that grew out of, the sets of questions that it answers
@@ -89,7 +89,7 @@ def main() -> None:
 
     # a terminal is narrower than a page: the columns that nothing else says
     short = [[*row[:2], f"{row[2]} → {row[3]}", row[4], row[6]] for row in map(cells_of, rows)]
-    header = ["stage", "what it was to change", "before → after", HEADER[4], "general score (95 %)"]
+    header = ["stage", "what it should change", "before → after", HEADER[4], "general score (95 %)"]
     print("\n" + format_table(header, short, left=2))
     print(f"\nReport with the loss curves: {out_dir / 'report.md'}\nIts figures: {out_dir / 'report.json'}")
     print("\n" + what_next(out_dir, weights))
@@ -200,14 +200,14 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
     return [
         row("pretrain", "bits per byte of plain text, untrained → pretrained",
             loss(first["pretrain"][bits], last["pretrain"][bits]), run="pretrain"),
-        row("SFT", "general questions answered right", general("SFT", "pretrain"), run="SFT"),
+        row("SFT", "general questions answered correctly", general("SFT", "pretrain"), run="SFT"),
         row("LoRA identity", "questions about itself answered with the new name",
             paired_scores(named("SFT"), named("LoRA identity")),
             general("LoRA identity", left_out="identity"), "LoRA identity"),
-        row("LoRA teahouse", "questions about a teahouse that nothing before spoke of",
+        row("LoRA teahouse", "questions about an invented teahouse",
             paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
             general("LoRA teahouse"), "LoRA teahouse"),
-        row("DPO", "advice that ends with a wish, of all advice given",
+        row("DPO", "advice that ends with a kind wish, of all advice given",
             share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
         row("DPO", "pairs of the validation ranked as preferred", share(*accuracy, n_pairs)),
         row("distillation", "general questions, student alone → with teacher",
@@ -250,12 +250,12 @@ def notes(runs: dict, questions: dict) -> list[str]:
     """What a reader needs to know to trust the table."""
     alone, direct = runs["student alone"], runs["direct answers"]
     return [
-        f"General score: {len(questions['general']):,} held-out questions, the whole reply must be right; for the new "
-        "identity without those about identity, which are to change. Differences are in points, paired by question.",
-        "With an adapter off, the score is that of SFT: the weights are the same file, by its hash.",
+        f"General score: {len(questions['general']):,} held-out questions, the whole reply must be correct; for the "
+        "new identity without those about identity, which should change. Differences in points, paired by question.",
+        "Without its adapter, the score is that of SFT: the weights are the same file, by its hash.",
         "Against itself a network ranks all pairs as ties: DPO starts at 50 %, and the interval is the later share's.",
         "Both students learn from the same few conversations, of which a quarter have another question's answer "
-        "(dataset/sample/careless.py); they are validated on right ones.",
+        "(dataset/sample/careless.py); they are validated on correct ones.",
         f"The student alone: the same initial weights, data, order and {alone['step']:,} steps, without a teacher "
         f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_distillation.py has more.",
         f"Direct answers: the same start, problems and {direct['step']:,} steps as reasoning, without the thought "

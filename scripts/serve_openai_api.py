@@ -33,7 +33,7 @@ class ServeOptions(WeightOptions):
     host: str = flag("127.0.0.1", "address to listen on; any but loopback needs a key")
     port: int = flag(8998, "port to listen on; 0: any free one", least=0, most=65535)
     api_key: str | None = flag(None, "key that clients must send; better in the environment, as MINIMIND_API_KEY")
-    cors_origin: list[str] | None = flag(None, "origins of web pages that may call it, as https://example.org")
+    cors_origin: list[str] | None = flag(None, "origins of web pages that may call it, such as https://example.org")
     max_batch: int = flag(16, "answers generated at once", least=1)
     max_queue: int = flag(64, "answers that may wait; beyond that a request gets 429", least=0)
 

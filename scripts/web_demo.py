@@ -48,7 +48,7 @@ Texts = SimpleNamespace  # of one language
 class WebOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights that the page offers")
     tokenizer: str = flag(str(ROOT / "model"), "folder of their tokenizer")
-    max_seq_len: int | None = flag(None, "most tokens of prompt and answer; default: as in training", least=64)
+    max_seq_len: int | None = flag(None, "maximum tokens of prompt and answer; default: as in training", least=64)
     device: str = flag("auto", "cuda, mps, cpu or auto")
     host: str = flag("127.0.0.1", "address to listen on; under streamlit run: --server.address, --server.allowedHosts")
     port: int = flag(8501, "port to listen on; under streamlit run: --server.port", least=1, most=65535)

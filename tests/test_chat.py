@@ -245,7 +245,7 @@ def test_keep_recent_leaves_its_argument_alone_and_says_when_nothing_fits(tokeni
         keep_recent(tokenizer, messages, 50)
     assert messages == before
     system = say("system", "长" * 100)
-    with pytest.raises(ValueError, match=r"system message and message are \d+ \+ \d+ tokens long, only 50 fit"):
+    with pytest.raises(ValueError, match=r"the system message and the message are \d+ \+ \d+ tokens long, only 50 fit"):
         keep_recent(tokenizer, [system, say("user", "短")], 50)
 
 
@@ -279,9 +279,9 @@ def test_check_accepts_conversations(messages):
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
-        (None, "must be a list of messages, this is NoneType"),
-        ("hi", "must be a list of messages, this is str"),
-        ({"role": "user", "content": "a"}, "must be a list of messages, this is dict"),
+        (None, "must be a list of messages, not NoneType"),
+        ("hi", "must be a list of messages, not str"),
+        ({"role": "user", "content": "a"}, "must be a list of messages, not dict"),
         (["hi"], "message 1 must look like"),
         ([say("user", "a"), {"role": "assistant"}], "message 2 must look like"),
         ([{"content": "a"}], "message 1 must look like"),
@@ -289,8 +289,8 @@ def test_check_accepts_conversations(messages):
         ([say("human", "a")], "message 1 has role 'human': use one of system, user, assistant, tool"),
         ([say(None, "a")], "message 1 has role None"),
         ([say([], "a")], "message 1 has role"),
-        ([say("user", "a"), say("assistant", None)], "content of message 2 must be text, this is NoneType"),
-        ([say("user", ["a"])], "content of message 1 must be text, this is list"),
+        ([say("user", "a"), say("assistant", None)], "content of message 2 must be text, not NoneType"),
+        ([say("user", ["a"])], "content of message 1 must be text, not list"),
     ],
 )
 def test_check_says_which_message_is_wrong(messages, expected):

@@ -353,12 +353,12 @@ def shards_in(folder: Path) -> Path:
 
 
 REFUSED = {
-    "another kind": (lambda f: edit(f, model_type="gpt2"), "of kind gpt2"),
+    "another kind": (lambda f: edit(f, model_type="gpt2"), "its model_type is gpt2"),
     "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
-    "config that is no json": (lambda f: (f / "config.json").write_text("{"), "config.json: this describes no network"),
+    "config that is no json": (lambda f: (f / "config.json").write_text("{"), "config.json: this does not"),
     "no tensors": (lambda f: (f / "model.safetensors").unlink(), "none of model.safetensors"),
-    "a deep index": (lambda f: shards_in(f).write_text("[" * 100_000), "this lists no shards"),
-    "half a file": (lambda f: os.truncate(f / "model.safetensors", 9999), "a truncated one"),
+    "a deep index": (lambda f: shards_in(f).write_text("[" * 100_000), "this does not list shards"),
+    "half a file": (lambda f: os.truncate(f / "model.safetensors", 9999), "it is truncated"),
     "another width": (lambda f: edit(f, hidden_size=32, head_dim=8), "has shape"),
     "another depth": (lambda f: edit(f, num_hidden_layers=3), "layers.2"),
     "absurd": (lambda f: edit(f, max_position_embeddings=10**12), "no network can be built"),

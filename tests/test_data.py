@@ -254,7 +254,7 @@ def test_a_cut_conversation_learns_what_is_left_of_its_answers(tokenizer, tmp_pa
             assert (inputs, targets, mask) == (ids[:n], ids[1 : n + 1], weights[1 : n + 1])
             assert data.lengths[0] == n
         else:
-            assert "1 with no answer within" in data.summary()
+            assert "1 without an answer within" in data.summary()
     learned = [token for token, weight in zip(ids, weights, strict=True) if weight]
     assert tokenizer.decode(learned) == "答：2。<|im_end|><|im_end|> is 4.<|im_end|>"
 
@@ -472,7 +472,7 @@ def test_a_disk_without_space_is_named_before_and_while_it_fills(tokenizer, tmp_
     monkeypatch.setattr(PretrainDataset, "encode", fill_disk)
     for free in (10, 1 << 40):
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
-        with pytest.raises(OSError, match=r"cache: tokenising p\.jsonl needs about .* are free: make room") as full:
+        with pytest.raises(OSError, match=r"cache: tokenising p\.jsonl needs about .* are free: delete files") as full:
             PretrainDataset(path, tokenizer, 16, cache_dir=tmp_path / "cache")
         assert full.value.errno is None and [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
 
@@ -828,7 +828,7 @@ def test_a_file_that_is_none(tokenizer, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     reasons = {name: what for name, (_, what) in NO_FILES.items()}
     reasons |= {"none": "there is no such file", "folder": "a folder", "pipe": "a pipe"}
-    reasons["loop"] = "a link that leads nowhere"
+    reasons["loop"] = "a broken symbolic link"
     for name, what in reasons.items():
         with pytest.raises(DataError) as refused:
             PretrainDataset(tmp_path / name, tokenizer, 64, cache_dir=tmp_path / "cache")
@@ -861,5 +861,5 @@ def test_a_held_out_question_that_is_none(tmp_path, wrong, what):
 def test_a_file_in_which_nothing_is_left(tokenizer, tmp_path, kind, content, skip):
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="a.jsonl: no line of it can be learned from"):
+    with pytest.raises(DataError, match="a.jsonl: it has no usable line"):
         kind(path, tokenizer, 64, cache_dir=tmp_path / "cache", skip_bad_lines=skip)

@@ -163,7 +163,7 @@ OTHER_MISTAKES = {
     "eval: no weight yet": (EVAL, ["--out_dir", "{out}"], ["no full_sft_", "no weight at all"]),
     "eval: no such weight": (EVAL, ["--weight", "{dir}/none.pth"], ["{dir}/none.pth"]),
     "eval: half a weight": (EVAL, ["--weight", "{dir}/half.pth"], ["{dir}/half.pth", "truncated"]),
-    "eval: a text as weight": (EVAL, ["--weight", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "no weight file"]),
+    "eval: a text as weight": (EVAL, ["--weight", "{dir}/good.jsonl"], ["{dir}/good.jsonl", "not a weight file"]),
     "eval: a training state": (EVAL, ["--weight", "{weights}/checkpoints/full_sft_32.pt"], ["training state"]),
     "eval: another width": (EVAL, ["--weight", "{weights}/full_sft_32.pth", "--hidden_size", "64"], ["hidden_size"]),
     "eval: sizes not given": (EVAL, ["--weight", "{dir}/bare.pth"], ["{dir}/bare.pth", "--hidden_size"]),

@@ -153,7 +153,7 @@ def test_mistakes_are_named(make_model, tmp_path):
     with pytest.raises(WeightError, match=r"tensor .* has shape \(\)"):
         load_lora(make_model(), tmp_path / "a.pth")
     torch.save(dict(list(state.items())[1:]), tmp_path / "a.pth")
-    with pytest.raises(WeightError, match="is missing in it"):
+    with pytest.raises(WeightError, match="is missing: train the adapter again"):
         load_lora(make_model(), tmp_path / "a.pth")
 
 

@@ -8,7 +8,8 @@ import torch
 
 from dataset.batching import PairCollate
 from dataset.chat import render, split_thought
-from dataset.lm_dataset import DataError, DPODataset, ReasonDataset
+from dataset.jsonl import DataError
+from dataset.lm_dataset import DPODataset, ReasonDataset
 from trainer.objectives import decode
 
 PROMPT = [{"role": "user", "content": "中国的首都是哪里？"}]
@@ -95,15 +96,15 @@ def test_pairs_with_an_answer_beyond_the_limit_are_left_out_and_counted(load):
     far = {"chosen": [*PROMPT, answer("北京")], "rejected": [{"role": "user", "content": "问" * 100}, answer("答")]}
     far["chosen"][0] = far["rejected"][0]
     data = load(DPODataset, GOOD, far)
-    assert len(data) == 1 and data.n_too_long == 1 and "1 with no answer within 64" in data.summary()
+    assert len(data) == 1 and data.n_too_long == 1 and "1 without an answer within 64" in data.summary()
 
 
 BAD_PAIRS = {
     "no rejected": ({"chosen": GOOD["chosen"]}, 'the key "rejected" is missing'),
     "no chosen": ({"rejected": GOOD["chosen"]}, 'the key "chosen" is missing'),
-    "an empty list": (GOOD | {"rejected": []}, '"rejected" holds no answer'),
+    "an empty list": (GOOD | {"rejected": []}, '"rejected" has no answer'),
     "no list": (GOOD | {"rejected": "不"}, "must be a list of messages"),
-    "no rejected answer": (GOOD | {"rejected": PROMPT}, '"rejected" holds no answer'),
+    "no rejected answer": (GOOD | {"rejected": PROMPT}, '"rejected" has no answer'),
     "an empty answer": (GOOD | {"rejected": [*LONG, answer(" ")]}, 'message 4 of "rejected" is empty'),
     "a question last": (GOOD | {"rejected": LONG}, '"rejected" must end with an answer'),
     "another prompt": (GOOD | {"rejected": [*PROMPT, answer("不")]}, "different prompts"),
@@ -133,13 +134,13 @@ def test_tags_in_answers_are_single_tokens_that_weigh_10_and_elsewhere_plain_tex
 
 
 BAD_THOUGHTS = {
-    "no tags": ("北京", "is not of the form"),
-    "no thought": ("<answer>\n北京\n</answer>", "is not of the form"),
-    "no answer": ("<think>\n想\n</think>\n北京", "is not of the form"),
-    "not closed": ("<think>\n想\n</think>\n<answer>\n北京", "is not of the form"),
-    "text before": ("好的。" + thought(), "is not of the form"),
-    "twice": (thought() + thought(), "is not of the form"),
-    "nested": (thought("<think>想"), "is not of the form"),
+    "no tags": ("北京", "does not have the form"),
+    "no thought": ("<answer>\n北京\n</answer>", "does not have the form"),
+    "no answer": ("<think>\n想\n</think>\n北京", "does not have the form"),
+    "not closed": ("<think>\n想\n</think>\n<answer>\n北京", "does not have the form"),
+    "text before": ("好的。" + thought(), "does not have the form"),
+    "twice": (thought() + thought(), "does not have the form"),
+    "nested": (thought("<think>想"), "does not have the form"),
     "an empty answer": (thought(reply=" "), "nothing between <answer> and </answer>"),
 }
 

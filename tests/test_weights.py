@@ -183,7 +183,7 @@ def test_a_file_of_another_kind(tmp_path, content):
 
 def test_a_training_state_and_no_file_at_all(tmp_path):
     torch.save({"step": 3, "model": {}}, tmp_path / "state.pth")
-    assert "no plain state dict" in refusal(tmp_path / "state.pth", sizes=SIZES)
+    assert "not a plain state dict" in refusal(tmp_path / "state.pth", sizes=SIZES)
     refusal(tmp_path / "nothing.pth", sizes=SIZES)
     (tmp_path / "folder.pth").mkdir()
     refusal(tmp_path / "folder.pth", sizes=SIZES)

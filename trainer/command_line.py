@@ -126,7 +126,7 @@ def run(main: Callable[[], None]) -> None:
     """
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
         if not os.environ.get(name, "1").removeprefix("-").isdecimal():
-            what = f"{name}={os.environ.pop(name)!r} in the environment: launchers put a number there"
+            what = f"{name}={os.environ.pop(name)!r} in the environment is not a number"
             sys.exit(fail(f"{what}: unset it, or start with torchrun", code=2))
     share_cores()
     own = os.getpid()
@@ -152,7 +152,7 @@ def run(main: Callable[[], None]) -> None:
         lack = lack_of_memory(error)
         if os.environ.get("MINIMIND_TRACEBACK") or not (lack or isinstance(error, ValueError | OSError)):
             raise
-        message = f"too little memory ({lack}): close other programs, or take smaller sizes" if lack else str(error)
+        message = f"too little memory ({lack}): close other programs, or choose smaller sizes" if lack else str(error)
         sys.exit(fail(message, code=2 if isinstance(error, UsageError) else 1))
 
 
@@ -163,7 +163,7 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except (FileExistsError, NotADirectoryError):
-        what = "a file stands where this folder should be"
+        what = "a file is in the place of this folder"
         raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
     except OSError as error:
         raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None

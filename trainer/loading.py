@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
@@ -89,9 +88,9 @@ class Loaded(NamedTuple):
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
-    lora_name: str | None = None, device: str = "auto", untrained_seed: int | None = None,
+    lora_name: str | None = None, device: str = "auto",
 ) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top; with a seed, its network untrained.
+    """A weight, perhaps with an adapter on top.
 
     `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
     `usual_stage` is the stage of a weight without metadata.
@@ -107,9 +106,6 @@ def load_model(
     title, stage = str(source), info.get("stage", "converted")
     if stage == "converted":
         stage = usual_stage
-    if untrained_seed is not None:
-        torch.manual_seed(untrained_seed)
-        model, title = type(model)(model.config), f"{title}, untrained"
     if lora_name:
         adapter = find_lora(lora_name, out_dir, model.config)
         load_lora(model, adapter, tokenizer, None if source.is_dir() else source)

@@ -1,4 +1,4 @@
-"""What a user can tell a program: one dataclass for each, whose fields are flags (trainer/command_line.py)."""
+"""The flags of stages and of programs that load a weight: one dataclass each (parsed by trainer/command_line.py)."""
 
 import sys
 from dataclasses import dataclass
@@ -40,37 +40,37 @@ class TrainOptions(ModelOptions):
     out_dir: str = flag(str(ROOT / "out"), "folder for weights, states, metrics and the token cache", free=True)
     from_weight: str = flag("none", "weight to start from: a name in out_dir, a .pth path, or none", free=True)
     save_weight: str = flag("pretrain", "name of the weight that is written", is_name=True)
-    from_resume: bool = flag(False, "continue the stopped run that writes the same weight (1)", free=True)
-    skip_finished: bool = flag(False, "keep or continue what the same flags, data and start have made (1)", free=True)
+    from_resume: bool = flag(False, "1: continue the stopped run of the same weight", free=True)
+    skip_finished: bool = flag(False, "1: skip the same run if finished, resume it if stopped", free=True)
     epochs: int = flag(1, "passes over the data, unless max_steps is given", free=True, least=1)
-    max_steps: int = flag(0, "optimizer steps, over as many epochs as they take; 0: see epochs", free=True, least=0)
+    max_steps: int = flag(0, "optimizer steps, over as many epochs as needed; 0: see epochs", free=True, least=0)
     batch_size: int = flag(32, "sequences per device and micro-batch", free=True, least=1, most=2**31)
     accumulation_steps: int = flag(1, "micro-batches per optimizer step", free=True, least=1, most=65536)
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
     learning_rate: float = flag(5e-4, "peak learning rate; the schedule is get_lr in trainer/optim.py", above=0)
-    embedding_lr_scale: float = flag(1.0, "the embedding learns at so many times learning_rate", above=0, most=1e6)
-    warmup_steps: int = flag(-1, "linear warm-up; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
+    embedding_lr_scale: float = flag(1.0, "the embedding's rate, in multiples of learning_rate", above=0, most=1e6)
+    warmup_steps: int = flag(-1, "linear warm-up steps; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
-    grad_clip: float = flag(1.0, "largest norm of the gradient; 0: no limit", least=0)
+    grad_clip: float = flag(1.0, "clip the gradient to this norm; 0: no clipping", least=0)
     dropout: float = flag(0.0, "after the embedding, in attention and on both branches of a layer", least=0, below=1)
-    dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU (float16 on an old one), float32 on a CPU",
+    dtype: str = flag("auto", "computing type; auto: bfloat16 on an NVIDIA GPU (float16 on an old one), else float32",
                       choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip
-    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is there", free=True)
+    device: str = flag("auto", "cuda, mps, cpu, or auto: the first of these that is available", free=True)
     compile: bool = flag(False, "compile the decoder with torch.compile (needs a C++ compiler)")
     gradient_checkpointing: bool = flag(False, "recompute activations in the backward pass: less memory, more time")
     num_workers: int = flag(0, "processes that load batches", free=True, least=0, most=256)
-    skip_bad_lines: bool = flag(False, "leave out and count lines that cannot be used, rather than stop")
-    log_interval: int = flag(10, "steps between figures", free=True, least=1)
+    skip_bad_lines: bool = flag(False, "drop and count bad lines instead of stopping")
+    log_interval: int = flag(10, "steps between log records", free=True, least=1)
     save_interval: int = flag(500, "steps between training states and weights", free=True, least=1)
-    eval_interval: int = flag(0, "steps between validations; 0: ten times a run", free=True, least=0)
-    seed: int = flag(42, "seed of initial weights, order of data and dropout", least=0, most=2**32 - 1)
-    use_wandb: bool = flag(False, "send figures to Weights & Biases (WANDB_MODE=offline works too)", free=True)
+    eval_interval: int = flag(0, "steps between validations; 0: ten validations per run", free=True, least=0)
+    seed: int = flag(42, "seed of the initial weights, the order of the data and dropout", least=0, most=2**32 - 1)
+    use_wandb: bool = flag(False, "log to Weights & Biases (WANDB_MODE=offline works too)", free=True)
     wandb_project: str = flag("MiniMind", "project in Weights & Biases", free=True)
     wandb_run_name: str | None = flag(None, "name of the run there; default: the weight's", free=True)
-    deepspeed: str | None = flag(None, "train with ZeRO: DeepSpeed's settings, as trainer/ds_config.json", free=True)
-    local_rank: int = flag(-1, "set by launchers; torchrun's environment goes before it", free=True)
-    ddp: bool = flag(False, "accepted for old commands; torchrun is recognised by itself", free=True)
+    deepspeed: str | None = flag(None, "train with ZeRO: DeepSpeed's settings, like trainer/ds_config.json", free=True)
+    local_rank: int = flag(-1, "set by launchers; torchrun's environment overrides it", free=True)
+    ddp: bool = flag(False, "accepted for old commands; torchrun is detected automatically", free=True)
 
 
 @dataclass
@@ -81,34 +81,34 @@ class WeightOptions(ModelOptions):
                            "file without metadata", choices=[0, 1, 2, 3])  # fmt: skip
     weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
     load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
-    lora_name: str | None = flag(None, "LoRA adapter to put on top: a name in out_dir/lora, or a path")
+    lora_name: str | None = flag(None, "LoRA adapter to apply: a name in out_dir/lora, or a path")
     tokenizer: str | None = flag(None, "folder of the tokenizer; default: model/, or the Hugging Face folder")
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights")
-    max_seq_len: int | None = flag(None, "most tokens of prompt and answer together; default: as in training, at least "
-                                   f"{LEAST_CONTEXT}", least=16)  # fmt: skip
+    max_seq_len: int | None = flag(None, "maximum tokens of prompt and answer together; default: as in training, at "
+                                   f"least {LEAST_CONTEXT}", least=16)  # fmt: skip
     device: str = flag("auto", "cuda, mps, cpu or auto")
-    dtype: str = flag("auto", "compute in it; auto: bfloat16 on a GPU that has it, else float32; int8: few streams "
-                      "on a CPU", choices=["auto", "float32", "bfloat16", "float16", "int8"])  # fmt: skip
+    dtype: str = flag("auto", "computing type; auto: bfloat16 on a GPU that supports it, else float32; int8: for "
+                      "few streams on a CPU", choices=["auto", "float32", "bfloat16", "float16", "int8"])  # fmt: skip
 
     def __post_init__(self):
-        named = f"--weight {self.weight}: there is no such folder here: download it, or name another"
+        named = f"--weight {self.weight}: there is no such folder here: download it, or give another"
         is_folder = self.weight is not None and Path(self.weight).is_dir()
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
 
-    def load_model(self, untrained_seed: int | None = None):
+    def load_model(self):
         """The trainer.loading.Loaded that the flags name."""
         from trainer.loading import load_model  # and torch, which --help does not need
 
         return load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
-            self.lora_name, self.device, untrained_seed,
+            self.lora_name, self.device,
         )  # fmt: skip
 
     def context(self, model, trained_length: int) -> int:
         """--max_seq_len, or the trained length, as far as the weight has positions."""
         positions = model.config.max_position_embeddings
         if (self.max_seq_len or 0) > positions:
-            print(f"note: the context is {positions} tokens, as the weight has no more positions", file=sys.stderr)
+            print(f"note: the context is {positions} tokens: the weight has no more positions", file=sys.stderr)
         return min(self.max_seq_len or max(LEAST_CONTEXT, trained_length), positions)
 
     def compute_dtype(self, model):

@@ -20,7 +20,7 @@ from trainer.options import TrainOptions  # noqa: E402
 @dataclass
 class PretrainOptions(TrainOptions):
     learning_rate: float = flag(2e-3, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
-    embedding_lr_scale: float = flag(5.0, "the embedding, which is the head too, learns at so many times learning_rate")
+    embedding_lr_scale: float = flag(5.0, "the rate of the embedding, also the head, in multiples of learning_rate")
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def pre_tokenizer_name(tokenizer) -> str:
             return "qwen2"
     raise WeightError(
         f"{tokenizer.name_or_path}: llama.cpp cannot split text like this tokenizer: use a byte-level BPE that splits "
-        "like Qwen2's or GPT-2's, for example one of scripts/train_tokenizer.py"
+        "like Qwen2's or GPT-2's, for example one made by scripts/train_tokenizer.py"
     )
 
 
@@ -131,7 +131,7 @@ def add_tensor(writer: gguf.GGUFWriter, name: str, array: np.ndarray, outtype: s
         kind = gguf.GGMLQuantizationType.F16  # Q8_0 takes 32 numbers at a time
     array = np.ascontiguousarray(array, dtype=np.float32)
     if kind == gguf.GGMLQuantizationType.F16 and np.abs(array).max() > np.finfo(np.float16).max:
-        raise WeightError(f"tensor {name} holds numbers beyond half precision's 65,504: use --outtype f32")
+        raise WeightError(f"tensor {name} has numbers above half precision's 65,504: use --outtype f32")
     writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
     return kind
 

@@ -79,14 +79,14 @@ def read_config(folder: Path) -> dict:
     """config.json; WeightError unless it describes a network of one of the three kinds."""
     path = folder / "config.json"
     if not path.is_file():
-        raise WeightError(f"{folder}: there is no config.json in it: name the folder of a model, or a .pth file")
+        raise WeightError(f"{folder}: there is no config.json in it: give the folder of a model, or a .pth file")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kind = content.get("model_type")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise WeightError(f"{path}: this describes no network: copy the folder again") from error
+        raise WeightError(f"{path}: this does not describe a network: copy the folder again") from error
     if kind not in ("minimind", "llama", "granitemoeshared"):
-        raise WeightError(f"{path}: its network is of kind {kind}: name one of minimind, llama or granitemoeshared")
+        raise WeightError(f"{path}: its model_type is {kind}: give a folder of minimind, llama or granitemoeshared")
     return content
 
 
@@ -122,7 +122,7 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
         if value not in (None, required[name]) and not (floats and math.isclose(value, required[name], rel_tol=1e-6)):
             raise WeightError(
                 f"{folder / 'config.json'}: its {name} is {value}, this network supports only {required[name]}: "
-                "name another folder"
+                "give another folder"
             )
     return config
 
@@ -138,7 +138,7 @@ def read_tensors(folder: Path) -> State:
             names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
             paths = [folder / Path(name).name for name in names]  # only files in this folder, whatever the index says
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise WeightError(f"{path}: this lists no shards: copy the folder again") from error
+            raise WeightError(f"{path}: this does not list shards: copy the folder again") from error
     state: State = {}
     for path in paths:
         if not path.is_file():
@@ -153,7 +153,7 @@ def read_safetensors(path: Path) -> State:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        what = "this is not a safetensors file, or a truncated one: copy it again"
+        what = "this is not a safetensors file, or it is truncated: copy it again"
         if "not valid UTF-8" in str(error):
             what = "the library cannot read a file whose path is not UTF-8: rename it"
         raise WeightError(f"{path}: {what}") from error
@@ -227,7 +227,7 @@ def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path
     state = {key: value.detach().to(dtype).contiguous() for key, value in state.items()}
     for key, value in state.items():
         if not value.isfinite().all():
-            raise WeightError(f"tensor {key} holds numbers beyond half precision's 65,504: use --outtype f32")
+            raise WeightError(f"tensor {key} has numbers above half precision's 65,504: use --outtype f32")
     path = folder / "model.safetensors"
     save_file(state, path, metadata={"format": "pt"})
     path.chmod((folder / "config.json").stat().st_mode)  # the library writes files that only their owner can read
@@ -291,5 +291,5 @@ def from_granite(theirs: State, config: MiniMindConfig, folder: Path) -> State:
             matrices = gate, up, state.pop(f"{granite_name(group)}.output_linear.weight")
             state |= {f"{group}.{name}.weight": matrix for name, matrix in zip(PROJECTIONS, matrices, strict=True)}
     except KeyError as error:
-        raise WeightError(f"{folder}: tensor {error.args[0]} is missing in it: copy the folder again") from error
+        raise WeightError(f"{folder}: tensor {error.args[0]} is missing: copy the folder again") from error
     return split_experts(state, config)

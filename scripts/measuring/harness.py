@@ -44,8 +44,8 @@ class BenchmarkOptions:
     repeats: int = flag(10, "how often each side is measured", least=1)
     compile: bool = flag(False, "compile the decoder on our side, and all of the model on the other")
     gradient_checkpointing: bool = flag(False, "on our side of --step; the reference stays as it is")
-    dtype: str = flag("float32", "compute in it, on both sides", choices=["float32", "bfloat16"])
-    engine_dtype: str | None = flag(None, "compute --decode's own side in it, as int8; default: --dtype",
+    dtype: str = flag("float32", "computing type, on both sides", choices=["float32", "bfloat16"])
+    engine_dtype: str | None = flag(None, "computing type of our side of --decode, such as int8; default: --dtype",
                                     choices=["float32", "bfloat16", "int8"])  # fmt: skip
     device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
 
