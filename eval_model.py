@@ -22,7 +22,6 @@ from trainer.command_line import check_out_dir, flag, parse_options, require, ru
 from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
-SAMPLE = ROOT / "dataset" / "sample"
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
@@ -41,20 +40,14 @@ class EvalOptions(WeightOptions):
     stream: bool = flag(True, "show the answer as it is made")
     seed: int = flag(42, "seed of sampling", least=0)
     score: bool = flag(False, "score the held-out questions and print a table by category")
-    score_data: str = flag(str(SAMPLE / "heldout.jsonl"), "the questions")
-    chat_data: str | None = flag(None, "chats, scored turn by turn; default: those of the sample with its questions")
-    half: str | None = flag(
-        None, "dev: questions to tune on; test: those to report (default with the sample's); all (default with others)",
-        choices=["dev", "test", "all"],
-    )  # fmt: skip
+    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
+    chat_data: str | None = flag(None, "chats to score too, turn by turn")
+    half: str = flag("all", "dev: the half to tune on; test: the half to report", choices=["dev", "test", "all"])
     score_json: str | None = flag(None, "write the table to this file too")
 
     def __post_init__(self):
         super().__post_init__()
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
-        if Path(self.score_data).absolute() == SAMPLE / "heldout.jsonl":
-            self.chat_data = self.chat_data or str(SAMPLE / "heldout_chats.jsonl")
-            self.half = self.half or "test"
 
 
 # ---------------------------------------------------------------- talking
@@ -172,8 +165,9 @@ def score(options: EvalOptions) -> None:
     from model.files import write_json
     from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all, answer_chats
 
-    half = options.half or "all"
-    questions = heldout.read_heldout(options.score_data, half)
+    half = options.half
+    every = heldout.read_heldout(options.score_data)
+    questions = heldout.in_half(options.score_data, every, half)
     chats = heldout.read_chats(options.chat_data, half) if options.chat_data else []
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
@@ -181,7 +175,8 @@ def score(options: EvalOptions) -> None:
     conversations = [question["messages"] for question in questions]
     reasons = stage == "reason"
     most = REASON_TOKENS if reasons else ANSWER_TOKENS
-    lengths = [len(ids) for ids, _ in render_batch(tokenizer, conversations, add_generation_prompt=True)]
+    prompts = render_batch(tokenizer, [question["messages"] for question in every], add_generation_prompt=True)
+    lengths = [len(ids) for ids, _ in prompts]
     heldout.check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
     how = {"max_new_tokens": most, "with_tags": reasons, "dtype": options.compute_dtype(model)}
     replies = answer_all(model, tokenizer, conversations, **how)
@@ -191,7 +186,7 @@ def score(options: EvalOptions) -> None:
         form = {"well_formed": 100 * sum(split_thought(reply) is not None for reply in replies) / len(replies)}
         replies, said = answers_in(replies), [answers_in(chat) for chat in said]
     table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}
-    print(f"{title}; half of the questions: {half}")
+    print(title if half == "all" else f"{title}, on the half {half}")
     heldout.print_table(table)
     heldout.print_chats(table["chats"])
     if form:

@@ -67,11 +67,6 @@ def check_messages(messages) -> None:
             raise ValueError(f"content of message {number} must be text, not {type(message['content']).__name__}")
 
 
-def join_thought(thought: str, answer: str) -> str:
-    """What `split_thought` takes apart; a thought may be empty."""
-    return "<think>\n" + f"{thought}\n" * bool(thought) + f"</think>\n<answer>\n{answer}\n</answer>"
-
-
 def split_thought(text: str) -> tuple[str, str] | None:
     """(thought, answer) of "<think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>"; None unless each tag is there once."""
     match = _THOUGHT_PATTERN.fullmatch(text)

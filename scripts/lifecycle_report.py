@@ -62,7 +62,7 @@ def main() -> None:
 
     out_dir = Path(options.out_dir).absolute()
     sample = Path(options.sample).absolute()
-    questions = {name: read_heldout(sample / f"{file}.jsonl", "test") for name, file in HELD_OUT.items()}
+    questions = {name: read_heldout(sample / f"{file}.jsonl") for name, file in HELD_OUT.items()}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
         raise ValueError(f'{sample / HELD_OUT["identity"]}.jsonl: a question has no "name", which a right answer holds')
     n_pairs = sum(bool(line.strip()) for line in (sample / "heldout_dpo.jsonl").read_bytes().split(b"\n"))
@@ -209,7 +209,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             general("LoRA teahouse"), "LoRA teahouse"),
         row("DPO", "advice that ends with a kind wish, of all advice given",
             share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
-        row("DPO", "pairs of the validation ranked as preferred", share(*accuracy, n_pairs)),
+        row("DPO", "held-out pairs ranked as preferred", share(*accuracy, n_pairs)),
         row("distillation", "general questions, student alone → with teacher",
             general("student with teacher", "student alone"), run="student with teacher"),
         row("distillation", "validation cross-entropy in nats, alone → with teacher", loss(*student)),

@@ -2,7 +2,7 @@
 
     python scripts/quickstart_report.py                      # the newest pretrain and full_sft weights in out/
 
-Scores the fine-tuned model on the held-out questions and chats, prints the tables and a few chats, and writes
+Scores the fine-tuned model on the held-out questions, prints the table by category and a few dialogues, and writes
 out/score.json and out/loss_curve.png.
 """
 
@@ -17,13 +17,6 @@ from scripts.reports.shell import command  # noqa: E402
 from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
-CHATS = (
-    ("你好！", "你是谁？", "法国的首都是哪里？", "那德国呢？", "冰岛的首都是哪里？"),
-    ("23 加 45 等于多少？", "再减去 20 呢？", "谢谢！", "今天天气怎么样？"),
-    ("池塘里有 5 只鸭子，游来 4 只，又游走 2 只。现在有几只鸭子？",),
-    ("What is the chemical symbol of oxygen?", "And gold?", "Write a poem about it."),
-)
-
 
 @dataclass
 class QuickstartOptions:
@@ -36,33 +29,32 @@ class QuickstartOptions:
 def main() -> None:
     options = parse_options(QuickstartOptions, "Score what the quick start trained, and say what to do with it.")
 
-    from eval_model import EvalOptions, score
+    from dataset.heldout import print_table, read_heldout, score_table
+    from eval_model import CHAT_PROMPTS
+    from model.files import write_json
     from model.weights import find_weight
-    from scripts.reports.comparing import read_metadata
+    from scripts.reports.comparing import read_metadata, replies_of
     from scripts.reports.plots import draw_losses
-    from trainer.answering import answer_chats
     from trainer.command_line import check_out_dir
 
-    out_dir = Path(options.out_dir).absolute()
-    sft = find_weight("full_sft", out_dir)
+    questions = read_heldout(options.score_data)
+    sft = find_weight("full_sft", options.out_dir)
     config = read_metadata(sft)["config"]  # the network that this SFT began with has its size
-    pretrain = find_weight("pretrain", out_dir, config["hidden_size"], config["use_moe"])
-    check_out_dir(out_dir)  # before the work
+    pretrain = find_weight("pretrain", options.out_dir, config["hidden_size"], config["use_moe"])
+    check_out_dir(options.out_dir)  # before the work
 
-    scored = EvalOptions(
-        weight=str(sft), score=True, score_data=options.score_data, score_json=str(out_dir / "score.json"),
-        tokenizer=options.tokenizer, device=options.device,
-    )  # fmt: skip
-    score(scored)
-    model, tokenizer, *_, trained_length = scored.load_model()
-    chats = [[{"messages": [{"role": "user", "content": text}]} for text in chat] for chat in CHATS]
-    replies = answer_chats(model, tokenizer, chats, scored.context(model, trained_length))
-    rows = [row for chat, said in zip(CHATS, replies, strict=True) for row in [("", ""), *zip(chat, said, strict=True)]]
-    rows = [[" ".join(text.split()) for text in row] for row in rows[1:]]
-    print("\nA few chats:\n\n" + format_table(["you", "MiniMind"], rows, 2))
+    sets = {"questions": questions, "chat": [{"messages": [{"role": "user", "content": p}]} for p in CHAT_PROMPTS]}
+    replies = replies_of("SFT", sft, sets, tokenizer=options.tokenizer, device=options.device)
+    table = score_table(questions, replies["questions"])
+    print()
+    print_table(table)
+    dialogues = [[" ".join(text.split()) for text in turn] for turn in zip(CHAT_PROMPTS, replies["chat"], strict=True)]
+    print("\nA few dialogues:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
+    out_dir = Path(options.out_dir).absolute()
+    write_json(out_dir / "score.json", {"weight": str(sft)} | table)
     metrics = [out_dir / "metrics" / f"{weight.stem}.jsonl" for weight in (pretrain, sft)]
     picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
-    print(f"\nLoss curves: {picture}")
+    print(f"\nLoss curves: {picture}\nScores, with every wrong answer: {out_dir / 'score.json'}")
     print("\n" + what_next(out_dir))
 
 

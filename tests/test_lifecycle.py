@@ -11,7 +11,7 @@ import pytest
 import torch
 from preloaded import run_preloaded
 
-from dataset.heldout import half_of, paired_difference, wilson_interval
+from dataset.heldout import paired_difference, wilson_interval
 from scripts.compare_distillation import TAUGHT, ComparisonOptions, over_seeds
 from scripts.direct_answers import direct_line
 from scripts.lifecycle_report import HEADER, cells_of, ends_with_wish
@@ -49,21 +49,15 @@ def lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines(keepends=True)
 
 
-def asked_in_reports(name: str) -> list[str]:
-    return [line for line in lines(SAMPLE / f"{name}.jsonl") if half_of(json.loads(line)) == "test"]
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """The first lines of the sample; of the general questions some of every kind that the report tells apart, and all
-    of the half that it asks."""
+    """The first lines of the sample; of the general questions some of every kind that the report tells apart."""
     folder = tmp_path_factory.mktemp("data")
     for name, n in N_LINES.items():
         (folder / f"{name}.jsonl").write_text("".join(lines(SAMPLE / f"{name}.jsonl")[:n]), "utf-8")
     for name, n in HELD_OUT.items():
-        some = lines(SAMPLE / f"heldout_{name}.jsonl") if name == "dpo" else asked_in_reports(f"heldout_{name}")
-        (folder / f"heldout_{name}.jsonl").write_text("".join(some[:n]), "utf-8")
-    questions = asked_in_reports("heldout")
+        (folder / f"heldout_{name}.jsonl").write_text("".join(lines(SAMPLE / f"heldout_{name}.jsonl")[:n]), "utf-8")
+    questions = lines(SAMPLE / "heldout.jsonl")
     kinds = [[q for q in questions if json.loads(q)["category"] == kind][:4] for kind in ("advice", "identity")]
     (folder / "heldout.jsonl").write_text("".join(questions[:8] + sum(kinds, [])), "utf-8")
     call("scripts/direct_answers.py", "--data_path", folder / "reason.jsonl", "--output", folder / "direct.jsonl")

@@ -34,7 +34,7 @@ def held_out(**_) -> dict:
     """The questions with the prompt and every accepted answer."""
     from datasets import Dataset
 
-    rows = [question | {"prompt": prompt(question["messages"])} for question in read_heldout(HELD_OUT, "test")]
+    rows = [question | {"prompt": prompt(question["messages"])} for question in read_heldout(HELD_OUT)]
     return {"test": Dataset.from_list([{key: row[key] for key in ("category", "prompt", "answers")} for row in rows])}
 
 
@@ -46,7 +46,7 @@ def held_out_choices(**_) -> dict:
     """The same questions, each with the right reply among wrong ones; a few without any wrong one are left out."""
     from datasets import Dataset
 
-    questions = read_heldout(HELD_OUT, "test")
+    questions = read_heldout(HELD_OUT)
     cores = [core(question["answers"]) for question in questions]
     pools: dict[tuple, set[str]] = {}
     for question, part in zip(questions, cores, strict=True):

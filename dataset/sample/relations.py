@@ -27,7 +27,7 @@ PAIR_SHARE = 0.25  # how many of the others state two facts at once
 LIKE_SHARE = 0.6  # of these, how many look for a second fact with the same object
 SENTENCES_PER_DOCUMENT = (1, 2, 2, 3, 3, 4)
 
-ASKED_PER_FACT = 16  # questions per fact, language and direction
+ASKED_PER_FACT = 20  # questions per fact, language and direction
 FRAMED_SHARE = 0.45  # of these, how many set a noun phrase in a shared frame
 OPENER_SHARE = 0.25
 CLOSER_SHARE = 0.12

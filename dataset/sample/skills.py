@@ -19,13 +19,13 @@ from turns import COMMA, LIST_COMMA, SPACE, STOP, capitalized, draw_language, he
 
 # How much to make of each skill: texts, training dialogues, held-out questions.
 AMOUNTS = {
-    "addition": (1800, 4200, 48),
-    "subtraction": (1800, 5800, 48),
+    "addition": (1800, 5000, 48),
+    "subtraction": (1800, 7000, 48),
     "comparison": (1200, 3200, 45),
     "sorting": (1200, 5400, 42),
     "calendar": (700, 4000, 48),
     "parity": (300, 1400, 36),
-    "counting": (900, 2400, 40),
+    "counting": (900, 3000, 40),
 }
 ZH_SHARE = 0.65  # of the records of each skill
 OPENER_SHARE, CLOSER_SHARE = 0.3, 0.12  # of the questions

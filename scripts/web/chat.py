@@ -15,7 +15,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
 
-from dataset.chat import join_thought
 from scripts.serving.markup import MarkupParser
 from trainer.options import WeightOptions
 from trainer.threads import share_cores
@@ -38,6 +37,7 @@ class Problem(Exception):
 class Settings:
     temperature: float
     max_tokens: int
+    history: int  # earlier turns that are sent with a question
     repetition_penalty: float
     seed: int
 
@@ -132,11 +132,10 @@ class Exchange:
     number: int = field(default_factory=itertools.count().__next__)  # unique, for the keys of the page's widgets
 
     def ask(self, model: ChatModel, earlier: list["Exchange"], settings: Settings) -> None:
-        """Start the answer. The model sees the earlier turns that did not fail, as many as fit."""
-        messages = []
-        for turn in (turn for turn in earlier if turn.answer and not turn.problem):
-            answer = join_thought(turn.thought, turn.answer) if model.stage == "reason" else turn.answer
-            messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": answer}]
+        """Start the answer. The model sees neither earlier thoughts nor failed turns."""
+        messages, answered = [], [turn for turn in earlier if turn.answer and not turn.problem]
+        for turn in answered[-settings.history :] if settings.history else []:
+            messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
         messages.append({"role": "user", "content": self.question})
         self.started = time.monotonic()
         try:

@@ -25,6 +25,10 @@ TEXTS = {
     "length_help": (
         "一次回答最多生成的 token 数。上下文的其余部分留给提示。",
         "Maximum number of tokens in an answer. The rest of the context is left for the prompt."),
+    "history": ("历史轮数", "Turns of history"),
+    "history_help": (
+        "随问题一起发送的历史轮数。对小模型来说，历史越长，回答越差。",
+        "How many earlier turns are sent along. Small models answer worse the more history they get."),
     "penalty": ("重复惩罚", "Repetition penalty"),
     "penalty_help": (
         "1：关闭。太高时，正确的重复（比如算式里的数字）也会被抑制。",

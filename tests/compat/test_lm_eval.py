@@ -29,7 +29,7 @@ def home(tokenizer, tmp_path_factory) -> Path:
     for name in ("scripts", "dataset"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "out").mkdir()
-    questions = read_heldout(HELD_OUT, "test")[:N_QUESTIONS:2]
+    questions = read_heldout(HELD_OUT)[:N_QUESTIONS:2]
     teach(tokenizer, folder / "out", tuple(([*q["messages"], assistant(q["answers"][0])], ()) for q in questions))
     for suffix in (".pth", ".json"):
         (folder / "out" / f"full_sft_64{suffix}").rename(folder / "out" / f"full_sft_192{suffix}")
@@ -104,8 +104,7 @@ def test_choices_hold_one_right_reply(monkeypatch):
     import world
 
     rows = list(world.held_out_choices()["test"])
-    asked = world.read_heldout(world.HELD_OUT, "test")
-    questions = {world.prompt(question["messages"]): question for question in asked}
+    questions = {world.prompt(question["messages"]): question for question in world.read_heldout(world.HELD_OUT)}
     assert len(rows) > 0.99 * len(questions)
     for row in rows:
         right = [is_right(choice, questions[row["prompt"]]["answers"]) for choice in row["choices"]]

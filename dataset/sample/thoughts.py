@@ -1,0 +1,69 @@
+"""Word problems of one to four steps, answered by thinking aloud: one line of thought per step, then the answer.
+
+The problems are those of `stories.py`. A line of thought repeats an event of the story and works it out in the words
+that `skills.py` teaches, "游来 2 只：5 + 2 = 7", so each line needs only what stands before it: which event is next,
+what its verb does, the number, the sum. Everything else that the world asks is rehearsed with an empty thought.
+"""
+
+import re
+from collections import Counter
+
+import advice
+import stories
+
+# How much to make.
+N_TRAIN = {1: 400, 2: 1900, 3: 1600, 4: 700}  # problems by number of steps
+N_HELDOUT = {2: 150, 3: 150, 4: 100}
+N_REHEARSED = 3600  # conversations of supervised training, cut after a turn
+LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
+KNOWN_SHARE = 0.6  # of the rehearsed: chosen so that every reply is among them
+# A reply of `stories.reply`: sums, then a sentence.
+STORY_REPLY = re.compile(r"\d+ [+-] \d+ = [\d =+-]*\d[，,.] ?\S")
+
+
+def thoughtful(thought: str, answer: str) -> str:
+    return "<think>\n" + f"{thought}\n" * bool(thought) + f"</think>\n<answer>\n{answer}\n</answer>"
+
+
+def thought(lang: str, made: dict) -> str:
+    """A line for each step."""
+    colon = "：" if lang == "zh" else ": "
+    return "\n".join(colon.join(step) for step in zip(made["clauses"], made["sums"], strict=True))
+
+
+def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
+    """Conversations from `general`: each reply twice as far as KNOWN_SHARE goes, then any. Every thought is empty.
+
+    Advice is left to the manner that preference training taught, stories are told with their thoughts.
+    """
+    given, seen, known, others = advice.replies(), Counter(), [], []
+    for dialogue in rng.sample(general, len(general)):
+        places = [i for i, message in enumerate(dialogue) if message["role"] == "assistant"]
+        end = places[min(rng.choice(LAST_TURNS), len(places)) - 1] + 1
+        replies = [dialogue[i]["content"] for i in places if i < end]
+        if any(reply in given or STORY_REPLY.match(reply) for reply in replies):
+            continue
+        kind = re.sub(r"\d+", "0", replies[-1])
+        seen[kind] += 1
+        (known if seen[kind] <= 2 else others).append((seen[kind], dialogue[:end]))
+    known.sort(key=lambda each: each[0])  # all replies once, then twice
+    known = known[: int(KNOWN_SHARE * N_REHEARSED)]
+    return [
+        [m if m["role"] != "assistant" else m | {"content": thoughtful("", m["content"])} for m in dialogue]
+        for _, dialogue in known + others[: N_REHEARSED - len(known)]
+    ]
+
+
+def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
+    """`general`: the dialogues of supervised training, of which some are rehearsed."""
+    make, dialogues = stories.problems(rng, held=False), []
+    for steps, count in N_TRAIN.items():
+        for _ in range(count):
+            lang = stories.choose_language(rng)
+            made = make(steps, lang)
+            dialogues.append(stories.turn(made["question"], thoughtful(thought(lang, made), made["answer"])))
+    return dialogues + rehearsed(rng, general)
+
+
+def heldout_questions(rng) -> list[dict]:
+    return stories.heldout(rng, N_HELDOUT, "reason_{}", worked_out=False)
