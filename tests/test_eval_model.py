@@ -138,4 +138,4 @@ def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):
     done = run_preloaded(ROOT / "eval_model.py", *flags)
     assert done.returncode == 0 and done.stdout.strip() and "note" not in done.stdout
     notes = done.stderr.splitlines()
-    assert len(notes) == 2 and "128 tokens, as the weight has no more" in notes[0] and "cut" in notes[1]
+    assert len(notes) == 2 and "128 tokens: the weight has no more" in notes[0] and "cut" in notes[1]

@@ -118,9 +118,8 @@ def stock_model(options: BenchmarkOptions):
     if options.use_moe:
         sizes |= {
             "num_local_experts": ours.n_routed_experts, "num_experts_per_tok": ours.num_experts_per_tok,
-            "shared_intermediate_size": ours.n_shared_experts * ours.intermediate_size, "output_router_logits": True,
+            "shared_intermediate_size": ours.n_shared_experts * ours.intermediate_size,
             "attention_multiplier": (ours.hidden_size // ours.num_attention_heads) ** -0.5,
-            "router_aux_loss_coef": ours.aux_loss_alpha,
         }  # fmt: skip
     config = (GraniteMoeSharedConfig if options.use_moe else LlamaConfig)(**sizes)
     config._attn_implementation = "sdpa"
