@@ -238,7 +238,7 @@ def test_flags_exist_where_commands_are_not_run():
 def test_pages_are_short():
     lengths = {page: len(page.read_text("utf-8").splitlines()) for page in PAGES}
     assert lengths[TOP] <= 250 and lengths[CHINESE] <= 250
-    assert sum(lengths[page] for page in FOLDER_READMES) <= 500
+    assert sum(lengths[page] for page in FOLDER_READMES) <= 540
 
 
 def anchors(page: Path) -> set[str]:
