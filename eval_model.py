@@ -165,21 +165,19 @@ def score(options: EvalOptions) -> None:
     from model.files import write_json
     from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all, answer_chats
 
-    half = options.half
-    every = heldout.read_heldout(options.score_data)
+    every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)
     chats = heldout.read_chats(options.chat_data, half) if options.chat_data else []
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
     model, tokenizer, title, stage, trained_length = options.load_model()
-    conversations = [question["messages"] for question in questions]
     reasons = stage == "reason"
     most = REASON_TOKENS if reasons else ANSWER_TOKENS
-    prompts = render_batch(tokenizer, [question["messages"] for question in every], add_generation_prompt=True)
-    lengths = [len(ids) for ids, _ in prompts]
+    rendered = render_batch(tokenizer, [q["messages"] for q in every], add_generation_prompt=True)
+    lengths = [len(ids) for ids, _ in rendered]
     heldout.check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
     how = {"max_new_tokens": most, "with_tags": reasons, "dtype": options.compute_dtype(model)}
-    replies = answer_all(model, tokenizer, conversations, **how)
+    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], **how)
     said = answer_chats(model, tokenizer, chats, options.context(model, trained_length), **how)
     form = {}
     if reasons:  # an answer without its tags is none

@@ -30,7 +30,7 @@ def read_chats(path: str | Path, half: str = "all") -> list[list[dict]]:
 def in_half(path: str | Path, records: list, half: str) -> list:
     kept = [record for record in records if half in ("all", half_of(record))]
     if not kept:
-        what = f"nothing in it belongs to the half {half}" if records else "it has only blank lines"
+        what = f"no question of it is in the half {half}" if records else "it has only blank lines"
         raise DataError(f"{path}: {what}: write one question per line")
     return kept
 
@@ -46,11 +46,9 @@ def check_chat(record: dict) -> list[dict]:
     turns = record.get("chat")
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
         raise ValueError('the key "chat" must be a list of {"content", "answers"}')
-    messages = [[{"role": "user", "content": turn.get("content", "")}] for turn in turns]
-    return [
-        check_question({"category": "chat", "messages": message, "answers": turn.get("answers")})
-        for message, turn in zip(messages, turns, strict=True)
-    ]
+    asked = [{"messages": [{"role": "user", "content": turn.get("content", "")}]} for turn in turns]
+    answers = [{"category": "chat", "answers": turn.get("answers")} for turn in turns]
+    return [check_question(one | other) for one, other in zip(asked, answers, strict=True)]
 
 
 def check_question(question: dict) -> dict:

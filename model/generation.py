@@ -169,9 +169,6 @@ class Request:
             self.n_sent, self.finish_reason = new.stop, finish_reason  # before another thread can see the piece
             self.pieces.put(Piece(text, self.token_ids[new], self.logprobs[new], finish_reason))
 
-    def __iter__(self) -> Iterator[Piece]:
-        return self.receive()
-
     def receive(self, work: Callable[[], object] | None = None) -> Iterator[Piece]:
         """Waits for each piece, or does `work` until it is there; nothing comes after the last one.
 

@@ -29,32 +29,28 @@ class QuickstartOptions:
 def main() -> None:
     options = parse_options(QuickstartOptions, "Score what the quick start trained, and say what to do with it.")
 
-    from dataset.heldout import print_table, read_heldout, score_table
-    from eval_model import CHAT_PROMPTS
-    from model.files import write_json
+    from eval_model import CHAT_PROMPTS, EvalOptions, score
     from model.weights import find_weight
     from scripts.reports.comparing import read_metadata, replies_of
     from scripts.reports.plots import draw_losses
     from trainer.command_line import check_out_dir
 
-    questions = read_heldout(options.score_data)
-    sft = find_weight("full_sft", options.out_dir)
-    config = read_metadata(sft)["config"]  # the network that this SFT began with has its size
-    pretrain = find_weight("pretrain", options.out_dir, config["hidden_size"], config["use_moe"])
-    check_out_dir(options.out_dir)  # before the work
-
-    sets = {"questions": questions, "chat": [{"messages": [{"role": "user", "content": p}]} for p in CHAT_PROMPTS]}
-    replies = replies_of("SFT", sft, sets, tokenizer=options.tokenizer, device=options.device)
-    table = score_table(questions, replies["questions"])
-    print()
-    print_table(table)
-    dialogues = [[" ".join(text.split()) for text in turn] for turn in zip(CHAT_PROMPTS, replies["chat"], strict=True)]
-    print("\nA few dialogues:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
     out_dir = Path(options.out_dir).absolute()
-    write_json(out_dir / "score.json", {"weight": str(sft)} | table)
+    sft = find_weight("full_sft", out_dir)
+    config = read_metadata(sft)["config"]  # the network that this SFT began with has its size
+    pretrain = find_weight("pretrain", out_dir, config["hidden_size"], config["use_moe"])
+    check_out_dir(out_dir)  # before the work
+
+    places = {"tokenizer": options.tokenizer, "device": options.device}
+    score_json = str(out_dir / "score.json")
+    score(EvalOptions(weight=str(sft), score_data=options.score_data, score_json=score_json, **places))
+    prompts = [{"messages": [{"role": "user", "content": prompt}]} for prompt in CHAT_PROMPTS]
+    replies = replies_of("SFT", sft, {"chat": prompts}, **places)["chat"]
+    dialogues = [[" ".join(text.split()) for text in turn] for turn in zip(CHAT_PROMPTS, replies, strict=True)]
+    print("\nA few dialogues:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
     metrics = [out_dir / "metrics" / f"{weight.stem}.jsonl" for weight in (pretrain, sft)]
     picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
-    print(f"\nLoss curves: {picture}\nScores, with every wrong answer: {out_dir / 'score.json'}")
+    print(f"\nLoss curves: {picture}\nScores, with every wrong answer: {score_json}")
     print("\n" + what_next(out_dir))
 
 

@@ -220,7 +220,7 @@ def test_cancelling_frees_the_row(make_engine):
         pass
     assert waiting.token_ids == expected and waiting.finish_reason == "length"
     for request, n in ((long, 6), (dropped, 0)):  # the first step is prompt and token, and another token
-        *_, last = pieces = list(request)
+        *_, last = pieces = list(request.receive())
         assert last.finish_reason == request.finish_reason == "cancelled"
         assert len(sum((piece.token_ids for piece in pieces), [])) == n
     stream = engine.stream(prompt, Sampling(max_tokens=100, stop_ids=()))
@@ -248,7 +248,7 @@ def test_many_threads_share_an_engine_that_one_thread_runs(make_engine):
     def user(i: int) -> None:
         request = engine.submit(prompts[i], samplings[i])
         doomed = engine.submit(prompts[i], Sampling(stop_ids=()))
-        found[i] = sum((piece.token_ids for piece in request), [])
+        found[i] = sum((piece.token_ids for piece in request.receive()), [])
         doomed.cancel()
         assert list(doomed)[-1].finish_reason in ("cancelled", "length")
 
@@ -277,7 +277,7 @@ def test_who_waits_hears_of_a_failure(make_engine):
     with pytest.raises(TypeError):
         list(engine.submit(prompt))
     engine.network.head = head  # the next ones are served
-    assert sum((piece.token_ids for piece in engine.submit(prompt, GREEDY)), []) == by_transformers(
+    assert sum((piece.token_ids for piece in engine.submit(prompt, GREEDY).receive()), []) == by_transformers(
         engine.model, prompt
     )
     stopping.set()

@@ -33,7 +33,7 @@ def test_each_question_is_in_one_half_by_what_is_asked_alone(name, tmp_path):
 def test_a_half_without_questions_is_refused(tmp_path):
     question = {"category": "x", "messages": [user("一")], "answers": ["1"]}
     other = {"dev": "test", "test": "dev"}[half_of(question)]
-    with pytest.raises(DataError, match=f"one.jsonl: nothing in it belongs to the half {other}"):
+    with pytest.raises(DataError, match=f"one.jsonl: no question of it is in the half {other}"):
         read_heldout(write_lines(tmp_path / "one.jsonl", [question]), other)
 
 

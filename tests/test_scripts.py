@@ -263,7 +263,7 @@ def test_a_section_of_measured_takes_the_place_of_its_earlier_self(tmp_path, mon
     write_section("Generation beside llama.cpp", "| old |", path)
     write_section("Speed and memory", "| speed |", path)
     once = path.read_text("utf-8")
-    assert once.index("## Speed and memory") < once.index("## Generation beside llama.cpp")
+    assert once.index("## Generation beside llama.cpp") < once.index("## Speed and memory")
     assert "python scripts/benchmark.py --device 'a b' --write" in once and ", torch 2" in once
     write_section("Generation beside llama.cpp", "| new |", path)
     assert path.read_text("utf-8") == once.replace("| old |", "| new |")

@@ -181,25 +181,29 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
     Raises WeightError for a gate that does not renormalise its weights, as GraniteMoeShared's does.
     """
     config, state = model.config, model.state_dict()
-    shared = {name: getattr(config, name) for name in SHARED_FIELDS}
-    shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta}
     if config.use_moe:
         check_gate(config)
-        stock = GraniteMoeSharedConfig(
-            **shared,
-            **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
-            num_experts=config.n_routed_experts,  # trl's name for it
-            shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
-            attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
-            architectures=["GraniteMoeSharedForCausalLM"],
-        )
         state = to_granite(state, config)
-    else:
-        stock = LlamaConfig(**shared, architectures=["LlamaForCausalLM"])
-    write_folder(stock, state, tokenizer, folder, dtype)
+    write_folder(stock_config(config), state, tokenizer, folder, dtype)
     # Programs older than transformers 5 look for these two names, and would silently use another theta.
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     write_json(folder / "config.json", content | {"rope_theta": config.rope_theta, "torch_dtype": content["dtype"]})
+
+
+def stock_config(config: MiniMindConfig) -> PreTrainedConfig:
+    """The same shape as transformers' Llama, or as its GraniteMoeShared."""
+    shared = {name: getattr(config, name) for name in SHARED_FIELDS}
+    shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    if not config.use_moe:
+        return LlamaConfig(**shared, architectures=["LlamaForCausalLM"])
+    return GraniteMoeSharedConfig(
+        **shared,
+        **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
+        num_experts=config.n_routed_experts,  # trl's name for it
+        shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
+        attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
+        architectures=["GraniteMoeSharedForCausalLM"],
+    )
 
 
 def check_gate(config: MiniMindConfig) -> None:

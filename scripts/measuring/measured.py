@@ -10,11 +10,6 @@ from pathlib import Path
 from model.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
-OPENING = "# Measured\n\nEach section is written by the command in it, with --write: no figure is typed by hand.\n"
-HEADINGS = (  # in the order of the file
-    "Quick start", "What each stage does", "Distillation", "Speed and memory", "Speed and memory on a GPU",
-    "Generation beside llama.cpp",
-)  # fmt: skip
 
 
 def machine() -> dict:
@@ -32,14 +27,13 @@ def machine() -> dict:
 
 def write_section(heading: str, body: str, path: Path = ROOT / "MEASURED.md") -> None:
     """Put the section `heading` with this Markdown into MEASURED.md, in the place of an earlier one, and say so."""
-    text = path.read_text("utf-8") if path.exists() else OPENING
+    text = path.read_text("utf-8") if path.exists() else "# Measured\n"
     opening, *parts = text.split("\n## ")
     sections = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
     script = Path(sys.argv[0]).resolve()
     command = ["python", str(script.relative_to(ROOT)) if script.is_relative_to(ROOT) else script.name, *sys.argv[1:]]
     taken_on = ", ".join([*(f"{key} {value}" for key, value in machine().items()), time.strftime("%Y-%m-%d")])
     sections[heading] = f"```bash\n{shlex.join(command)}\n```\n\nTaken on: {taken_on}.\n\n{body}"
-    order = sorted(sections, key=lambda name: HEADINGS.index(name) if name in HEADINGS else len(HEADINGS))
-    text = "\n".join([opening, *(f"## {name}\n\n{sections[name].strip()}\n" for name in order)])
+    text = "\n".join([opening, *(f"## {name}\n\n{sections[name].strip()}\n" for name in sections)])
     write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
     print(f'written to {path}, section "{heading}"')

@@ -105,26 +105,16 @@ def build_trainer(options: BenchmarkOptions) -> Turn:
 def stock_model(options: BenchmarkOptions):
     """The same shape in transformers, on its device: sdpa, no cache unless asked for."""
     import torch
-    from transformers import GraniteMoeSharedConfig, GraniteMoeSharedForCausalLM, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
 
+    from model.formats.hf_folder import stock_config
     from model.model_minimind import MiniMindConfig
     from trainer.distributed import choose_device
 
-    ours = MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options))
-    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    names += ("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings")
-    sizes = {name: getattr(ours, name) for name in names} | {"use_cache": False}
-    sizes |= {"rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta}}
-    if options.use_moe:
-        sizes |= {
-            "num_local_experts": ours.n_routed_experts, "num_experts_per_tok": ours.num_experts_per_tok,
-            "shared_intermediate_size": ours.n_shared_experts * ours.intermediate_size,
-            "attention_multiplier": (ours.hidden_size // ours.num_attention_heads) ** -0.5,
-        }  # fmt: skip
-    config = (GraniteMoeSharedConfig if options.use_moe else LlamaConfig)(**sizes)
-    config._attn_implementation = "sdpa"
+    config = stock_config(MiniMindConfig(vocab_size=VOCAB_SIZE, **sizes_of(options)))
+    config.use_cache = False
     torch.manual_seed(0)
-    model = (GraniteMoeSharedForCausalLM if options.use_moe else LlamaForCausalLM)(config)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     return model.to(choose_device(options.device))
 
 

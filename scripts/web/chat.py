@@ -38,7 +38,6 @@ class Settings:
     temperature: float
     max_tokens: int
     history: int  # earlier turns that are sent with a question
-    repetition_penalty: float
     seed: int
 
 
@@ -106,7 +105,7 @@ class ChatModel:
         sampling = Sampling(
             max_tokens=settings.max_tokens, temperature=settings.temperature, top_p=0.9, seed=seed,
             stop_ids=(tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id),
-            repetition_penalty=settings.repetition_penalty, skip_special_tokens=self.stage == "pretrain",
+            skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
         return self.engine.submit(prompt, sampling, Pieces())
 

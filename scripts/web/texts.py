@@ -29,10 +29,6 @@ TEXTS = {
     "history_help": (
         "随问题一起发送的历史轮数。对小模型来说，历史越长，回答越差。",
         "How many earlier turns are sent along. Small models answer worse the more history they get."),
-    "penalty": ("重复惩罚", "Repetition penalty"),
-    "penalty_help": (
-        "1：关闭。太高时，正确的重复（比如算式里的数字）也会被抑制。",
-        "1: off. High values also suppress correct repetition, such as the digits of a sum."),
     "seed": ("随机种子", "Seed"),
     "seed_help": (
         "种子、设置和对话都相同时，回答也相同。",
@@ -61,9 +57,9 @@ TEXTS = {
     # nothing is trained yet
     "untrained": ("还没有训练好的模型", "No model has been trained yet"),
     "untrained_hint": (
-        "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需 11 分钟：",
+        "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需 9 分钟：",
         "There is no weight in {folder} yet. Run this command in the project's folder to train a small chat model "
-        "from zero, in about 11 minutes on two CPU cores:"),
+        "from zero, in about 9 minutes on two CPU cores:"),
     "untrained_then": ("训练完成后刷新本页。", "Reload this page when it has finished."),
     # errors
     "flags_wrong": ("启动参数有误，详情见终端。", "The flags are wrong; see the terminal for details."),
