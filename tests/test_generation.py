@@ -250,7 +250,7 @@ def test_many_threads_share_an_engine_that_one_thread_runs(make_engine):
         doomed = engine.submit(prompts[i], Sampling(stop_ids=()))
         found[i] = sum((piece.token_ids for piece in request.receive()), [])
         doomed.cancel()
-        assert list(doomed)[-1].finish_reason in ("cancelled", "length")
+        assert list(doomed.receive())[-1].finish_reason in ("cancelled", "length")
 
     users = [threading.Thread(target=user, args=(i,)) for i in range(len(prompts))]
     server = threading.Thread(target=engine.run, args=(stopping,))
@@ -262,7 +262,7 @@ def test_many_threads_share_an_engine_that_one_thread_runs(make_engine):
     stopping.set()
     server.join(60)
     assert [found[i] for i in range(len(prompts))] == expected
-    assert list(last)[-1].finish_reason in ("cancelled", "length") and not server.is_alive()
+    assert list(last.receive())[-1].finish_reason in ("cancelled", "length") and not server.is_alive()
     assert list(last) == []  # and not waited for again
     with pytest.raises(RuntimeError, match="takes no more requests"):
         engine.submit(prompts[0])
