@@ -263,7 +263,7 @@ def test_many_threads_share_an_engine_that_one_thread_runs(make_engine):
     server.join(60)
     assert [found[i] for i in range(len(prompts))] == expected
     assert list(last.receive())[-1].finish_reason in ("cancelled", "length") and not server.is_alive()
-    assert list(last) == []  # and not waited for again
+    assert list(last.receive()) == []  # and not waited for again
     with pytest.raises(RuntimeError, match="takes no more requests"):
         engine.submit(prompts[0])
 
@@ -275,7 +275,7 @@ def test_who_waits_hears_of_a_failure(make_engine):
     server = threading.Thread(target=engine.run, args=(stopping,))
     server.start()
     with pytest.raises(TypeError):
-        list(engine.submit(prompt))
+        list(engine.submit(prompt).receive())
     engine.network.head = head  # the next ones are served
     assert sum((piece.token_ids for piece in engine.submit(prompt, GREEDY).receive()), []) == by_transformers(
         engine.model, prompt
