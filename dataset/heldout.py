@@ -15,9 +15,9 @@ from dataset.jsonl import DataError, bad_line, check_file, check_text, read_line
 
 HALVES = ("dev", "test", "all")
 
+
 def read_heldout(path: str | Path, half: str = "all") -> list[dict]:
-    """{"category", "messages", "answers"} lines of one of the `HALVES`; DataError for the first line that is something
-    else, or if there is none."""
+    """{"category", "messages", "answers"} lines of one of the `HALVES`; DataError for a line that is something else."""
     return in_half(path, list(read_records(path, check_question)), half)
 
 

@@ -22,6 +22,7 @@ from itertools import combinations, pairwise
 
 import skills
 import tables
+from turns import turn
 
 N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 3500, 120
 ZH_SHARE = 0.65
@@ -257,10 +258,6 @@ def reply(lang: str, made: dict) -> str:
     if lang == "zh":
         return "，".join([*made["sums"], made["answer"]])
     return ", ".join(made["sums"]) + ". " + made["answer"]
-
-
-def turn(question: str, answer: str) -> list[dict]:
-    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
 def train_dialogues(rng) -> list[list[dict]]:

@@ -10,6 +10,7 @@ from collections import Counter
 
 import advice
 import stories
+from turns import turn
 
 # How much to make.
 N_TRAIN = {1: 400, 2: 1900, 3: 1600, 4: 700}  # problems by number of steps
@@ -61,7 +62,7 @@ def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
         for _ in range(count):
             lang = stories.choose_language(rng)
             made = make(steps, lang)
-            dialogues.append(stories.turn(made["question"], thoughtful(thought(lang, made), made["answer"])))
+            dialogues.append(turn(made["question"], thoughtful(thought(lang, made), made["answer"])))
     return dialogues + rehearsed(rng, general)
 
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import relations
 import tables
-from relations import capitalized, turn
+from turns import capitalized, held_out, turn
 
 ASKED_PER_THING = 1  # questions per unknown thing, language and direction
 ASKED_PER_WORDING = {"zh": (1, 3), "en": (1, 2)}  # questions per wording of other facts and tasks: without, with slots
@@ -140,11 +140,9 @@ def heldout_questions(rng) -> list[dict]:
 
 
 def free_questions() -> list[dict]:
-    written = tables.read("free_unknown") if (tables.TABLES / "free_unknown.jsonl").exists() else []
-    return [declined(row["question"], row["lang"]) for row in written]
+    return [declined(row["question"], row["lang"]) for row in tables.read("free_unknown")]
 
 
 def declined(question: str, lang: str) -> dict:
     """A held-out question: every reply in its language that declines is accepted."""
-    messages = [{"role": "user", "content": question}]
-    return {"category": "unknown", "messages": messages, "answers": list(replies(lang).values())}
+    return held_out("unknown", question, list(replies(lang).values()))
