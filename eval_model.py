@@ -4,7 +4,6 @@
     python eval_model.py --model_mode 3                  # a reasoning weight: thought and answer apart
     python eval_model.py --lora_name identity            # the SFT weight with an adapter on top
     python eval_model.py --prompt "法国的首都是哪里？"       # one answer
-    python eval_model.py --auto 1                        # a few sample questions
     python eval_model.py --score                         # the held-out questions of the miniature world
 """
 
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+SAMPLE = ROOT / "dataset" / "sample"
 sys.path[0] = str(ROOT)
 
 from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
@@ -24,15 +24,11 @@ from trainer.process import as_text  # noqa: E402
 
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
-PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
-CHAT_PROMPTS = ("你好！", "你是谁？", "法国的首都是哪里？", "《红楼梦》是谁写的？", "23 加 45 等于多少？")
-CHAT_PROMPTS += ("把 31、7、58 从小到大排一排。", "星期三的两天后是星期几？", "What is the chemical symbol of oxygen?")
 
 
 @dataclass
 class EvalOptions(WeightOptions):
     prompt: str | None = flag(None, "answer this one prompt and exit")
-    auto: bool = flag(False, "answer a few sample prompts and exit")
     system: str | None = flag(None, "a system message before the conversation")
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety", least=0)
     top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability", above=0, most=1)
@@ -40,7 +36,7 @@ class EvalOptions(WeightOptions):
     stream: bool = flag(True, "show the answer as it is made")
     seed: int = flag(42, "seed of sampling", least=0)
     score: bool = flag(False, "score the held-out questions and print a table by category")
-    score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the questions")
+    score_data: str | None = flag(None, "the questions; default: those of dataset/sample, and its chats")
     chat_data: str | None = flag(None, "chats to score too, turn by turn")
     half: str = flag("all", "dev: the half to tune on; test: the half to report", choices=["dev", "test", "all"])
     score_json: str | None = flag(None, "write the table to this file too")
@@ -48,6 +44,9 @@ class EvalOptions(WeightOptions):
     def __post_init__(self):
         super().__post_init__()
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
+        if self.score_data is None:
+            self.score_data = str(SAMPLE / "heldout.jsonl")
+            self.chat_data = self.chat_data or str(SAMPLE / "heldout_chats.jsonl")
 
 
 # ---------------------------------------------------------------- talking
@@ -74,11 +73,6 @@ def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOpt
     if piece.finish_reason == "length":
         print(f"note: the answer was cut where the context of {context} tokens ends (--max_seq_len)", file=sys.stderr)
     return text
-
-
-def newest(history: list[dict], count: int) -> list[dict]:
-    """The last `count` messages; all if it is negative."""
-    return history if count < 0 else history[-count:] if count else []
 
 
 def show(text: str, stage: str) -> str:
@@ -113,7 +107,8 @@ def converse(answer: Callable[[list[dict], int], str], history_cnt: int) -> None
         if message == "/clear":
             history = []
             continue
-        history = [*newest(history, history_cnt), {"role": "user", "content": message}]
+        kept = history if history_cnt < 0 else history[max(0, len(history) - history_cnt) :]
+        history = [*kept, {"role": "user", "content": message}]
         try:
             history.append({"role": "assistant", "content": answer(history, turn)})
         except ValueError as error:
@@ -122,7 +117,7 @@ def converse(answer: Callable[[list[dict], int], str], history_cnt: int) -> None
 
 
 def talk(options: EvalOptions) -> None:
-    """Answer `--prompt`, the sample prompts, or what is typed or piped in."""
+    """Answer `--prompt`, or what is typed or piped in."""
     from model.generation import Generator
 
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
@@ -137,12 +132,7 @@ def talk(options: EvalOptions) -> None:
         reply([{"role": "user", "content": options.prompt}])
         return
     print(title)
-    if not options.auto:
-        converse(reply, options.history_cnt)
-        return
-    for prompt in PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS:
-        print(f"\n> {prompt}")
-        reply([{"role": "user", "content": prompt}])
+    converse(reply, options.history_cnt)
 
 
 # ---------------------------------------------------------------- scoring
@@ -163,7 +153,7 @@ def score(options: EvalOptions) -> None:
     from dataset import heldout
     from dataset.chat import render_batch, split_thought
     from model.files import write_json
-    from trainer.answering import ANSWER_TOKENS, REASON_TOKENS, answer_all, answer_chats
+    from trainer.answering import answer_all, answer_chats, sampling_of
 
     every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)
@@ -171,16 +161,15 @@ def score(options: EvalOptions) -> None:
     if options.score_json:
         check_score_json(Path(options.score_json).absolute())
     model, tokenizer, title, stage, trained_length = options.load_model()
-    reasons = stage == "reason"
-    most = REASON_TOKENS if reasons else ANSWER_TOKENS
     rendered = render_batch(tokenizer, [q["messages"] for q in every], add_generation_prompt=True)
     lengths = [len(ids) for ids, _ in rendered]
-    heldout.check_lengths(options.score_data, lengths, model.config.max_position_embeddings - most)
-    how = {"max_new_tokens": most, "with_tags": reasons, "dtype": options.compute_dtype(model)}
-    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], **how)
-    said = answer_chats(model, tokenizer, chats, options.context(model, trained_length), **how)
+    room = model.config.max_position_embeddings - sampling_of(stage).max_tokens
+    heldout.check_lengths(options.score_data, lengths, room)
+    context, dtype = options.context(model, trained_length), options.compute_dtype(model)
+    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, dtype)
+    said = answer_chats(model, tokenizer, chats, context, stage, dtype)
     form = {}
-    if reasons:  # an answer without its tags is none
+    if stage == "reason":  # an answer without its tags is none
         form = {"well_formed": 100 * sum(split_thought(reply) is not None for reply in replies) / len(replies)}
         replies, said = answers_in(replies), [answers_in(chat) for chat in said]
     table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}

@@ -9,7 +9,7 @@ ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 192 --num_hidden_layers 4
     --num_attention_heads 4 --max_seq_len 256 --batch_size 4 --learning_rate 4e-3)
 QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
-    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3)
+    --max_seq_len 512 --batch_size 16 --learning_rate 2e-3 --max_steps 3600)
 QUICK_MINUTES=9 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
@@ -17,11 +17,11 @@ SAMPLE=$ROOT/dataset/sample
 LIFE_SFT=$ROOT/out/full_sft_192.pth  # what the stages below start from or learn from
 LIFE_DPO_WEIGHT=$ROOT/out/rlhf_192.pth
 LIFE_LORA_IDENTITY=(--data_path "$SAMPLE/lora_identity.jsonl" --lora_name identity --from_weight "$LIFE_SFT"
-    --max_seq_len 256 --batch_size 16 --learning_rate 3e-3 --epochs 1)
+    --max_seq_len 512 --batch_size 16 --learning_rate 3e-3 --epochs 2)
 LIFE_LORA_TEAHOUSE=(--data_path "$SAMPLE/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
-    --max_seq_len 256 --batch_size 8 --learning_rate 1.5e-3 --epochs 2)
+    --max_seq_len 512 --batch_size 8 --learning_rate 1.5e-3 --epochs 3)
 LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
-    --max_seq_len 256 --batch_size 8 --learning_rate 1.4e-5 --beta 0.3 --epochs 1)
+    --max_seq_len 512 --batch_size 8 --learning_rate 1.4e-5 --beta 0.3 --epochs 1)
 # The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
 # scripts/compare_distillation.py equal to these.
 LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
@@ -29,10 +29,7 @@ LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_di
     --max_steps 1250)
 LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_rate 5e-3)
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
-LIFE_REASON=(--data_path "$SAMPLE/reason.jsonl" --from_weight "$LIFE_DPO_WEIGHT"
-    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
-LIFE_DIRECT=(--data_path "$ROOT/out/direct.jsonl" --save_weight direct --from_weight "$LIFE_DPO_WEIGHT"
-    --max_seq_len 256 --batch_size 16 --learning_rate 2e-3 --epochs 2)
+LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 1e-3 --epochs 2)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
 LIFE_MINUTES=20 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
@@ -50,7 +47,7 @@ lora|trainer/train_lora.py|learn something small in an adapter, the rest frozen
 dpo|trainer/train_dpo.py|learn a preference, from pairs of answers
 distill|trainer/train_distillation.py|a small network learns from a larger one
 reason|trainer/train_distill_reason.py|learn to think before answering
-eval|eval_model.py --score|the held-out score by category
+eval|eval_model.py --score --half test|the held-out score by category, and of chats
 chat|eval_model.py --model_mode 1|talk to the trained model
 serve|scripts/serve_openai_api.py|serve it by the OpenAI protocol, on http://127.0.0.1:8998/v1
 web|scripts/web_demo.py|talk to it in a web page, on http://127.0.0.1:8501
@@ -240,9 +237,9 @@ life_cycle() {
     phase "[5/10] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
     MINIMIND_REST=3 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
     MINIMIND_REST=3.3 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py "${LIFE_REASON[@]}" --skip_finished 1
+    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$SAMPLE/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$SAMPLE/reason.jsonl" --output "$ROOT/out/direct.jsonl"
-    step trainer/train_full_sft.py "${LIFE_DIRECT[@]}" --skip_finished 1
+    step trainer/train_full_sft.py --data_path "$ROOT/out/direct.jsonl" --save_weight direct "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[10/10] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
     printf '\nlife cycle: done in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
 }

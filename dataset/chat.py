@@ -75,6 +75,17 @@ def split_thought(text: str) -> tuple[str, str] | None:
     return match[1].strip(), match[2].strip()
 
 
+def as_trained(messages: list[dict], stage: str) -> list[dict]:
+    """As a weight of the stage "reason" met them in training: earlier answers between their tags, without a thought."""
+    if stage != "reason":
+        return messages
+
+    def bare(text: str) -> str:
+        return f"<think>\n</think>\n<answer>\n{(split_thought(text) or ('', text))[1]}\n</answer>"
+
+    return [m | {"content": bare(m["content"])} if m["role"] == "assistant" else m for m in messages]
+
+
 def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
     """OpenAI's messages as role and content alone: the `tools` (JSON objects) described in the system turn, and an
     answer's `tool_calls` written out in its content."""
@@ -194,9 +205,9 @@ def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = 
 
 
 def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, limit: int | None = None) -> list[int]:
-    """`keep_recent`; but a weight of the stage "pretrain" continues the last message as a text."""
+    """`keep_recent` of the messages `as_trained`; but "pretrain" continues the last message as a text."""
     if stage != "pretrain":
-        return keep_recent(tokenizer, messages, room, limit)
+        return keep_recent(tokenizer, as_trained(messages, stage), room, limit)
     ids, limit = begin_document(tokenizer, messages[-1]["content"]), limit or room
     if len(ids) > limit:
         raise ValueError(f"the text is {len(ids)} tokens long, only {limit} fit: shorten it")

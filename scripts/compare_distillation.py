@@ -51,7 +51,7 @@ def main() -> None:
     from model.files import write_json
     from model.weights import find_weight
 
-    questions = read_heldout(options.score_data)
+    questions = read_heldout(options.score_data, "test")
     teacher = find_weight(options.teacher_weight, options.out_dir)
     folder = Path(options.out_dir).absolute() / "compare_distillation"
     seeds, right = [], {"alone": [], "taught": []}

@@ -2,9 +2,9 @@
 
     python scripts/lifecycle_report.py                       # the newest SFT weight in out/, and what grew out of it
 
-Asks the weights of all stages the held-out questions and writes out/report.md, one table with the loss curves in
-report.png; report.json holds the same figures. Where both sides answered the same questions, a difference is paired,
-and so is its 95 percent interval.
+Asks the weights of all stages the test half of the held-out questions and writes out/report.md, one table with the
+loss curves in report.png; report.json holds the same figures. Where both sides answered the same questions, a
+difference is paired, and so is its 95 percent interval.
 """
 
 import json
@@ -62,17 +62,16 @@ def main() -> None:
 
     out_dir = Path(options.out_dir).absolute()
     sample = Path(options.sample).absolute()
-    questions = {name: read_heldout(sample / f"{file}.jsonl") for name, file in HELD_OUT.items()}
+    questions = {name: read_heldout(sample / f"{file}.jsonl", "test") for name, file in HELD_OUT.items()}
     if not all(isinstance(question.get("name"), str) for question in questions["identity"]):
         raise ValueError(f'{sample / HELD_OUT["identity"]}.jsonl: a question has no "name", which a right answer holds')
-    n_pairs = sum(bool(line.strip()) for line in (sample / "heldout_dpo.jsonl").read_bytes().split(b"\n"))
     weights = find_weights(out_dir, options.hidden_size, options.student_size)
     runs = {stage: read_run(out_dir, weight) for stage, weight in weights.items()}
     check_chain(weights, runs)
     check_out_dir(out_dir)  # before the work
 
     replies = all_replies(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
-    rows = all_rows(runs, questions, replies, n_pairs)
+    rows = all_rows(runs, questions, replies)
 
     figures = {
         stage: {"weight": str(weights[stage].relative_to(out_dir)), **{k: r[k] for k in ("step", "tokens", "seconds")}}
@@ -151,18 +150,15 @@ def check_chain(weights: dict[str, Path], runs: dict[str, dict]) -> None:
 
 def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], places: dict) -> dict[str, dict]:
     """Replies by stage and set of questions; each weight is loaded once."""
-    from trainer.answering import REASON_TOKENS
-
-    replies, how = {}, {"reasoning": {"max_new_tokens": REASON_TOKENS, "with_tags": True},
-                        "direct answers": {"with_tags": True}}  # fmt: skip
+    replies = {}
     for stage, (name, _, sets) in STAGES.items():
         adapter = {"lora_name": str(weights[stage])} if name.startswith("lora/") else {}
-        weight, more = weights["SFT" if adapter else stage], how.get(stage, {}) | adapter | places
-        replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **more)
+        weight = weights["SFT" if adapter else stage]
+        replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **adapter, **places)
     return replies
 
 
-def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[dict]:
+def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
@@ -174,10 +170,11 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
             given = ["" if parts is None else parts[1] for parts in map(split_thought, given)]
         return [int(is_right(reply, q["answers"])) for q, reply in zip(questions[name], given, strict=True)]
 
-    def general(stage: str, before: str = "SFT", left_out: str = "") -> dict:
-        """Scores on the general questions, without those of one category."""
-        counts = [question["category"] != left_out for question in questions["general"]]
-        return paired_scores(*(list(compress(right(side), counts)) for side in (before, stage)))
+    def scores(before: str, stage: str, only: str = "", left_out: str = "", name: str = "general") -> dict:
+        """Scores on the questions of a set: those whose category begins with `only`, without those of one category."""
+        categories = [question["category"] for question in questions[name]]
+        counts = [category.startswith(only) and category != left_out for category in categories]
+        return paired_scores(*(list(compress(right(side, name), counts)) for side in (before, stage)))
 
     def well_formed(stage: str) -> list[int]:
         return [int(split_thought(reply) is not None) for reply in replies[stage]["reason"]]
@@ -196,26 +193,26 @@ def all_rows(runs: dict, questions: dict, replies: dict, n_pairs: int) -> list[d
     last = {stage: r["validation"] for stage, r in runs.items()}
     bits, nats = "val_bits_per_byte", "val_loss"
     student = last["student alone"][nats], last["student with teacher"]["val_cross_entropy"]
-    accuracy = first["DPO"]["val_reward_accuracy"], last["DPO"]["val_reward_accuracy"]
     return [
         row("pretrain", "bits per byte of plain text, untrained → pretrained",
             loss(first["pretrain"][bits], last["pretrain"][bits]), run="pretrain"),
-        row("SFT", "general questions answered correctly", general("SFT", "pretrain"), run="SFT"),
+        row("SFT", "general questions answered correctly", scores("pretrain", "SFT"), run="SFT"),
+        row("SFT", "questions that nothing here answers, declined", scores("pretrain", "SFT", "unknown")),
         row("LoRA identity", "questions about itself answered with the new name",
             paired_scores(named("SFT"), named("LoRA identity")),
-            general("LoRA identity", left_out="identity"), "LoRA identity"),
+            scores("SFT", "LoRA identity", left_out="identity"), "LoRA identity"),
         row("LoRA teahouse", "questions about an invented teahouse",
-            paired_scores(right("SFT", "teahouse"), right("LoRA teahouse", "teahouse")),
-            general("LoRA teahouse"), "LoRA teahouse"),
+            scores("SFT", "LoRA teahouse", name="teahouse"), scores("SFT", "LoRA teahouse"), "LoRA teahouse"),
         row("DPO", "advice that ends with a kind wish, of all advice given",
-            share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), general("DPO"), "DPO"),
-        row("DPO", "held-out pairs ranked as preferred", share(*accuracy, n_pairs)),
+            share(*(sum(w) / max(1, len(w)) for w in (before, wishes)), len(wishes)), scores("SFT", "DPO"), "DPO"),
         row("distillation", "general questions, student alone → with teacher",
-            general("student with teacher", "student alone"), run="student with teacher"),
+            scores("student alone", "student with teacher"), run="student with teacher"),
         row("distillation", "validation cross-entropy in nats, alone → with teacher", loss(*student)),
         row("reasoning", "word problems, direct answers → after a thought",
-            paired_scores(right("direct answers", "reason"), right("reasoning", "reason")),
-            general("reasoning", "DPO"), "reasoning"),
+            scores("direct answers", "reasoning", name="reason"), scores("DPO", "reasoning"), "reasoning"),
+        *(row("reasoning", f"those of {n} steps", scores("direct answers", "reasoning", f"reason_{n}", name="reason"))
+          for n in (2, 3, 4)),
+        row("reasoning", "questions that nothing here answers, declined", scores("DPO", "reasoning", "unknown")),
         row("reasoning", "thought and answer between their tags",
             paired_scores(well_formed("direct answers"), well_formed("reasoning"))),
     ]  # fmt: skip
@@ -250,10 +247,10 @@ def notes(runs: dict, questions: dict) -> list[str]:
     """What a reader needs to know to trust the table."""
     alone, direct = runs["student alone"], runs["direct answers"]
     return [
-        f"General score: {len(questions['general']):,} held-out questions, the whole reply must be correct; for the "
-        "new identity without those about identity, which should change. Differences in points, paired by question.",
+        "All questions are of the test half, on which nothing was tuned. General score: "
+        f"{len(questions['general']):,} questions, the whole reply must be correct; for the new identity without those "
+        "about identity, which should change. Differences in points, paired by question.",
         "Without its adapter, the score is that of SFT: the weights are the same file, by its hash.",
-        "Against itself a network ranks all pairs as ties: DPO starts at 50 %, and the interval is the later share's.",
         "Both students learn from the same few conversations, of which a quarter have another question's answer "
         "(dataset/sample/careless.py); they are validated on correct ones.",
         f"The student alone: the same initial weights, data, order and {alone['step']:,} steps, without a teacher "

@@ -2,8 +2,8 @@
 
     python scripts/quickstart_report.py                      # the newest pretrain and full_sft weights in out/
 
-Scores the fine-tuned model on the held-out questions, prints the table by category and a few dialogues, and writes
-out/score.json and out/loss_curve.png.
+Scores the fine-tuned model on the test half of the held-out questions and chats, prints the tables and a few dialogues,
+and writes out/score.json and out/loss_curve.png.
 """
 
 import sys
@@ -17,11 +17,20 @@ from scripts.reports.shell import command  # noqa: E402
 from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
+CHATS = (  # what a user says: one chat in each line
+    ("你好！", "法国的首都是哪里？", "那日本呢？", "用英语怎么说？"),
+    ("把 31、7、58 从小到大排一排。",),
+    ("树上有 12 只鸟，又飞来 5 只。现在有几只鸟？",),
+    ("冰岛的首都是哪里？",),
+    ("What is the chemical symbol of oxygen?", "And what about iron?"),
+)
+
 
 @dataclass
 class QuickstartOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; score.json and loss_curve.png go there")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
+    chat_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout_chats.jsonl"), "the held-out chats")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
 
@@ -29,10 +38,11 @@ class QuickstartOptions:
 def main() -> None:
     options = parse_options(QuickstartOptions, "Score what the quick start trained, and say what to do with it.")
 
-    from eval_model import CHAT_PROMPTS, EvalOptions, score
+    from eval_model import EvalOptions, score
     from model.weights import find_weight
-    from scripts.reports.comparing import read_metadata, replies_of
+    from scripts.reports.comparing import read_metadata
     from scripts.reports.plots import draw_losses
+    from trainer.answering import answer_chats
     from trainer.command_line import check_out_dir
 
     out_dir = Path(options.out_dir).absolute()
@@ -43,10 +53,16 @@ def main() -> None:
 
     places = {"tokenizer": options.tokenizer, "device": options.device}
     score_json = str(out_dir / "score.json")
-    score(EvalOptions(weight=str(sft), score_data=options.score_data, score_json=score_json, **places))
-    prompts = [{"messages": [{"role": "user", "content": prompt}]} for prompt in CHAT_PROMPTS]
-    replies = replies_of("SFT", sft, {"chat": prompts}, **places)["chat"]
-    dialogues = [[" ".join(text.split()) for text in turn] for turn in zip(CHAT_PROMPTS, replies, strict=True)]
+    asked = {"score_data": options.score_data, "chat_data": options.chat_data, "half": "test"}
+    weight = EvalOptions(weight=str(sft), score_json=score_json, **asked, **places)
+    score(weight)
+    model, tokenizer, _, stage, trained_length = weight.load_model()
+    chats = [[{"messages": [{"role": "user", "content": prompt}]} for prompt in chat] for chat in CHATS]
+    replies = answer_chats(model, tokenizer, chats, weight.context(model, trained_length), stage)
+    dialogues = []
+    for chat in zip(CHATS, replies, strict=True):
+        turns = [[" ".join(text.split()) for text in turn] for turn in zip(*chat, strict=True)]
+        dialogues += [["└ " * (number > 0) + question, reply] for number, (question, reply) in enumerate(turns)]
     print("\nA few dialogues:\n\n" + format_table(["you", "MiniMind"], dialogues, 2))
     metrics = [out_dir / "metrics" / f"{weight.stem}.jsonl" for weight in (pretrain, sft)]
     picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
@@ -64,8 +80,6 @@ def what_next(out_dir: Path) -> str:
         (command("run.sh", "web", out_dir), "talk to it in a web page"),
         (f"{new} data pretrain_hq sft_mini_512", "fetch the full data; without it the stages take the sample"),
         (f"{new} pretrain && {new} sft", "MiniMind2-Small, 26M; the real sizes want a GPU"),
-        (f"{new} pretrain --hidden_size 768 --num_hidden_layers 16", "MiniMind2, 104M; then sft"),
-        (f"{new} pretrain --hidden_size 640 --use_moe 1", "MiniMind2-MoE, 145M; then sft"),
     ]
     return format_table(["what to type next", ""], commands, 2)
 

@@ -114,10 +114,8 @@ def choose_settings(model: ChatModel | None, options: WebOptions, t: Texts) -> S
         temperature = st.slider(t.temperature, 0.0, 1.5, 0.5, 0.1, key="temperature", help=t.temperature_help)
         most, usual = context // 2, answer_room(context)
         max_tokens = st.slider(t.length, min(16, most // 2), most, usual, 16, key="length", help=t.length_help)
-        single = model is not None and model.stage == "reason"  # trained on single questions: earlier turns confuse it
-        history = st.slider(t.history, 0, 8, int(not single), key=f"history_{single}", help=t.history_help)
         seed = st.number_input(t.seed, 0, 2**31 - 1, 42, key="seed", help=t.seed_help)
-    return Settings(temperature, max_tokens, history, seed)
+    return Settings(temperature, max_tokens, seed)
 
 
 # ---------------------------------------------------------------- conversation

@@ -13,6 +13,7 @@ from dataset.chat import (
     MARKUP,
     SPECIAL_TOKENS,
     answer_room,
+    as_trained,
     check_messages,
     encode_texts,
     keep_recent,
@@ -266,6 +267,18 @@ def test_a_pretrained_weight_goes_on_with_the_text(tokenizer):
         make_prompt(tokenizer, messages, "pretrain", 2)
     for stage in ("full_sft", "dpo", "reason", "lora"):
         assert make_prompt(tokenizer, messages, stage, 50) == keep_recent(tokenizer, messages, 50)
+
+
+def test_a_reasoning_weight_sees_earlier_answers_as_in_training(tokenizer):
+    """Between their tags, without the thoughts, whether a client sends them with or without."""
+    answers = ["<think>\n1 加 1。\n</think>\n<answer>\n2\n</answer>", "3"]
+    turns = [say("system", "你是助手"), say("user", "1 + 1"), say("assistant", answers[0])]
+    turns += [say("user", "再加 1"), say("assistant", answers[1]), say("user", "谢谢")]
+    seen = as_trained(turns, "reason")
+    shown = [message["content"] for message in seen if message["role"] == "assistant"]
+    assert shown == [f"<think>\n</think>\n<answer>\n{answer}\n</answer>" for answer in "23"]
+    assert make_prompt(tokenizer, turns, "reason", 150) == keep_recent(tokenizer, seen, 150)
+    assert as_trained(seen, "reason") == seen and as_trained(turns, "full_sft") == turns
 
 
 # ---------------------------------------------------------------- what a conversation must look like

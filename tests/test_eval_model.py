@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
-from eval_model import EvalOptions, newest
+from eval_model import EvalOptions, converse
 from model.model_lora import apply_lora, save_lora
 from model.weights import save_weights
 
@@ -53,9 +53,17 @@ def out_dir(tmp_path, make_model, tokenizer) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("count", "kept"), [(-1, "abcd"), (0, ""), (2, "cd"), (4, "abcd"), (5, "abcd"), (9, "abcd")])
-def test_a_chat_keeps_the_newest_messages_in_mind(count, kept):
-    assert newest(list("abcd"), count) == list(kept)
+@pytest.mark.parametrize(("count", "kept"), [(-1, "aAbBc"), (0, "c"), (2, "bBc"), (4, "aAbBc"), (9, "aAbBc")])
+def test_a_chat_keeps_the_newest_messages_in_mind(count, kept, monkeypatch):
+    seen = []
+
+    def answer(messages: list[dict], turn: int) -> str:
+        seen.append("".join(message["content"] for message in messages))
+        return "ABC"[turn]
+
+    monkeypatch.setattr("eval_model.typed_messages", lambda: iter("abc"))
+    converse(answer, count)
+    assert seen[-1] == kept
 
 
 def test_a_typed_message_is_answered(out_dir):

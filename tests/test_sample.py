@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
-from dataset.chat import split_thought
+from dataset.chat import as_trained, render_batch, split_thought
+from dataset.heldout import half_of, read_chats
 
 SAMPLE = Path(__file__).resolve().parents[1] / "dataset" / "sample"
 STAGES = ("dpo", "lora_identity", "lora_teahouse", "reason")  # after SFT; each has held-out records of its own
 BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl"]
 BUILT += [f"{prefix}{stage}.jsonl" for stage in STAGES for prefix in ("", "heldout_")]
-BUILT += ["distill.jsonl", "heldout_distill.jsonl"]
+BUILT += ["distill.jsonl", "heldout_distill.jsonl", "heldout_chats.jsonl"]
 
 
 def read_jsonl(name: str) -> list[dict]:
@@ -36,6 +37,11 @@ def source(name: str):
 @pytest.fixture(scope="module")
 def questions() -> list[dict]:
     return read_jsonl("heldout.jsonl")
+
+
+@pytest.fixture(scope="module")
+def chats() -> list[list[dict]]:
+    return read_chats(SAMPLE / "heldout_chats.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +97,17 @@ def test_it_is_as_large_as_promised(questions):
     rows = [json.dumps(row, ensure_ascii=False) for row in source("tables").read("facts")]
     assert len(set(rows)) == len(rows)  # no fact is counted twice
     assert len(rows) >= 250
-    assert len(source("skills").AMOUNTS) >= 3
     categories = Counter(question["category"] for question in questions)
-    assert len(questions) >= 1000 and len(categories) >= 8 and categories["free"] >= 60
+    assert len(questions) >= 1700 and categories["free"] >= 60 and categories["unknown"] >= 200
+    assert sum(path.stat().st_size for path in SAMPLE.glob("*.jsonl")) <= 18_000_000
+
+
+def test_either_half_of_the_questions_has_all_kinds(questions, later_questions, chats):
+    for kind in {question["category"] for question in questions}:
+        halves = Counter(half_of(question) for question in questions if question["category"] == kind)
+        assert min(halves["dev"], halves["test"]) >= 5, kind
+    for made in (questions, later_questions["reason"], chats):
+        assert 0.4 <= sum(half_of(one) == "test" for one in made) / len(made) <= 0.6
 
 
 def test_a_damaged_row_of_a_table_is_named(tmp_path, monkeypatch):
@@ -132,9 +146,9 @@ def occurrences(needle: str, haystack: str):
             yield found
 
 
-def test_no_held_out_question_occurs_in_training(questions, later_questions, training_texts):
+def test_no_held_out_question_occurs_in_training(questions, later_questions, chats, training_texts):
     corpus = "\n".join({plain(text) for text in training_texts})
-    every = questions + sum(later_questions.values(), [])
+    every = questions + sum(later_questions.values(), []) + sum(chats, [])
     needles = {asked(question): plain(asked(question)) for question in every}
     found = [text for text, needle in needles.items() if needle in corpus and any(occurrences(needle, corpus))]
     assert not found
@@ -186,12 +200,34 @@ def test_answers_to_sums_are_right(questions):
                 assert re.findall(r"\d+", answer)[-1] == str(result), answer
 
 
+# ---------------------------------------------------------------- chats, and what has no answer
+
+
+def test_held_out_chats_have_twelve_turns_of_all_kinds(questions, chats):
+    assert len(chats) >= 150 and {len(chat) for chat in chats} == {12}
+    said = [turn for record in read_jsonl("heldout_chats.jsonl") for turn in record["chat"]]
+    kinds = Counter(turn["category"] for turn in said)
+    assert {question["category"] for question in questions} <= kinds.keys() and kinds["unknown"] >= 150
+    assert {"again", "translate", "reverse", "recall", "more", "less", "sure"} <= kinds.keys()
+
+
+def test_training_has_chats_of_every_length_that_fit_into_512_tokens(dialogues, tokenizer):
+    lengths = Counter(sum(message["role"] == "user" for message in dialogue) for dialogue in dialogues)
+    assert set(lengths) == set(range(1, 13)) and min(lengths.values()) >= 200
+    longest = sorted(dialogues, key=lambda dialogue: -sum(len(message["content"]) for message in dialogue))[:200]
+    assert max(len(ids) for ids, _ in render_batch(tokenizer, longest)) <= 512
+
+
+def test_what_has_no_answer_is_declined_in_few_forms(questions, dialogues):
+    unknown = [question for question in questions if question["category"] == "unknown"]
+    assert len(unknown) >= 200 and len(source("unknown").free_questions()) >= len(unknown) / 3
+    forms = {answer for question in unknown for answer in question["answers"]}
+    assert 4 <= len(forms) <= 12
+    declined = Counter(d[i + 1]["content"] in forms for d in dialogues for i in range(len(d)) if d[i]["role"] == "user")
+    assert 0.05 < declined[True] / sum(declined.values()) < 0.2
+
+
 # ---------------------------------------------------------------- the stages after SFT
-
-
-def test_the_files_of_the_stages_are_small():
-    for name in BUILT[2:]:
-        assert (SAMPLE / name).stat().st_size < 2_000_000, name
 
 
 def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dialogues):
@@ -240,7 +276,7 @@ def test_a_quarter_of_the_conversations_for_distillation_have_another_answer(dia
     few, held_out = ([r["conversations"] for r in read_jsonl(f"{part}distill.jsonl")] for part in ("", "heldout_"))
     right, asked = set(texts(dialogues)), set(texts(dialogue[:-1] for dialogue in dialogues))
     wrong = [dialogue for dialogue, text in zip(few, texts(few), strict=True) if text not in right]
-    assert len(few) == 4000 and 0.24 * len(few) <= len(wrong) <= 0.25 * len(few)  # some answers suit two questions
+    assert len(few) == 3300 and 0.24 * len(few) <= len(wrong) <= 0.25 * len(few)  # some answers suit two questions
     assert {json.dumps(dialogue[:-1], ensure_ascii=False) for dialogue in wrong} <= asked
     assert {d[-1]["content"] for d in wrong} <= {d[-1]["content"] for d in dialogues}
     assert len(held_out) == 400 and set(texts(held_out)) <= right - set(texts(few))
@@ -277,21 +313,25 @@ def test_adapters_teach_no_token_that_the_network_never_learned_to_say(later, di
 
 
 def test_every_line_of_thought_is_right_and_leads_to_the_answer(later):
-    multi_step = 0
-    for *_, question, reply in later["reason"]:
+    """A line repeats an event of the story and works it out: "游来 2 只：5 + 2 = 7"."""
+    thoughtful = multi_step = 0
+    for *earlier, question, reply in later["reason"]:
+        assert as_trained(earlier, "reason") == earlier
         thought, answer = split_thought(reply["content"])
-        lines = [line.split(" = ") for line in thought.split("\n")]
-        if not re.match(r"\d+ [+-] \d+ = ", thought):
-            assert len(lines) == 1  # a world question, rehearsed
-            continue
+        if not thought:
+            continue  # a world question, rehearsed
+        thoughtful += 1
+        clauses, sums = zip(*(re.split("： ?|: ", line) for line in thought.split("\n")), strict=True)
+        told, lines = question["content"].lower(), [each.split(" = ") for each in sums]
+        places = [told.find(clause.lower()) for clause in clauses if clause not in ("合起来", "together")]
+        assert -1 not in places and places == sorted(places), thought
         for line in lines:
             assert len({value(side) for side in line}) == 1, thought
         assert re.findall(r"\d+", answer)[-1] == lines[-1][-1]
-        if len(lines) > 1:
-            multi_step += 1
-            given = set(re.findall(r"\d+", question["content"])) | {line[-1] for line in lines}
-            assert all(set(re.findall(r"\d+", line[0])) <= given for line in lines), thought
-    assert multi_step >= 3900
+        multi_step += len(lines) > 1
+        given = set(re.findall(r"\d+", question["content"])) | {line[-1] for line in lines}
+        assert all(set(re.findall(r"\d+", line[0])) <= given for line in lines), thought
+    assert multi_step >= 3000 and 0.4 <= thoughtful / len(later["reason"]) <= 0.6
 
 
 def value(side: str) -> int:
@@ -300,25 +340,29 @@ def value(side: str) -> int:
     return sum(int(number) for number in re.findall(r"[+-]?\d+", side.replace(" ", "")))
 
 
-def test_held_out_problems_have_unseen_stories_and_numbers(later, later_questions):
+def test_held_out_problems_join_known_verbs_to_new_stories_and_numbers(later, later_questions, questions, dialogues):
     def numbers(text: str) -> list[int]:
         return [int(number) for number in re.findall(r"\d+", text)]
 
-    reason = source("reason")
-    trained = [
-        d[0]["content"]
-        for d in later["reason"]
-        if d[-1]["content"].count(" = ") > 1 and len(numbers(d[0]["content"])) > 2
-    ]
+    stories = source("stories")
+    trained = [d[-2]["content"] for d in later["reason"] if split_thought(d[-1]["content"])[0]]
+    trained += [d[-2]["content"] for d in dialogues if re.match(r"\d+ [+-] \d+ = .*\d[，.] ?\D", d[-1]["content"])]
     problems = later_questions["reason"]
-    seen = {tuple(numbers(text)) for text in trained if "\n" not in text}
-    for question in problems:
+    assert Counter(q["category"] for q in problems) == {"reason_2": 150, "reason_3": 150, "reason_4": 100}
+    told = [question for question in questions if question["category"] == "story"]
+    assert len(told) >= 100
+    seen = {tuple(numbers(text)) for text in trained}
+    for question in problems + told:
         given = numbers(asked(question))
-        assert reason.reserved_numbers(given) and tuple(given) not in seen
+        assert stories.reserved_numbers(given) and tuple(given) not in seen
+    for question in problems:
         results = {tuple(numbers(answer)) for answer in question["answers"]}
         assert len(results) == 1 and str(*results.pop()) in question["answers"]
-    assert Counter(q["category"] for q in problems).keys() == {"reason_2", "reason_3"} and len(problems) == 200
-    held, train = (
-        {s[3] for block in side.values() for s in reason.stories(block)} for side in (reason.HELD, reason.TRAIN)
-    )
-    assert len(held) >= 12 and len(train) >= 60 and not held & train
+    text = "\n".join(trained)
+    for lang, least in (("zh", 160), ("en", 110)):
+        scenes = stories.scenes(lang)
+        verbs, held = ({e[2] for s in scenes if s["held"] == held for e in s["events"]} for held in (False, True))
+        assert len(verbs) >= least and held <= verbs and all(verb[1:] in text for verb in verbs)
+        openings = [opening.split("{n}") for s in scenes if s["held"] for opening in s["openings"]]
+        assert len(openings) >= 6
+        assert not [o for o in openings if re.search(r" ?\d+ ?[^，。.]{1,20}".join(map(re.escape, o)), text) and any(o)]

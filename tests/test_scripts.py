@@ -11,6 +11,7 @@ from matplotlib import image
 from matplotlib.font_manager import fontManager
 from preloaded import run_preloaded
 
+from dataset.heldout import read_chats, read_heldout
 from scripts.measuring.measured import write_section
 from scripts.quickstart_report import what_next
 from scripts.reports.comparing import read_metadata
@@ -38,9 +39,8 @@ def first_lines(name: str, n: int, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
-    return {
-        name: first_lines(f"{name}.jsonl", n, folder) for name, n in (("pretrain", 300), ("sft", 200), ("heldout", 24))
-    }
+    amounts = {"pretrain": 300, "sft": 200, "heldout": 24, "heldout_chats": 12}
+    return {name: first_lines(f"{name}.jsonl", n, folder) for name, n in amounts.items()}
 
 
 @pytest.fixture(scope="module")
@@ -293,17 +293,21 @@ def test_printed_commands_hold_together_in_any_folder(tmp_path, monkeypatch):
 
 
 def test_the_report_of_a_quick_start(out_dir, files):
-    done = run("scripts/quickstart_report.py", "--out_dir", out_dir, "--score_data", files["heldout"])
+    done = run("scripts/quickstart_report.py", "--out_dir", out_dir, "--score_data", files["heldout"],
+               "--chat_data", files["heldout_chats"])  # fmt: skip
     scores = json.loads((out_dir / "score.json").read_text(encoding="utf-8"))
     assert_is_a_picture(out_dir / "loss_curve.png", 600, 1680)
 
-    assert scores["n"] == 24 and 0 <= scores["score"] <= 100 and len(scores["right"]) == 24
+    n, n_chats = len(read_heldout(files["heldout"], "test")), len(read_chats(files["heldout_chats"], "test"))
+    assert scores["n"] == len(scores["right"]) == n and 0 <= scores["score"] <= 100
+    assert [row["turn"] for row in scores["chats"]] == list(range(1, 13)) and scores["chats"][0]["n"] == n_chats
 
     lines = done.stdout.splitlines()
     for category in scores["categories"]:
         assert any(line.startswith(f"{category} ") and line.count("%") == 2 for line in lines)
-    assert any(line.startswith("all ") and " 24 " in line for line in lines)
-    for wanted in ("你是谁？", "./run.sh chat", "eval_model.py", "./run.sh eval", "--hidden_size 768", str(out_dir)):
+    assert any(line.startswith("all ") and f" {n} " in line for line in lines)
+    answered = ("冰岛的首都是哪里？", f"{n_chats} chats", str(out_dir))
+    for wanted in (*answered, "./run.sh chat", "eval_model.py", "./run.sh eval"):
         assert wanted in done.stdout
 
 

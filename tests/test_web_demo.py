@@ -142,7 +142,7 @@ def test_an_engine_stops_when_neither_the_page_nor_an_answer_needs_it(weights):
     before = engines()
     model = ChatModel(WeightOptions(weight=str(weights / "full_sft_32.pth"), device="cpu", max_seq_len=64))
     exchange = Exchange("one")
-    exchange.ask(model, [], Settings(temperature=0.0, max_tokens=32, history=0, seed=0))
+    exchange.ask(model, [], Settings(temperature=0.0, max_tokens=32, seed=0))
     (engine,) = engines() - before
     del model  # as the page's cache drops the least recently used one
     while not exchange.finish_reason:

@@ -3,8 +3,9 @@
     lm_eval run --model hf --model_args pretrained=FOLDER,dtype=float32 --device cpu --batch_size 64 \\
         --include_path dataset/lm_eval --tasks minimind_world
 
-It asks the held-out questions of dataset/sample, already in the chat format, so that earlier turns come along and no
-flag about chat templates is needed, and judges the whole reply, exactly as `eval_model.py --score` does.
+It asks the test half of the held-out questions of dataset/sample, already in the chat format, so that earlier turns
+come along and no flag about chat templates is needed, and judges the whole reply, exactly as `eval_model.py --score
+--half test` does.
 """
 
 import sys
@@ -30,7 +31,7 @@ def held_out(**_) -> dict:
     """The questions with the prompt and every accepted answer."""
     from datasets import Dataset
 
-    rows = [question | {"prompt": prompt(question["messages"])} for question in read_heldout(HELD_OUT)]
+    rows = [question | {"prompt": prompt(question["messages"])} for question in read_heldout(HELD_OUT, "test")]
     return {"test": Dataset.from_list([{key: row[key] for key in ("category", "prompt", "answers")} for row in rows])}
 
 

@@ -5,7 +5,7 @@ nothing to labels that are right; here it has something to say that the labels d
 """
 
 # How much to make.
-N_TRAIN = 4000
+N_TRAIN = 3300
 N_HELDOUT = 400  # with their own answers
 WRONG_SHARE = 0.25
 

@@ -31,7 +31,7 @@ INTERRUPTED = 0.15  # of the parts of several turns: small talk stands before th
 FOLLOWED = 0.3  # of the replies with a topic: a follow-up comes next
 OPENED, CARELESS, COMPACT = 0.12, 0.1, 0.5  # of the follow-ups: an opener, no last mark, no spaces around numbers
 
-N_HELDOUT, HELDOUT_TURNS, ZH_SHARE = 200, 12, 0.65
+N_HELDOUT, HELDOUT_TURNS, ZH_SHARE = 160, 12, 0.65
 HELDOUT_GREETED, HELDOUT_THANKED, HELDOUT_FOLLOWED = 0.5, 0.06, 0.6
 
 GREETINGS, FAREWELLS = ("hello", "morning", "how_are_you"), ("bye", "night")

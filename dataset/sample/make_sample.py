@@ -1,17 +1,15 @@
 """Write the miniature world: documents, conversations and held-out questions.
 
-    python dataset/sample/make_sample.py                                      # beside this file
-    python dataset/sample/make_sample.py --world large --output_dir DIR       # with more in it, see below
+    python dataset/sample/make_sample.py                      # beside this file
+    python dataset/sample/make_sample.py --output_dir DIR
 
 All texts are in the folder `tables`. `relations.py` makes documents and questions of the facts, `talk.py` small talk,
-`advice.py` advice, and `skills.py` sums, comparisons, sorting and dates: of these are pretrain.jsonl, sft.jsonl and
-heldout.jsonl, which the table `free_questions`, written by hand, joins. The stages after SFT have a module each:
-`preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py` (distillation) and `reason.py`, each with a
-held-out file of its own.
-
-The large world also has word problems (`stories.py`) and questions that nothing in it answers (`unknown.py`), joins the
-conversations into chats of up to twelve turns (`chats.py`), and takes the thoughts of `thoughts.py`, not `reason.py`.
-The files are the same to the byte on every run and machine.
+`advice.py` advice, `skills.py` sums, comparisons, sorting and dates, `stories.py` word problems, and `unknown.py`
+questions that nothing here answers: of these are pretrain.jsonl, sft.jsonl and heldout.jsonl, which the table
+`free_questions`, written by hand, joins. `chats.py` joins the conversations into chats of up to twelve turns. The
+stages after SFT have a module each: `preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py`
+(distillation) and `reason.py`, each with a held-out file of its own. The files are the same to the byte on every run
+and machine.
 """
 
 import argparse
@@ -35,13 +33,11 @@ import stories
 import tables
 import talk
 import teahouse
-import thoughts
 import unknown
 
 HERE = Path(__file__).resolve().parent
-WORLDS = {"small": (relations, talk, advice, skills)}
-WORLDS["large"] = (*WORLDS["small"], stories, unknown, chats)
-LATER = {"lora_identity": persona, "lora_teahouse": teahouse}
+MODULES = (relations, talk, advice, skills, stories, unknown, chats)
+LATER = {"lora_identity": persona, "lora_teahouse": teahouse, "reason": reason}
 SEED = 20240
 
 
@@ -57,9 +53,9 @@ def without_duplicates(records: list, name: str) -> list:
     return records
 
 
-def collect(modules: tuple, function: str) -> list:
+def collect(function: str) -> list:
     """What the modules offer under one name, each with a random generator of its own."""
-    offering = [module for module in modules if hasattr(module, function)]
+    offering = [module for module in MODULES if hasattr(module, function)]
     made = [getattr(module, function)(generator(f"{module.__name__} {function}")) for module in offering]
     return without_duplicates([record for records in made for record in records], function)
 
@@ -126,31 +122,24 @@ def count_categories(questions: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
-    parser.add_argument("--world", choices=list(WORLDS), default="small", help="how much is in it")
-    options = parser.parse_args()
-    output_dir, modules, is_large = options.output_dir, WORLDS[options.world], options.world == "large"
+    output_dir = parser.parse_args().output_dir
     output_dir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=output_dir).close()  # before the work, if it cannot be written
 
-    texts = collect(modules, "pretrain_texts")
-    by_hand = free_questions()
-    written = by_hand + unknown.free_questions() if is_large else by_hand
-    dialogues = without(collect(modules, "train_dialogues"), written)
-    questions = collect(modules, "heldout_questions") + by_hand
-    joined, held_chats = dialogues, []
-    if is_large:
-        joined = chats.regroup(generator("chats"), dialogues)
-        held_chats = chats.heldout_chats(generator("chats held out"), questions)
+    texts, by_hand = collect("pretrain_texts"), free_questions()
+    dialogues = without(collect("train_dialogues"), by_hand + unknown.free_questions())
+    questions = collect("heldout_questions") + by_hand
+    joined = chats.regroup(generator("chats"), dialogues)
+    held_chats = chats.heldout_chats(generator("chats held out"), questions)
 
     pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
     held_pairs = preference.heldout_pairs()
     few, held_few = careless.collections(generator("careless"), dialogues)
-    stages = LATER | {"reason": thoughts if is_large else reason}
     later = {}
-    for name, module in stages.items():
+    for name, module in LATER.items():
         known = joined if name == "reason" else dialogues
         later[name] = without_duplicates(module.train_dialogues(generator(name), known), name)
-    held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in stages.items()}
+    held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
 
     trained = joined + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
     held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
@@ -164,8 +153,7 @@ def main() -> None:
     write(output_dir / "sft.jsonl", conversations(joined))
     write(output_dir / "heldout.jsonl", questions)
     count_categories(questions)
-    if is_large:
-        write(output_dir / "heldout_chats.jsonl", held_chats)
+    write(output_dir / "heldout_chats.jsonl", held_chats)
     write(output_dir / "dpo.jsonl", pairs)
     write(output_dir / "heldout_dpo.jsonl", held_pairs)
     write(output_dir / "distill.jsonl", conversations(few))

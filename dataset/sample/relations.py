@@ -27,11 +27,12 @@ PAIR_SHARE = 0.25  # how many of the others state two facts at once
 LIKE_SHARE = 0.6  # of these, how many look for a second fact with the same object
 SENTENCES_PER_DOCUMENT = (1, 2, 2, 3, 3, 4)
 
-ASKED_PER_FACT = 20  # questions per fact, language and direction
+ASKED_PER_FACT = 14  # questions per fact, language and direction
 FRAMED_SHARE = 0.45  # of these, how many set a noun phrase in a shared frame
 OPENER_SHARE = 0.25
 CLOSER_SHARE = 0.12
 CARELESS_SHARE = 0.10  # questions typed without their last punctuation mark (and first capital)
+STORY_SHARE = 0.06  # questions that tell first how they came up
 MULTI_TURN_SHARE = 0.30  # questions that stand in conversations of several unrelated questions
 FOLLOW_UPS_PER_FACT = 2  # elliptical second questions per fact, language and direction
 THIRD_SHARE = 0.3  # of the follow-ups, how many are followed up once more
@@ -219,10 +220,13 @@ def train_questions(side: Side, lang: str, slots: dict[str, str], count: int, rn
             own = own or rng.sample(cores, len(cores))
             core, is_question = own.pop()
             core = core.format(**slots)
-        if rng.random() < CARELESS_SHARE:
+        chance = rng.random()
+        if chance < CARELESS_SHARE:
             question = core.rstrip("。？.?")
             if re.match("(What|Which|Who|Where|How|Can|Could|Do|Tell|Please|Name) ", question):
                 question = question[0].lower() + question[1:]
+        elif chance < CARELESS_SHARE + STORY_SHARE:
+            question = rng.choice(PHRASES["stories"][lang]) + core
         else:
             question = decorate(core, lang, is_question, rng, OPENER_SHARE, CLOSER_SHARE)
         if question not in seen:

@@ -7,8 +7,7 @@ has either.
 The table `skills` holds per skill the forms of questions ("train", "held"), of answers (the first is the reply that is
 taught, the others are accepted too) and of the documents. "|" parts the two directions of a form (larger|smaller,
 rising|falling, after|before, odd|even). A question that begins with "!" is a request and takes its openers from
-`openers_request`. Slots are what `solve` returns; questions that tell a story have {who} {thing} {unit} too, the unit
-being the thing's measure word.
+`openers_request`. Slots are what `solve` returns.
 """
 
 import re
@@ -19,19 +18,20 @@ from turns import COMMA, LIST_COMMA, SPACE, STOP, capitalized, draw_language, he
 
 # How much to make of each skill: texts, training dialogues, held-out questions.
 AMOUNTS = {
-    "addition": (1800, 5000, 48),
-    "subtraction": (1800, 7000, 48),
-    "comparison": (1200, 3200, 45),
-    "sorting": (1200, 5400, 42),
-    "calendar": (700, 4000, 48),
-    "parity": (300, 1400, 36),
-    "counting": (900, 3000, 40),
+    "addition": (1800, 3600, 48),
+    "subtraction": (1800, 5000, 48),
+    "comparison": (1200, 3000, 45),
+    "sorting": (1200, 5000, 42),
+    "calendar": (700, 2800, 48),
+    "parity": (300, 1100, 36),
+    "counting": (900, 2200, 40),
 }
 ZH_SHARE = 0.65  # of the records of each skill
 OPENER_SHARE, CLOSER_SHARE = 0.3, 0.12  # of the questions
 CARELESS_SHARE = 0.1  # of the questions: typed without the last mark, or with a narrow one
 SECOND_TURN_SHARE = 0.1  # of the dialogues: a second question of the same skill follows
 COMPACT_SHARE = 0.5  # of the Chinese questions: no space between digits and characters
+ONE_DIGIT_SHARE = 0.3  # of the triples to sort: one number is less than 10, which is rare among numbers up to 99
 SPELT_SHARE = {"zh": 0.4, "en": 0.3}  # of the questions about the calendar: the number in words
 
 FORMS = tables.named("skills", "skill")
@@ -100,12 +100,15 @@ def _items(rng, skill: str, held: bool) -> list:
             return [pair for pair in pairs if reserved_pair(*pair)]
         return [pair for pair in pairs if _trainable(*pair, sign)] + [pair for pair in pairs if max(pair) < 10] * 2
     if skill == "comparison":
-        return [(a, b) for a, b in PAIRS if a != b and reserved_pair(a, b) == held]
+        items = [(a, b) for a, b in PAIRS if a != b and reserved_pair(a, b) == held]
+        return items + [pair for pair in items if min(pair) < 10 and not held]
     if skill == "sorting":
         triples = []
         while len(triples) < 3000:
             triple = tuple(rng.sample(range(100), 3))
-            if reserved_triple(*triple) if held else _clean(triple):
+            if not held and rng.random() < ONE_DIGIT_SHARE:
+                triple = tuple(rng.sample([*triple[:2], rng.randrange(10)], 3))
+            if len(set(triple)) == 3 and (reserved_triple(*triple) if held else _clean(triple)):
                 triples.append(triple)
         return triples
     if skill == "calendar":  # too few to hold any out: the calendar is held out by wording alone
@@ -164,7 +167,7 @@ def solve(skill: str, lang: str, item) -> dict:
         return {"n": item, "last": item % 10}
     if skill == "counting":
         return {"n": item[0], "near": item[0] + (1 if item[1] else -1)}
-    # Counted on the fingers, so that every step is the next day: "1 星期日，2 星期一".
+    # Counted down, so that every step needs only the one before it and the last is always 1: "2 星期日，1 星期一".
     _, start, n, after = item
     names = NAMES[skill][lang]
     passed = [(start + (i if after else -i)) % len(names) for i in range(n + 1)]
@@ -175,7 +178,7 @@ def solve(skill: str, lang: str, item) -> dict:
         "n": n,
         "s": "s" if n > 1 else "",
         "spelt": PHRASES["numbers"][lang][n],
-        "count": COMMA[lang].join(f"{i} {names[passed[i]]}" for i in range(1, n + 1)),
+        "count": COMMA[lang].join(f"{n + 1 - i} {names[passed[i]]}" for i in range(1, n + 1)),
         "end": end,
         "end_number": passed[-1] + 1,
         "day": end[-1],
@@ -209,15 +212,10 @@ def reply(skill: str, lang: str, item) -> str:
 # -------------------------------------------------------------------------------------------------- the questions
 
 
-def make(rng, skill: str, lang: str, item, form: str) -> tuple[str, str, list[str]] | None:
-    """(question, reply, accepted answers); None where the form does not suit the item."""
+def make(rng, skill: str, lang: str, item, form: str) -> tuple[str, str, list[str]]:
+    """(question, reply, accepted answers)."""
     skill = _kind(skill, item)
     slots, direction = solve(skill, lang, item), _direction(skill, item)
-    if "{thing}" in form:
-        if min(item) < 2:  # no stories about nothing or about one of a thing
-            return None
-        thing = rng.choice(PHRASES["things"][lang])
-        slots |= {"thing": thing, "unit": thing[0], "who": rng.choice(PHRASES["names"][lang])}
     if skill in ("comparison", "sorting"):
         direction = int(rng.random() >= 0.5)
     answers, form = _answers(skill, lang, direction, slots), _half(form, direction)
@@ -279,11 +277,8 @@ def _dress(rng, lang: str, core: str) -> str:
 
 def train_dialogues(rng) -> list[list[dict]]:
     def ask(lang: str) -> list[dict]:
-        made = None
-        while made is None:
-            item = next(pool)
-            made = make(rng, skill, lang, item, rng.choice(FORMS[_kind(skill, item)][lang]["train"]))
-        question, answer, _ = made
+        item = next(pool)
+        question, answer, _ = make(rng, skill, lang, item, rng.choice(FORMS[_kind(skill, item)][lang]["train"]))
         return turn(_dress(rng, lang, question), answer)
 
     dialogues = []

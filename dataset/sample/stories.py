@@ -1,7 +1,7 @@
 """Word problems of one to four steps: a scene, an opening, events that add or take away, a question.
 
     pretrain_texts(rng)      what each verb does to a number, told in sums and without
-    train_dialogues(rng)     problems of one and two steps, answered by the sums and a sentence
+    train_dialogues(rng)     problems of one step, answered by the sum and a sentence
     heldout_questions(rng)   the same of combinations that training never shows: the category "story"
 
 `tables/stories_scenes.jsonl` has a scene in each line. "|" separates wordings; [ ] marks the verb of an event, and an
@@ -24,11 +24,11 @@ import skills
 import tables
 from turns import turn
 
-N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 3500, 120
+N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 3200, 100
 ZH_SHARE = 0.65
 COMPACT_SHARE = 0.3  # of the Chinese problems: no space between digits and characters
 MEANING_SHARE = 0.25  # of the documents: what two verbs do, without numbers
-TWO_STEPS_SHARE = {"texts": 0.15, "dialogues": 0.35}  # of the held-out questions it is half
+TWO_STEPS_SHARE = 0.15  # of the documents
 RESERVED = 6  # one in so many pairs of neighbours is held out
 FIRST, OTHERS, LARGEST = (3, 40), (2, 20), 60  # ranges of the first number and the others, largest result
 MOST_STEPS = {"differ": 1, "compare": 3, "total": 3}  # of the other kinds four
@@ -241,7 +241,7 @@ def pretrain_texts(rng) -> list[str]:
                 rng.shuffle(pairs[lang])
             texts.append(meaning(rng, lang, *pairs[lang].pop()))
         else:
-            made = make(1 + (rng.random() < TWO_STEPS_SHARE["texts"]), lang)
+            made = make(1 + (rng.random() < TWO_STEPS_SHARE), lang)
             if len(made["sums"]) == len(made["signs"]):
                 texts.append(worked(rng, lang, made))
     return texts
@@ -264,7 +264,7 @@ def train_dialogues(rng) -> list[list[dict]]:
     make, dialogues = problems(rng, held=False), []
     for _ in range(N_TRAIN):
         lang = choose_language(rng)
-        made = make(1 + (rng.random() < TWO_STEPS_SHARE["dialogues"]), lang)
+        made = make(1, lang)
         dialogues.append(turn(made["question"], reply(lang, made)))
     return dialogues
 
@@ -290,4 +290,4 @@ def heldout(rng, wanted: dict[int, int], category: str, worked_out: bool) -> lis
 
 
 def heldout_questions(rng) -> list[dict]:
-    return heldout(rng, {1: N_HELDOUT // 2, 2: N_HELDOUT // 2}, "story", worked_out=True)
+    return heldout(rng, {1: N_HELDOUT}, "story", worked_out=True)

@@ -19,8 +19,7 @@ from turns import capitalized, held_out, turn
 ASKED_PER_THING = 1  # questions per unknown thing, language and direction
 ASKED_PER_WORDING = {"zh": (1, 3), "en": (1, 2)}  # questions per wording of other facts and tasks: without, with slots
 FOLLOW_UPS_PER_SIDE = 14  # conversations in which known and unknown things follow each other
-KNOWN_AFTER_STORY = {"zh": 150, "en": 80}  # questions about known things, so that a story gives nothing away
-STORY_SHARE, CARELESS_SHARE = 0.08, 0.12  # questions that tell first how they came up; that lack their last mark
+STORY_SHARE, CARELESS_SHARE = 0.08, 0.12  # of other facts: told first how it came up; of all: no last mark
 OPENER_SHARE, CLOSER_SHARE = 0.2, 0.08
 HELD_OUT = {"zh": (65, 60), "en": (35, 30)}  # questions about unknown things, other facts and tasks
 
@@ -77,7 +76,7 @@ def fill(wording: str, lang: str, held: bool, rng) -> str:
 def dress(question: str, lang: str, kind: str, rng) -> str:
     """Careless typing, a story, an opener or a closer; most questions have none of these."""
     if kind == "fact" and rng.random() < STORY_SHARE:
-        return rng.choice(fillers(lang, False)["before"]) + question
+        return rng.choice(relations.PHRASES["stories"][lang]) + question
     if rng.random() < CARELESS_SHARE:
         question = question.rstrip("。？.?")
         return question[0].lower() + question[1:] if question.split()[0] != "I" else question
@@ -107,21 +106,12 @@ def train_dialogues(rng) -> list[list[dict]]:
         for _, side, found in sides(lang, held=False):
             for slots in found:
                 for question in relations.train_questions(side, lang, slots, ASKED_PER_THING, rng, seen):
-                    if rng.random() < STORY_SHARE:
-                        question = rng.choice(fillers(lang, False)["before"]) + question
                     dialogues.append(turn(question, replies(lang)["fact"]))
         for row in tables.read("unknown_questions"):
             for wording in row.get(lang, []):
                 for _ in range(ASKED_PER_WORDING[lang]["{" in wording]):
                     question = dress(fill(wording, lang, False, rng), lang, row["kind"], rng)
                     dialogues.append(turn(question, replies(lang)[row["kind"]]))
-        known = [(relation, side) for relation, language, _, side in relations.sides() if language == lang]
-        for number in range(KNOWN_AFTER_STORY[lang]):
-            relation, side = known[number % len(known)]
-            slots = rng.choice(relations.rows(relation, lang))
-            story = rng.choice(fillers(lang, False)["before"])
-            question = story + relations.train_questions(side, lang, slots, 1, rng, set())[0]
-            dialogues.append(turn(question, side.reply.format(**slots)))
     return dialogues
 
 

@@ -8,9 +8,7 @@ from dataset.heldout import paired_difference, wilson_interval
 from scripts.reports.tables import percent
 
 
-def replies_of(
-    title: str, weight: Path, sets: dict[str, list[dict]], max_new_tokens: int = 48, with_tags: bool = False, **places
-) -> dict[str, list[str]]:  # fmt: skip
+def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) -> dict[str, list[str]]:
     """The likeliest replies of a weight to sets of questions, all in one pass.
 
     `places`: more of WeightOptions, as tokenizer, device, lora_name.
@@ -19,10 +17,10 @@ def replies_of(
     from trainer.options import WeightOptions
 
     options = WeightOptions(weight=str(weight), **places)
-    model, tokenizer, source, *_ = options.load_model()
+    model, tokenizer, source, stage, _ = options.load_model()
     conversations = [question["messages"] for questions in sets.values() for question in questions]
     print(f"{title}: {len(conversations):,} questions for {source}", flush=True)
-    replies = iter(answer_all(model, tokenizer, conversations, max_new_tokens, with_tags=with_tags))
+    replies = iter(answer_all(model, tokenizer, conversations, stage))
     return {name: [next(replies) for _ in questions] for name, questions in sets.items()}
 
 

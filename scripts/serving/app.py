@@ -22,7 +22,7 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dataset.chat import begin_document, render
+from dataset.chat import as_trained, begin_document, render
 from model.generation import Generator
 from scripts.serving.addresses import host_of, is_loopback
 from scripts.serving.markup import MarkupParser
@@ -76,7 +76,7 @@ class Service:
         self.check_text(sum(len(message["content"].encode()) for message in messages), "messages")
         if self.stage == "pretrain":
             return begin_document(self.tokenizer, messages[-1]["content"])
-        return render(self.tokenizer, messages, add_generation_prompt=True)[0]
+        return render(self.tokenizer, as_trained(messages, self.stage), add_generation_prompt=True)[0]
 
     def completion_prompt(self, prompt: str | list[int]) -> list[int]:
         """Text is begun like a document of pretraining; token ids are used as they are."""

@@ -37,7 +37,6 @@ class Problem(Exception):
 class Settings:
     temperature: float
     max_tokens: int
-    history: int  # earlier turns that are sent with a question
     seed: int
 
 
@@ -132,8 +131,8 @@ class Exchange:
 
     def ask(self, model: ChatModel, earlier: list["Exchange"], settings: Settings) -> None:
         """Start the answer. The model sees neither earlier thoughts nor failed turns."""
-        messages, answered = [], [turn for turn in earlier if turn.answer and not turn.problem]
-        for turn in answered[-settings.history :] if settings.history else []:
+        messages = []
+        for turn in (turn for turn in earlier if turn.answer and not turn.problem):
             messages += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer}]
         messages.append({"role": "user", "content": self.question})
         self.started = time.monotonic()

@@ -25,10 +25,6 @@ TEXTS = {
     "length_help": (
         "一次回答最多生成的 token 数。上下文的其余部分留给提示。",
         "Maximum number of tokens in an answer. The rest of the context is left for the prompt."),
-    "history": ("历史轮数", "Turns of history"),
-    "history_help": (
-        "随问题一起发送的历史轮数。对小模型来说，历史越长，回答越差。",
-        "How many earlier turns are sent along. Small models answer worse the more history they get."),
     "seed": ("随机种子", "Seed"),
     "seed_help": (
         "种子、设置和对话都相同时，回答也相同。",

@@ -128,12 +128,12 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=ROOT / "dataset/sample/heldout.jsonl", help="to answer, read")
     parser.add_argument("--n", type=int, default=20, help="how many of them")
     options = parser.parse_args()
-    model, tokenizer, title, *_ = WeightOptions(weight=options.weight, device="cpu").load_model()
+    model, tokenizer, title, stage, _ = WeightOptions(weight=options.weight, device="cpu").load_model()
     print(title)
     texts = texts_of(options.text)[: options.lines]
     questions = [json.loads(line) for line in options.questions.open(encoding="utf-8")]
     questions = questions[:: max(len(questions) // options.n, 1)][: options.n]
-    replies = answer_all(model, tokenizer, [question["messages"] for question in questions])
+    replies = answer_all(model, tokenizer, [question["messages"] for question in questions], stage)
     rows = [
         tokenizer.apply_chat_template(
             [*question["messages"], {"role": "assistant", "content": question["answers"][0]}], return_dict=False

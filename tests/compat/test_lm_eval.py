@@ -29,7 +29,7 @@ def home(tokenizer, tmp_path_factory) -> Path:
     for name in ("scripts", "dataset"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "out").mkdir()
-    questions = read_heldout(HELD_OUT)[:N_QUESTIONS:2]
+    questions = read_heldout(HELD_OUT, "test")[:N_QUESTIONS:2]
     teach(tokenizer, folder / "out", tuple(([*q["messages"], assistant(q["answers"][0])], ()) for q in questions))
     for suffix in (".pth", ".json"):
         (folder / "out" / f"full_sft_64{suffix}").rename(folder / "out" / f"full_sft_192{suffix}")
@@ -64,7 +64,8 @@ def test_whole_replies_are_scored_as_by_eval_model(home):
     run(home, convert)
     found = lm_eval(home, score, "--limit", N_QUESTIONS)
     questions = home / "questions.jsonl"
-    questions.write_text("\n".join(HELD_OUT.read_text("utf-8").splitlines()[:N_QUESTIONS]), "utf-8")
+    asked = read_heldout(HELD_OUT, "test")[:N_QUESTIONS]
+    questions.write_text("\n".join(json.dumps(question) for question in asked), "utf-8")
     table = home / "score.json"
     run(home, f"python {ROOT / 'eval_model.py'} --score --weight out/full_sft_192.pth", "--score_data", questions,
         "--score_json", table)  # fmt: skip
