@@ -10,7 +10,7 @@ QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 
     --num_attention_heads 4 --max_seq_len 256 --batch_size 4 --learning_rate 4e-3)
 QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
     --max_seq_len 512 --batch_size 16 --learning_rate 2e-3 --max_steps 3600)
-QUICK_MINUTES=9 # pretrain + SFT + score on 2 CPU cores
+QUICK_MINUTES=30 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
 SAMPLE=$ROOT/dataset/sample
@@ -217,8 +217,8 @@ logged() {
 quick_start() {
     echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.9 GB more. What is there already, from the same flags, data and start, is kept."
     set_up run
-    MINIMIND_REST=4.8 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    MINIMIND_REST=0.4 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=4.4 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=0.06 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     phase "[3/3] score: questions it has never seen" scripts/quickstart_report.py
 }
 

@@ -7,17 +7,18 @@ what its verb does, the number, the sum. Everything else that the world asks is 
 
 import re
 from collections import Counter
+from itertools import product
 
 import advice
 import stories
-from turns import turn
+from turns import LANGUAGES, turn
 
 # How much to make.
 N_TRAIN = {1: 300, 2: 1400, 3: 1300, 4: 500}  # problems by number of steps
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
 N_REHEARSED = 3200  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
-KNOWN_SHARE = 0.6  # of the rehearsed: chosen so that every reply is among them
+KNOWN_SHARE = 0.4  # of the rehearsed: chosen so that every reply is among them
 AFTER_OTHERS = 0.25  # of the problems: other conversation stands before them
 # A reply of `stories.reply`: sums, then a sentence.
 STORY_REPLY = re.compile(r"\d+ [+-] \d+ = [\d =+-]*\d[，,.] ?\S")
@@ -36,14 +37,15 @@ def thought(lang: str, made: dict) -> str:
 def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
     """Conversations from `general`: each reply twice as far as KNOWN_SHARE goes, then any. Every thought is empty.
 
-    Advice is left to the manner that preference training taught, stories are told with their thoughts.
+    Advice is given in the manner that preference training taught, stories are told with their thoughts.
     """
-    given, seen, known, others = advice.replies(), Counter(), [], []
+    named = product(advice.SITUATIONS, LANGUAGES)
+    preferred, seen, known, others = {advice.plain(*one): advice.warm(*one) for one in named}, Counter(), [], []
     for dialogue in rng.sample(general, len(general)):
         places = [i for i, message in enumerate(dialogue) if message["role"] == "assistant"]
         end = places[min(rng.choice(LAST_TURNS), len(places)) - 1] + 1
         replies = [dialogue[i]["content"] for i in places if i < end]
-        if any(reply in given or STORY_REPLY.match(reply) for reply in replies):
+        if any(STORY_REPLY.match(reply) for reply in replies):
             continue
         kind = re.sub(r"\d+", "0", replies[-1])
         seen[kind] += 1
@@ -51,7 +53,8 @@ def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
     known.sort(key=lambda each: each[0])  # all replies once, then twice
     known = known[: int(KNOWN_SHARE * N_REHEARSED)]
     return [
-        [m if m["role"] != "assistant" else m | {"content": thoughtful("", m["content"])} for m in dialogue]
+        [m if m["role"] != "assistant" else m | {"content": thoughtful("", preferred.get(m["content"], m["content"]))}
+         for m in dialogue]
         for _, dialogue in known + others[: N_REHEARSED - len(known)]
     ]
 

@@ -53,9 +53,9 @@ TEXTS = {
     # nothing is trained yet
     "untrained": ("还没有训练好的模型", "No model has been trained yet"),
     "untrained_hint": (
-        "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需 9 分钟：",
+        "{folder} 里还没有权重。在项目目录里运行下面的命令，从零训练一个小对话模型，两个 CPU 核心约需半小时：",
         "There is no weight in {folder} yet. Run this command in the project's folder to train a small chat model "
-        "from zero, in about 9 minutes on two CPU cores:"),
+        "from zero, in half an hour on two CPU cores:"),
     "untrained_then": ("训练完成后刷新本页。", "Reload this page when it has finished."),
     # errors
     "flags_wrong": ("启动参数有误，详情见终端。", "The flags are wrong; see the terminal for details."),
