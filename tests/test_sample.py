@@ -243,8 +243,9 @@ def test_advice_is_given_in_two_manners_of_which_one_is_preferred(questions, dia
         assert set(question["preferred"]) <= warm_forms & set(question["answers"])
     manners = Counter(d[-1]["content"] in warm_forms for d in dialogues if d[-1]["content"] in plain_forms | warm_forms)
     assert sum(manners.values()) >= 1000 and 0.3 <= manners[True] / sum(manners.values()) <= 0.4
-    rehearsed = {split_thought(dialogue[-1]["content"])[1] for dialogue in later["reason"]}  # after DPO
-    assert not plain_forms & rehearsed and len(warm_forms & rehearsed) >= 90
+    said = [m["content"] for dialogue in later["reason"] for m in dialogue if m["role"] == "assistant"]
+    rehearsed = {split_thought(reply)[1] for reply in said}  # after DPO
+    assert not plain_forms & rehearsed and len(warm_forms & rehearsed) >= 40
 
 
 def test_pairs_share_their_prompt_and_differ_in_the_answer():
