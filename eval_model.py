@@ -4,6 +4,7 @@
     python eval_model.py --model_mode 3                  # a reasoning weight: thought and answer apart
     python eval_model.py --lora_name identity            # the SFT weight with an adapter on top
     python eval_model.py --prompt "法国的首都是哪里？"       # one answer
+    python eval_model.py --auto 1                        # a few sample messages
     python eval_model.py --score                         # the held-out questions of the miniature world
 """
 
@@ -22,6 +23,7 @@ from trainer.command_line import check_out_dir, flag, parse_options, require, ru
 from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
+SAMPLES = ("你好！", "法国的首都是哪里？", "那日本呢？", "23 加 45 等于多少？", "Who are you?")
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 
@@ -29,6 +31,7 @@ SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", 
 @dataclass
 class EvalOptions(WeightOptions):
     prompt: str | None = flag(None, "answer this one prompt and exit")
+    auto: bool = flag(False, "answer a few sample messages and exit")
     system: str | None = flag(None, "a system message before the conversation")
     temperature: float = flag(0.0, "0: always the likeliest token; higher: more variety", least=0)
     top_p: float = flag(0.9, "sample from the likeliest tokens that together have this probability", above=0, most=1)
@@ -97,13 +100,14 @@ def typed_messages() -> Iterator[str]:
             yield line
 
 
-def converse(answer: Callable[[list[dict], int], str], history_cnt: int) -> None:
-    """Answer one typed message after the other by `answer(messages, turn)`, each with the conversation so far in mind.
-    ValueError from it (too long a message, say) is reported, and the conversation goes on without that message."""
-    if sys.stdin.isatty():
+def converse(answer: Callable[[list[dict], int], str], history_cnt: int, auto: bool = False) -> None:
+    """Answer one message after the other, typed or the SAMPLES, by `answer(messages, turn)`, the conversation so far in
+    mind. ValueError from it (too long a message, say) is reported, and the conversation goes on without that message."""
+    if sys.stdin.isatty() and not auto:
         print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
     history: list[dict] = []
-    for turn, message in enumerate(typed_messages()):
+    for turn, message in enumerate(SAMPLES if auto else typed_messages()):
+        print(f"> {message}\n" * auto, end="")
         if message == "/clear":
             history = []
             continue
@@ -117,7 +121,7 @@ def converse(answer: Callable[[list[dict], int], str], history_cnt: int) -> None
 
 
 def talk(options: EvalOptions) -> None:
-    """Answer `--prompt`, or what is typed or piped in."""
+    """Answer `--prompt`, sample messages, or what is typed or piped in."""
     from model.generation import Generator
 
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")
@@ -132,7 +136,7 @@ def talk(options: EvalOptions) -> None:
         reply([{"role": "user", "content": options.prompt}])
         return
     print(title)
-    converse(reply, options.history_cnt)
+    converse(reply, options.history_cnt, options.auto)
 
 
 # ---------------------------------------------------------------- scoring

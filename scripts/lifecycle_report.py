@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.reports.comparing import in_words, loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
-from scripts.reports.shell import command, typed  # noqa: E402
+from scripts.reports.shell import command  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -257,21 +257,18 @@ def notes(runs: dict, questions: dict) -> list[str]:
         f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_distillation.py has more.",
         f"Direct answers: the same start, problems and {direct['step']:,} steps as reasoning, without the thought "
         f"({direct['tokens']:,} tokens, {direct['seconds']:.1f} s).",
-        "Seconds are those of training alone, without validation and scoring.",
     ]
 
 
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
     chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
-    student = typed(weights["student with teacher"])
     commands = [
         (chat, "talk to the SFT weight"),
         (f"{chat} --lora_name identity", "with its new name"),
         (f'{ask} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
         (f"{chat} --model_mode 2", "the weight after DPO"),
         (f"{chat} --model_mode 3", "see it think"),
-        (f"{command('run.sh', 'eval')} --weight {student}", "the student's score by category"),
         (command("scripts/compare_distillation.py", out_dir=out_dir), "the students over three seeds"),
     ]
     return format_table(["what to type next", ""], commands, 2)

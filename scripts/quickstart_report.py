@@ -79,7 +79,6 @@ def what_next(out_dir: Path) -> str:
         (command("run.sh", "eval", out_dir), "the held-out score by category"),
         (command("run.sh", "web", out_dir), "talk to it in a web page"),
         (f"{new} data pretrain_hq sft_mini_512", "fetch the full data; without it the stages take the sample"),
-        (f"{new} pretrain && {new} sft", "MiniMind2-Small, 26M; the real sizes want a GPU"),
     ]
     return format_table(["what to type next", ""], commands, 2)
 

@@ -161,8 +161,8 @@ def test_the_results_answer(data, trained, tmp_path):
     if moe:
         pytest.skip("dense says it all")
     for flags in (["--model_mode", 2], ["--lora_name", "a"]):
-        done = run_preloaded(ROOT / "eval_model.py", "--out_dir", out_dir, "--prompt", "你好", *flags)
-        assert done.returncode == 0 and done.stdout.strip(), done.stderr
+        done = run_preloaded(ROOT / "eval_model.py", "--out_dir", out_dir, "--max_seq_len", 64, "--auto", 1, *flags)
+        assert done.returncode == 0 and "> 那日本呢？" in done.stdout, done.stderr
     one = {"conversations": conversation(1, "<think>\n1 加 1。\n</think>\n<answer>\n2\n</answer>")}
     (tmp_path / "one.jsonl").write_text((json.dumps(one) + "\n") * 32)
     flags = ["--data_path", tmp_path / "one.jsonl", "--out_dir", out_dir, "--save_weight", "reason_by_heart"]

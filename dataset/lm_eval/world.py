@@ -3,9 +3,8 @@
     lm_eval run --model hf --model_args pretrained=FOLDER,dtype=float32 --device cpu --batch_size 64 \\
         --include_path dataset/lm_eval --tasks minimind_world
 
-It asks the test half of the held-out questions of dataset/sample, already in the chat format, so that earlier turns
-come along and no flag about chat templates is needed, and judges the whole reply, exactly as `eval_model.py --score
---half test` does.
+It asks the test half of the held-out questions, already in the chat format, so that earlier turns come along and no
+flag about chat templates is needed, and judges the whole reply, exactly as `eval_model.py --score --half test` does.
 """
 
 import sys
