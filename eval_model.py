@@ -101,8 +101,8 @@ def typed_messages() -> Iterator[str]:
 
 
 def converse(answer: Callable[[list[dict], int], str], history_cnt: int, auto: bool = False) -> None:
-    """Answer one message after the other, typed or the SAMPLES, by `answer(messages, turn)`, the conversation so far in
-    mind. ValueError from it (too long a message, say) is reported, and the conversation goes on without that message."""
+    """Answer one message after the other, typed or SAMPLES, by `answer(messages, turn)`, the conversation so far in
+    mind. ValueError from it (too long a message, say) is reported, and the conversation goes on without it."""
     if sys.stdin.isatty() and not auto:
         print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
     history: list[dict] = []

@@ -273,16 +273,15 @@ def test_the_new_identity_names_itself_and_forgets_the_old_name(later, later_que
 
 
 def test_a_quarter_of_the_conversations_for_distillation_have_another_answer(dialogues):
-    def texts(made) -> list[str]:
-        return [json.dumps(dialogue, ensure_ascii=False) for dialogue in made]
-
     few, held_out = ([r["conversations"] for r in read_jsonl(f"{part}distill.jsonl")] for part in ("", "heldout_"))
-    right, asked = set(texts(dialogues)), set(texts(dialogue[:-1] for dialogue in dialogues))
-    wrong = [dialogue for dialogue, text in zip(few, texts(few), strict=True) if text not in right]
+    turns = [(m["content"], d[i + 1]["content"]) for d in dialogues for i, m in enumerate(d) if m["role"] == "user"]
+    right, asked, said = set(turns), *map(set, zip(*turns, strict=True))
+    last = [(dialogue[-2]["content"], dialogue[-1]["content"]) for dialogue in few]
+    wrong = [turn for turn in last if turn not in right]
     assert len(few) == 3300 and 0.24 * len(few) <= len(wrong) <= 0.25 * len(few)  # some answers suit two questions
-    assert {json.dumps(dialogue[:-1], ensure_ascii=False) for dialogue in wrong} <= asked
-    assert {d[-1]["content"] for d in wrong} <= {d[-1]["content"] for d in dialogues}
-    assert len(held_out) == 400 and set(texts(held_out)) <= right - set(texts(few))
+    assert {question for question, _ in wrong} <= asked and {reply for _, reply in wrong} <= said
+    assert len(held_out) == 400 and {(d[-2]["content"], d[-1]["content"]) for d in held_out} <= right
+    assert not [dialogue for dialogue in held_out if dialogue in few]
 
 
 def test_only_one_stage_knows_the_teahouse(later, later_questions, dialogues):
@@ -312,7 +311,7 @@ def test_adapters_teach_no_token_that_the_network_never_learned_to_say(later, di
         known.update(dict.fromkeys(ids, times))
     for name in ("lora_identity", "lora_teahouse"):
         new = set().union(*tokens(replies(later[name]).keys() - said.keys()))
-        assert not [tokenizer.decode([token]) for token in new if known[token] < 20], name
+        assert not [tokenizer.decode([token]) for token in new if known[token] < 15], name
 
 
 def test_every_line_of_thought_is_right_and_leads_to_the_answer(later):
@@ -326,8 +325,10 @@ def test_every_line_of_thought_is_right_and_leads_to_the_answer(later):
         thoughtful += 1
         clauses, sums = zip(*(re.split("： ?|: ", line) for line in thought.split("\n")), strict=True)
         told, lines = question["content"].lower(), [each.split(" = ") for each in sums]
-        places = [told.find(clause.lower()) for clause in clauses if clause not in ("合起来", "together")]
-        assert -1 not in places and places == sorted(places), thought
+        place = -1
+        for clause in clauses:
+            place = told.find(clause.lower(), place + 1) if clause not in ("合起来", "together") else place
+            assert place >= 0, thought
         for line in lines:
             assert len({value(side) for side in line}) == 1, thought
         assert re.findall(r"\d+", answer)[-1] == lines[-1][-1]
