@@ -294,7 +294,8 @@ def test_the_stage_table_is_the_measured_one():
         found = [row.split("|")[3:8] for row in prose(page).splitlines() if re.match(r"\| [\w ]+ \| .*\| [+-]\d", row)]
         return [numbers(" ".join(row)) for row in found]
 
-    assert len(rows(TOP)) == 10 and rows(TOP) == rows(MEASURED)
+    shown, measured = rows(TOP), rows(MEASURED)
+    assert len(shown) >= 10 and shown == [row for row in measured if row in shown]
 
 
 def test_minutes_are_those_of_run_sh():

@@ -212,7 +212,7 @@ def test_set_up_cut_off_inside_a_package_is_repaired(ready, wheels):
         ("dpo", "train_dpo.py"),
         ("distill", "train_distillation.py"),
         ("reason", "train_distill_reason.py"),
-        ("eval", "eval_model.py --score"),
+        ("eval", "eval_model.py --score --half test"),
         ("chat", "eval_model.py --model_mode 1"),
         ("serve", "serve_openai_api.py"),
         ("data", "download_data.py"),
