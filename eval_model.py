@@ -23,7 +23,8 @@ from trainer.command_line import check_out_dir, flag, parse_options, require, ru
 from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
-SAMPLES = ("你好！", "法国的首都是哪里？", "那日本呢？", "23 加 45 等于多少？", "Who are you?")
+PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
+CHAT_PROMPTS = ("你好！", "法国的首都是哪里？", "那日本呢？", "23 加 45 等于多少？", "Who are you?")
 # How a reasoning weight's markup is shown: thought and answer apart.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 
@@ -100,14 +101,15 @@ def typed_messages() -> Iterator[str]:
             yield line
 
 
-def converse(answer: Callable[[list[dict], int], str], history_cnt: int, auto: bool = False) -> None:
-    """Answer one message after the other, typed or SAMPLES, by `answer(messages, turn)`, the conversation so far in
-    mind. ValueError from it (too long a message, say) is reported, and the conversation goes on without it."""
-    if sys.stdin.isatty() and not auto:
+def converse(answer: Callable[[list[dict], int], str], history_cnt: int, prompts: tuple[str, ...] = ()) -> None:
+    """Answer one message after the other, `prompts` or typed ones, by `answer(messages, turn)`, the conversation so
+    far in mind. ValueError from it (too long a message, say) is reported, and the conversation goes on without it."""
+    if sys.stdin.isatty() and not prompts:
         print("Type a message. /clear forgets the conversation, /exit or Ctrl-D ends it.")
     history: list[dict] = []
-    for turn, message in enumerate(SAMPLES if auto else typed_messages()):
-        print(f"> {message}\n" * auto, end="")
+    for turn, message in enumerate(prompts or typed_messages()):
+        if prompts:
+            print(f"> {message}")
         if message == "/clear":
             history = []
             continue
@@ -136,7 +138,7 @@ def talk(options: EvalOptions) -> None:
         reply([{"role": "user", "content": options.prompt}])
         return
     print(title)
-    converse(reply, options.history_cnt, options.auto)
+    converse(reply, options.history_cnt, (PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS) * options.auto)
 
 
 # ---------------------------------------------------------------- scoring

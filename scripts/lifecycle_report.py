@@ -247,7 +247,7 @@ def notes(runs: dict, questions: dict) -> list[str]:
     """What a reader needs to know to trust the table."""
     alone, direct = runs["student alone"], runs["direct answers"]
     return [
-        "All questions are of the test half, on which nothing was tuned. General score: "
+        "All questions are of the test half (dataset/sample/README.md says what was tuned on which). General score: "
         f"{len(questions['general']):,} questions, the whole reply must be correct; for the new identity without those "
         "about identity, which should change. Differences in points, paired by question.",
         "Without its adapter, the score is that of SFT: the weights are the same file, by its hash.",

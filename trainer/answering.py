@@ -6,13 +6,11 @@ from dataset.chat import answer_room, as_trained, keep_recent, render_batch
 from model.generation import answer_prompts
 from model.sampling import Sampling
 
-ANSWER_TOKENS, REASON_TOKENS = 48, 256  # most of a reply that is scored; with its thought
-
 
 def sampling_of(stage: str) -> Sampling:
-    """The likeliest tokens; of a weight of the stage "reason" the tags too, and room for its thought."""
+    """The likeliest tokens, at most 48; of a weight of the stage "reason", with thought and tags, 256."""
     reasons = stage == "reason"
-    return Sampling(max_tokens=REASON_TOKENS if reasons else ANSWER_TOKENS, skip_special_tokens=not reasons)
+    return Sampling(max_tokens=256 if reasons else 48, skip_special_tokens=not reasons)
 
 
 def answer_all(model, tokenizer, conversations: list[list[dict]], stage: str, dtype=None) -> list[str]:
