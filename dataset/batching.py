@@ -20,8 +20,10 @@ BUCKET_STEPS = 32  # samples are sorted by length within this many steps' worth 
 class StepSampler:
     """Yields micro-batches (lists of sample indices) of one rank, `accumulation_steps` of them per step.
 
-    With `lengths`, samples of similar length share a step (length buckets). The last step of an epoch may be smaller;
-    micro-batches may be empty there, so that all ranks take as many. `set_position` chooses where iteration begins.
+    With `lengths`, samples of similar length share a step (length buckets), and all steps have about as many tokens:
+    `batch_size` is a mean then. Otherwise short questions would be learned in small, noisy steps, and a turn of a long
+    conversation would weigh a fraction of one. Micro-batches of a small step may be empty, so that all ranks take as
+    many. `set_position` chooses where iteration begins.
     """
 
     def __init__(self, n_samples, batch_size, accumulation_steps=1, rank=0, world_size=1, seed=0, lengths=None):
@@ -42,25 +44,28 @@ class StepSampler:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = np.arange(self.n_samples, dtype=np.uint32)
         rng.shuffle(order)  # as rng.permutation, in half the memory
-        if self.lengths is not None:
-            size = BUCKET_STEPS * self.step_size
-            pools = np.split(order, range(size, len(order), size))
-            order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
-        n_full = self.n_samples // self.step_size
-        full, rest = np.split(order, [n_full * self.step_size])
-        full = full.reshape(n_full, self.step_size)
-        if self.lengths is not None:  # short and long steps in random order; the one that is not full stays last
-            full = full[rng.permutation(n_full)]
-        yield from full[start:]
-        if start <= n_full and len(rest):
-            yield rest
+        pool = BUCKET_STEPS * self.step_size
+        if self.lengths is None:
+            yield from np.split(order, range(self.step_size, len(order), self.step_size))[start:]
+            return
+        steps = [step for rows in np.split(order, range(pool, len(order), pool)) for step in self.bucket(rows)]
+        yield from (steps[i] for i in rng.permutation(len(steps))[start:])
+
+    def bucket(self, rows: np.ndarray) -> list[np.ndarray]:
+        """`rows` sorted by length, as steps of about equally many tokens, none of them empty."""
+        rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+        ends = self.lengths[rows].cumsum(dtype=np.int64)
+        numbers = np.arange(1, -(-len(rows) // self.step_size))
+        cuts = np.searchsorted(ends, ends[-1] * numbers / (len(numbers) + 1), side="right")
+        cuts = np.maximum.accumulate(np.maximum(cuts, numbers) - numbers) + numbers
+        return np.split(rows, np.minimum(cuts, len(rows) - len(numbers) - 1 + numbers))
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps(self.start_step):
             yield from self.micro_batches(step)
 
     def micro_batches(self, step: np.ndarray) -> list[list[int]]:
-        """This rank's share of the samples of a step; a short last one is spread over all micro-batches and ranks."""
+        """This rank's share of the samples of a step, which are spread evenly over all micro-batches and ranks."""
         parts = np.array_split(step, self.accumulation_steps * self.world_size)
         return [parts[micro * self.world_size + self.rank].tolist() for micro in range(self.accumulation_steps)]
 

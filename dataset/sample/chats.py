@@ -21,14 +21,14 @@ import skills
 import tables
 import talk
 
-JOINED_SHARE = 0.4  # of the conversations: they become parts of chats
-LENGTHS = {2: 16, 3: 14, 4: 12, 5: 10, 6: 9, 7: 8, 8: 7, 9: 6, 10: 5, 11: 4, 12: 9}  # turns of a chat, with weights
+JOINED_SHARE = 0.36  # of the conversations: they become parts of chats
+LENGTHS = {2: 30, 3: 26, 4: 16, 5: 10, 6: 7, 7: 5, 8: 4, 9: 3, 10: 3, 11: 2, 12: 4}  # turns of a chat, with weights
 LARGEST = 440  # tokens of a chat as `size` estimates them, at most 9 % too few: none has more than 480
 SEARCHED = 50  # parts that are looked at to find one that fits into a chat
 GREETED, PARTED = 0.1, 0.1  # of the chats: they begin with a greeting, end with a farewell
-THANKED, AGAIN, SWITCHED = 0.04, 0.02, 0.02  # of the parts: thanks, "say that again", the other language come next
+THANKED, AGAIN, SWITCHED = 0.04, 0.05, 0.02  # of the parts: thanks, "say that again", the other language come next
 INTERRUPTED = 0.15  # of the parts of several turns: small talk stands before their last
-FOLLOWED = 0.3  # of the replies with a topic: a follow-up comes next
+FOLLOWED = 0.55  # of the replies with a topic: a follow-up comes next
 OPENED, CARELESS, COMPACT = 0.12, 0.1, 0.5  # of the follow-ups: an opener, no last mark, no spaces around numbers
 
 N_HELDOUT, HELDOUT_TURNS, ZH_SHARE = 160, 12, 0.65
@@ -255,10 +255,10 @@ def join(rng, maker: FollowUps, parts: dict[str, list], talked: dict) -> list[di
         if rng.random() < AGAIN:
             say([maker.follow("again", last)])
         while last and (kinds := maker.kinds(last)) and rng.random() < FOLLOWED:
-            kind = rng.choices(list(kinds), list(kinds.values()))[0]
-            asides = [aside(*ASIDES)] * (rng.random() < maker.words[kind].get("distant", 0))
-            last = maker.follow(kind, last, chat)
-            last = last and say([*asides, last])
+            drawn = sorted(kinds, key=lambda kind: rng.random() ** (1 / kinds[kind]), reverse=True)  # by weight
+            if last := next(filter(None, (maker.follow(kind, last, chat) for kind in drawn)), None):
+                asides = [aside(*ASIDES)] * (rng.random() < maker.words[last.category].get("distant", 0))
+                last = say([*asides, last])
         if rng.random() < THANKED:
             say([aside("thanks")])
         if rng.random() < SWITCHED and parts[OTHER[lang]]:

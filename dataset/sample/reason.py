@@ -14,9 +14,9 @@ import stories
 from turns import LANGUAGES, turn
 
 # How much to make.
-N_TRAIN = {1: 300, 2: 1400, 3: 1300, 4: 500}  # problems by number of steps
+N_TRAIN = {1: 200, 2: 1000, 3: 900, 4: 400}  # problems by number of steps
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
-N_REHEARSED = 3200  # conversations of supervised training, cut after a turn
+N_REHEARSED = 4200  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
 KNOWN_SHARE = 0.4  # of the rehearsed: chosen so that every reply is among them
 AFTER_OTHERS = 0.25  # of the problems: other conversation stands before them

@@ -27,11 +27,12 @@ PAIR_SHARE = 0.25  # how many of the others state two facts at once
 LIKE_SHARE = 0.6  # of these, how many look for a second fact with the same object
 SENTENCES_PER_DOCUMENT = (1, 2, 2, 3, 3, 4)
 
-ASKED_PER_FACT = 14  # questions per fact, language and direction
+ASKED_PER_FACT = 12  # questions per fact, language and direction
 FRAMED_SHARE = 0.45  # of these, how many set a noun phrase in a shared frame
 OPENER_SHARE = 0.25
 CLOSER_SHARE = 0.12
-CARELESS_SHARE = 0.10  # questions typed without their last punctuation mark (and first capital)
+CARELESS_SHARE = 0.15  # questions typed in haste
+UNQUOTED, LOWERED = 0.4, 0.7  # of these: without quotation marks; of the English ones: without any capital
 STORY_SHARE = 0.06  # questions that tell first how they came up
 MULTI_TURN_SHARE = 0.30  # questions that stand in conversations of several unrelated questions
 FOLLOW_UPS_PER_FACT = 2  # elliptical second questions per fact, language and direction
@@ -204,6 +205,18 @@ def decorate(question: str, lang: str, is_question: bool, rng, opener: float, cl
     return question
 
 
+def hasty(question: str, symbol: str, rng) -> str:
+    """The question without its last mark, perhaps without quotation marks, capitals and "the"; a symbol stays as it is."""
+    question = question.rstrip("。？.?")
+    if rng.random() < UNQUOTED:
+        question = re.sub("[“”\"]", "", question)
+    if re.match("(What|Which|Who|Where|How|Can|Could|Do|Tell|Please|Name|The) ", question):
+        question = (question[0].lower() + question[1:]).removeprefix("the ")
+    if question.isascii() and rng.random() < LOWERED and (len(symbol) > 2 or symbol not in question):
+        question = question.lower()
+    return question
+
+
 def train_questions(side: Side, lang: str, slots: dict[str, str], count: int, rng, seen: set[str]) -> list[str]:
     """`count` questions about one fact, none of them in `seen`, spread evenly over the cores."""
     cores = [(core, True) for core in side.ask] + [(core, False) for core in side.tell]
@@ -222,9 +235,7 @@ def train_questions(side: Side, lang: str, slots: dict[str, str], count: int, rn
             core = core.format(**slots)
         chance = rng.random()
         if chance < CARELESS_SHARE:
-            question = core.rstrip("。？.?")
-            if re.match("(What|Which|Who|Where|How|Can|Could|Do|Tell|Please|Name) ", question):
-                question = question[0].lower() + question[1:]
+            question = hasty(core, slots["o"], rng)
         elif chance < CARELESS_SHARE + STORY_SHARE:
             question = rng.choice(PHRASES["stories"][lang]) + core
         else:

@@ -18,11 +18,11 @@ from turns import COMMA, LIST_COMMA, SPACE, STOP, capitalized, draw_language, he
 
 # How much to make of each skill: texts, training dialogues, held-out questions.
 AMOUNTS = {
-    "addition": (1800, 3600, 48),
-    "subtraction": (1800, 5000, 48),
+    "addition": (1800, 3200, 48),
+    "subtraction": (1800, 4800, 48),
     "comparison": (1200, 3000, 45),
     "sorting": (1200, 5000, 42),
-    "calendar": (700, 2800, 48),
+    "calendar": (700, 2500, 48),
     "parity": (300, 1100, 36),
     "counting": (900, 2200, 40),
 }

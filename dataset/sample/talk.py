@@ -11,7 +11,7 @@ import tables
 from turns import LANGUAGES, SPACE, draw_language, held_out, in_turn, opened, system, turn
 
 # How much to make.
-N_TRAIN = 4600  # dialogues, spread evenly over the intents
+N_TRAIN = 5200  # dialogues, spread evenly over the intents
 N_TEXTS = 520  # short texts for pretraining
 ZH_SHARE = 0.65
 OPENER_SHARE, CLOSER_SHARE = 0.25, 0.1  # of the user's turns

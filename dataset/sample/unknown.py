@@ -78,8 +78,7 @@ def dress(question: str, lang: str, kind: str, rng) -> str:
     if kind == "fact" and rng.random() < STORY_SHARE:
         return rng.choice(relations.PHRASES["stories"][lang]) + question
     if rng.random() < CARELESS_SHARE:
-        question = question.rstrip("。？.?")
-        return question[0].lower() + question[1:] if question.split()[0] != "I" else question
+        return relations.hasty(question, "", rng)
     return relations.decorate(question, lang, question[-1] in "？?", rng, OPENER_SHARE, CLOSER_SHARE * (kind == "fact"))
 
 
