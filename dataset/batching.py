@@ -1,8 +1,8 @@
 """Samples in, batches out: which samples make a step, on which rank, and how they become tensors.
 
-One *step* of the optimizer takes batch_size * accumulation_steps * world_size samples. The order of samples and their
-grouping into steps depend on the seed, the epoch and that product alone, so 4 x 1 equals 1 x 4 and two ranks equal
-one, sample for sample. Every sample comes exactly once per epoch.
+One *step* of the optimizer takes batch_size * accumulation_steps * world_size samples, conversations on average. The
+order of samples and their grouping into steps depend on the seed, the epoch and that product alone, so 4 x 1 equals
+1 x 4 and two ranks equal one, sample for sample. Every sample comes exactly once per epoch.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -292,7 +292,6 @@ def steps_of(form: tuple, n_samples=1003, lengths=None, epoch=0, start=0) -> lis
         sampler.set_position(epoch, start)
         per_rank.append(list(sampler))
         assert len(per_rank[-1]) == len(sampler) == (sampler.steps_per_epoch - start) * accumulation
-    assert all(len(micro) <= batch_size for micros in per_rank for micro in micros)
     n_steps = len(per_rank[0]) // accumulation
     return [
         [micro for micros in per_rank for micro in micros[step * accumulation : (step + 1) * accumulation]]
@@ -311,8 +310,24 @@ def test_every_sample_once_per_epoch_in_the_same_steps(form, n_samples, lengths)
     lengths = lengths if lengths is None else lengths[:n_samples]
     steps = samples_of(steps_of(form, n_samples, lengths))
     assert sorted(i for step in steps for i in step) == list(range(n_samples))
-    assert [len(step) for step in steps[:-1]] == [8] * (len(steps) - 1)  # only the last may be smaller
+    assert all(steps) and len(steps) == -(-n_samples // 8)
+    if lengths is None:
+        assert [len(step) for step in steps[:-1]] == [8] * (len(steps) - 1)  # only the last may be smaller
     assert steps == samples_of(steps_of(FORMS[0], n_samples, lengths))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_is_spread_evenly(form):
+    for step in steps_of(form, lengths=LENGTHS):
+        sizes = [len(micro) for micro in step]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_steps_of_a_length_bucket_have_about_as_many_tokens():
+    lengths = np.random.default_rng(1).choice([20, 30, 40, 400], 6400, p=[0.4, 0.3, 0.2, 0.1])  # questions and chats
+    tokens = [int(lengths[step[0]].sum()) for step in steps_of((16, 1, 1), 6400, lengths)]
+    assert len(tokens) == 400
+    assert max(tokens) < 1.5 * np.mean(tokens) and min(tokens) > 0.5 * np.mean(tokens)
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["shuffled", "by length"])
@@ -331,7 +346,7 @@ def test_epochs_differ_and_repeat(lengths):
 
 
 def test_a_step_of_a_length_bucket_mixes_lengths_little_but_comes_at_any_time():
-    steps = steps_of((8, 1, 1), lengths=LENGTHS)[:-1]
+    steps = steps_of((8, 1, 1), lengths=LENGTHS)
     spreads = [int(np.ptp(LENGTHS[step[0]])) for step in steps]
     assert np.mean(spreads) < 30  # of 395
     means = [LENGTHS[step[0]].mean() for step in steps]
