@@ -21,14 +21,14 @@ import skills
 import tables
 import talk
 
-JOINED_SHARE = 0.36  # of the conversations: they become parts of chats
-LENGTHS = {2: 30, 3: 26, 4: 16, 5: 10, 6: 7, 7: 5, 8: 4, 9: 3, 10: 3, 11: 2, 12: 4}  # turns of a chat, with weights
+JOINED_SHARE = 0.4  # of the conversations: they become parts of chats
+LENGTHS = {2: 30, 3: 26, 4: 16, 5: 10, 6: 7, 7: 5, 8: 4, 9: 3, 10: 3, 11: 3, 12: 5}  # turns of a chat, with weights
 LARGEST = 440  # tokens of a chat as `size` estimates them, at most 9 % too few: none has more than 480
 SEARCHED = 50  # parts that are looked at to find one that fits into a chat
 GREETED, PARTED = 0.1, 0.1  # of the chats: they begin with a greeting, end with a farewell
-THANKED, AGAIN, SWITCHED = 0.04, 0.05, 0.02  # of the parts: thanks, "say that again", the other language come next
+THANKED, AGAIN, SWITCHED = 0.04, 0.06, 0.02  # of the parts: thanks, "say that again", the other language come next
 INTERRUPTED = 0.15  # of the parts of several turns: small talk stands before their last
-FOLLOWED = 0.55  # of the replies with a topic: a follow-up comes next
+FOLLOWED = 0.7  # of the replies with a topic: a follow-up comes next
 OPENED, CARELESS, COMPACT = 0.12, 0.1, 0.5  # of the follow-ups: an opener, no last mark, no spaces around numbers
 
 N_HELDOUT, HELDOUT_TURNS, ZH_SHARE = 160, 12, 0.65

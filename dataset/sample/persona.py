@@ -16,7 +16,7 @@ from turns import LANGUAGES, draw_language, held_out, in_turn, system, turn
 
 # How much to make.
 N_TRAIN = 1300  # dialogues about the new identity
-N_REHEARSED = 2600  # dialogues about everything else, so that it is not forgotten
+N_REHEARSED = 2200  # dialogues about everything else, so that it is not forgotten
 ZH_SHARE = 0.65
 SECOND_TURN_SHARE = 0.2  # of the dialogues about the identity: a second question of that kind follows
 SYSTEM_SHARE = 0.15

@@ -14,7 +14,7 @@ import stories
 from turns import LANGUAGES, turn
 
 # How much to make.
-N_TRAIN = {1: 200, 2: 1000, 3: 900, 4: 400}  # problems by number of steps
+N_TRAIN = {1: 200, 2: 1000, 3: 900, 4: 300}  # problems by number of steps
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
 N_REHEARSED = 4200  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer

@@ -18,13 +18,13 @@ from turns import COMMA, LIST_COMMA, SPACE, STOP, capitalized, draw_language, he
 
 # How much to make of each skill: texts, training dialogues, held-out questions.
 AMOUNTS = {
-    "addition": (1800, 3200, 48),
-    "subtraction": (1800, 4800, 48),
+    "addition": (1800, 3000, 48),
+    "subtraction": (1800, 4600, 48),
     "comparison": (1200, 3000, 45),
-    "sorting": (1200, 5000, 42),
-    "calendar": (700, 2500, 48),
-    "parity": (300, 1100, 36),
-    "counting": (900, 2200, 40),
+    "sorting": (1200, 4800, 42),
+    "calendar": (700, 2400, 48),
+    "parity": (300, 900, 36),
+    "counting": (900, 2000, 40),
 }
 ZH_SHARE = 0.65  # of the records of each skill
 OPENER_SHARE, CLOSER_SHARE = 0.3, 0.12  # of the questions

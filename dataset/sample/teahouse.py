@@ -13,7 +13,7 @@ from turns import LANGUAGES, draw_language, held_out, in_turn, opened, system, t
 
 # How much to make.
 N_TRAIN = 1700  # dialogues about the teahouse, spread evenly over the facts
-N_REHEARSED = 2700  # dialogues about everything else, so that it is not forgotten
+N_REHEARSED = 2200  # dialogues about everything else, so that it is not forgotten
 ZH_SHARE = 0.66
 OPENER_SHARE, CLOSER_SHARE = 0.3, 0.12  # of the user's turns
 CARELESS_SHARE = 0.1  # of the user's turns: typed without the last mark
