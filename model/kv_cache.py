@@ -17,8 +17,7 @@ class KVCache:
 
     def __init__(self, config, rows: int, positions: int, dtype: torch.dtype, device: torch.device):
         self.n_kv_heads = config.num_key_value_heads
-        head_dim = config.hidden_size // config.num_attention_heads
-        shape = (config.num_hidden_layers, rows, 2 * self.n_kv_heads, positions, head_dim)
+        shape = (config.num_hidden_layers, rows, 2 * self.n_kv_heads, positions, config.head_dim)
         size, memory = math.prod(shape) * dtype.itemsize, memory_of(device)
         try:
             if size > memory:

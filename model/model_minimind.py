@@ -38,6 +38,8 @@ class MiniMindConfig(PreTrainedConfig):
     num_hidden_layers: int = 8
     num_attention_heads: int = 8
     num_key_value_heads: int = 2
+    head_dim: int | None = None  # None: hidden_size / num_attention_heads
+    qk_norm: bool = False  # RMSNorm over each head's channels of q and k, before they are rotated (Qwen3)
     intermediate_size: int | None = None  # None: 64 * ceil(8/3 * hidden_size / 64)
     hidden_act: str = "silu"
     max_position_embeddings: int = 32768
@@ -59,11 +61,14 @@ class MiniMindConfig(PreTrainedConfig):
     scoring_func: str = "softmax"
     aux_loss_alpha: float = 0.1
     seq_aux: bool = True  # balance every sequence by itself (True) or the whole batch as one (False)
-    norm_topk_prob: bool = True
+    norm_topk_prob: bool = True  # the weights of a token's experts sum to 1
 
     def __post_init__(self, **kwargs):
         if self.intermediate_size is None:
             self.intermediate_size = 64 * math.ceil(self.hidden_size * 8 / 3 / 64)
+        if self.head_dim is None and self.num_attention_heads > 0:
+            self.head_dim, rest = divmod(self.hidden_size, self.num_attention_heads)
+            self.head_dim = None if rest else self.head_dim
         heads, kv_heads, experts = self.num_attention_heads, self.num_key_value_heads, self.n_routed_experts
         sizes = (
             "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
@@ -72,9 +77,9 @@ class MiniMindConfig(PreTrainedConfig):
         problem = None
         if small := [name for name in sizes if getattr(self, name) < 1]:
             problem = f"{small[0]} is {getattr(self, small[0])}: it must be at least 1"
-        elif self.hidden_size % (2 * heads):
+        elif self.head_dim is None or self.head_dim < 2 or self.head_dim % 2:
             problem = f"hidden_size {self.hidden_size} does not divide into {heads} heads of even size: "
-            problem += f"choose a multiple of {2 * heads}"
+            problem += f"choose a multiple of {2 * heads}, or an even head_dim"
         elif heads % kv_heads:
             problem = f"num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"
         elif (self.hidden_act, self.scoring_func) != ("silu", "softmax"):
@@ -150,12 +155,15 @@ class Attention(nn.Module):
         super().__init__()
         self.config, self.layer_idx, self.dropout = config, layer_idx, config.dropout
         self.n_heads, self.n_kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.head_dim = config.head_dim
         self.q_proj = nn.Linear(config.hidden_size, self.n_heads * self.head_dim, bias=False)
         self.k_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, self.n_kv_heads * self.head_dim, bias=False)
         self.o_proj = nn.Linear(self.n_heads * self.head_dim, config.hidden_size, bias=False)
         self.o_proj.writes_to_residual = True  # _init_weights starts it smaller
+        self.q_norm, self.k_norm = (
+            RMSNorm(self.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity() for _ in range(2)
+        )
 
     def forward(
         self, x, rotary, attention_mask=None, past_key_values: Cache | None = None, output_attentions: bool = False
@@ -166,7 +174,7 @@ class Attention(nn.Module):
         """
         batch, tokens, _ = x.shape
         q, k, v = (out.view(batch, tokens, -1, self.head_dim) for out in self.project(x))
-        q, k = self.rotate(q, k, *rotary)
+        q, k = self.rotate(self.q_norm(q), self.k_norm(k), *rotary)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H or K, T, D)
         if past_key_values is not None:
             k, v = past_key_values.update(k, v, self.layer_idx)  # now of all S tokens so far
@@ -234,8 +242,7 @@ class MoEGate(nn.Module):
         # float32: in half precision two experts' scores tie far too easily.
         scores = F.linear(x.float(), self.weight.float()).softmax(dim=-1)  # (B, T, E)
         weights, experts = scores.topk(self.config.num_experts_per_tok, dim=-1, sorted=False)
-        # The weight of a lone expert would always be 1, and the gate would learn nothing from the loss.
-        if self.config.norm_topk_prob and self.config.num_experts_per_tok > 1:
+        if self.config.norm_topk_prob:  # of a lone expert it is 1 then, and the gate learns from the balance loss alone
             weights = weights / weights.sum(-1, keepdim=True)
         return experts, weights.type_as(x), self.balance_loss(scores, experts, token_mask)
 
@@ -365,8 +372,7 @@ class MiniMindModel(MiniMindPreTrainedModel):
         self.post_init()
 
     def rotary_tables(self) -> tuple[torch.Tensor, torch.Tensor]:
-        head_dim = self.config.hidden_size // self.config.num_attention_heads
-        return precompute_freqs_cis(head_dim, self.config.max_position_embeddings, self.config.rope_theta)
+        return precompute_freqs_cis(self.config.head_dim, self.config.max_position_embeddings, self.config.rope_theta)
 
     @capture_outputs
     def forward(

@@ -207,8 +207,8 @@ def load_weights(
         config = MiniMindConfig.from_dict(info["config"])
         for name, value in sizes.items():
             if (own := getattr(config, name)) != value:
-                advice = f"leave --{name} out, or give another weight"
-                raise WeightError(f"{path}: its {name} is {int(own)}, you asked for {int(value)}: {advice}")
+                advice = f"leave --{name} or --preset out, or give another weight"
+                raise WeightError(f"{path}: its {name} is {own:.9g}, you asked for {value:.9g}: {advice}")
     config.dropout = config.dropout if dropout is None else dropout
     return make_network(config, state, path), info
 

@@ -6,9 +6,9 @@
     python scripts/convert_model.py --weight out/full_sft_192.pth --lora out/lora/identity_192.pth --to gguf …
     python scripts/convert_model.py --weight MiniMind2 --to torch --output out/minimind2_512.pth   # and back
 
-`--weight` takes a `.pth` of this project, or a Hugging Face folder of MiniMind2, Llama or GraniteMoeShared, whose code
-is never run. The result is read back and both models compute logits for a fixed batch: if they differ by more than the
-format's rounding explains, the conversion fails and leaves nothing behind.
+`--weight` takes a `.pth` of this project, or a Hugging Face folder of MiniMind, Llama, Qwen3 or GraniteMoeShared, whose
+code is never run. The result is read back and both models compute logits for a fixed batch: if they differ by more than
+the format's rounding explains, the conversion fails and leaves nothing behind.
 """
 
 import os
@@ -36,8 +36,8 @@ class ConvertOptions(ModelOptions):
     weight: str | None = flag(None, "what to convert: a .pth file, or a Hugging Face folder")
     to: str | None = flag(
         None,
-        "minimind: a Hugging Face folder with its code; llama: one of stock classes (LlamaForCausalLM, or "
-        "GraniteMoeSharedForCausalLM for a mixture of experts); gguf: a file for llama.cpp and ollama; torch: a .pth",
+        "minimind: a Hugging Face folder with its code; llama: one of stock classes (LlamaForCausalLM, "
+        "Qwen3ForCausalLM with qk_norm, or GraniteMoeSharedForCausalLM for a mixture of experts); gguf: a file for llama.cpp and ollama; torch: a .pth",
         choices=list(TARGETS),
     )
     output: str | None = flag(None, "the file or folder to write, which must not exist yet")
@@ -47,6 +47,7 @@ class ConvertOptions(ModelOptions):
                                        "a .json")  # fmt: skip
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("weight", "to", "output"):
             require(getattr(self, name) is not None, f"--{name} is missing: see --help")
         suffix = {"gguf": ".gguf", "torch": ".pth"}.get(self.to, "")

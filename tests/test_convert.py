@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import gguf
@@ -34,9 +35,12 @@ MOE = {"use_moe": True, "n_routed_experts": 4, "num_experts_per_tok": 2}
 NETWORKS = {
     "dense": {},
     "untied": {"tie_word_embeddings": False, "rope_theta": 1e4, "num_key_value_heads": 1},
+    "qk_norm": {"qk_norm": True, "head_dim": 24, "rms_norm_eps": 1e-6, "intermediate_size": 160},
     "moe": MOE,
     "moe of two shared": MOE | {"n_shared_experts": 2, "num_experts_per_tok": 3},
-    "moe of none shared": MOE | {"n_shared_experts": 0},
+    "moe of none shared": MOE | {"n_shared_experts": 0, "num_experts_per_tok": 1},
+    "qk_norm moe": MOE | {"qk_norm": True, "n_shared_experts": 0, "num_experts_per_tok": 1, "seq_aux": False},
+    "qk_norm moe, as scored": MOE | {"qk_norm": True, "n_shared_experts": 0, "norm_topk_prob": False, "seq_aux": False},
 }
 IDS = torch.randint(6400, (2, 64), generator=torch.Generator().manual_seed(1))
 PUBLISHED = {  # the fields of MiniMind2's own config.json
@@ -91,7 +95,7 @@ def logits(model, ids: torch.Tensor = IDS) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("to", "name"), [("minimind", "untied"), ("minimind", "moe"), *(("llama", name) for name in NETWORKS)]
+    ("to", "name"), [*product(["minimind"], ["untied", "moe", "qk_norm"]), *product(["llama"], NETWORKS)]
 )
 def test_pth_to_folder_to_pth_is_the_same_to_the_bit(weight, tmp_path, to, name):
     path = weight(**NETWORKS[name])
@@ -108,7 +112,8 @@ def test_pth_to_folder_to_pth_is_the_same_to_the_bit(weight, tmp_path, to, name)
 def test_stock_classes_compute_the_same_logits(weight, network, tmp_path, config):
     folder = run(weight(**config), "llama", tmp_path / "stock")
     stock = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", trust_remote_code=False)
-    expected = "GraniteMoeSharedForCausalLM" if "use_moe" in config else "LlamaForCausalLM"
+    names = ("Llama", "GraniteMoeShared", "Qwen3", "Qwen3Moe")
+    expected = names[("use_moe" in config) + 2 * ("qk_norm" in config)] + "ForCausalLM"
     assert type(stock).__name__ == expected and not list(folder.glob("*.py"))
     ours = logits(network(**config))
     assert ours.std() > 0.3
@@ -117,7 +122,10 @@ def test_stock_classes_compute_the_same_logits(weight, network, tmp_path, config
 
 @pytest.mark.parametrize(
     ("name", "outtype", "tolerance"),
-    [("dense", "q8_0", 0.1), ("untied", "f16", 0), ("moe of two shared", "f32", 0), ("moe of none shared", "f16", 0)],
+    [
+        ("dense", "q8_0", 0.1), ("untied", "f16", 0), ("qk_norm", "f16", 0), ("qk_norm moe", "f32", 0),
+        ("moe of two shared", "f32", 0), ("moe of none shared", "f16", 0),
+    ],
 )
 def test_gguf_holds_the_whole_network(network, tokenizer, tmp_path, name, outtype, tolerance):
     model, path = network(**NETWORKS[name]), tmp_path / "w.gguf"
@@ -364,7 +372,7 @@ REFUSED = {
     "absurd": (lambda f: edit(f, max_position_embeddings=10**12), "no network can be built"),
     "not a number": (lambda f: edit(f, num_attention_heads="many"), "no network can be built"),
     "a bias": (lambda f: edit(f, attention_bias=True), "attention_bias is True"),
-    "wide heads": (lambda f: edit(f, head_dim=32), "head_dim is 32"),
+    "wide heads": (lambda f: edit(f, head_dim=32), "has shape"),
     "scaled rope": (
         lambda f: edit(f, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}),
         "rope_type is linear",

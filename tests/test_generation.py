@@ -13,7 +13,10 @@ from model.generation import Generator, TextStream, bytes_of_tokens
 from model.model_lora import apply_lora
 from model.sampling import CANDIDATES, Sampling, draw, keep_likeliest, penalise
 
-KINDS = {"dense": {}, "moe": {"use_moe": True, "intermediate_size": 64}, "lora": {}}
+KINDS = {
+    "dense": {}, "moe": {"use_moe": True, "intermediate_size": 64}, "qk_norm": {"qk_norm": True, "head_dim": 24},
+    "lora": {},
+}  # fmt: skip
 GREEDY = Sampling(max_tokens=16, stop_ids=())
 
 

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.initialization import no_init_weights
 
 from model.model_minimind import (
@@ -20,8 +20,9 @@ from model.model_minimind import (
     precompute_freqs_cis,
     repeat_kv,
 )
+from trainer.options import PRESETS
 
-KINDS = {"dense": {}, "moe": {"use_moe": True}}
+KINDS = {"dense": {}, "moe": {"use_moe": True}, "qk_norm": {"qk_norm": True, "head_dim": 24}}
 both_kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -45,8 +46,11 @@ def gradients(model) -> dict[str, torch.Tensor]:
     ("sizes", "parameters"),
     [
         ({}, 25_829_888),
-        ({"hidden_size": 768, "num_hidden_layers": 16}, 104_030_976),
-        ({"hidden_size": 640, "use_moe": True}, 145_029_760),
+        (PRESETS["minimind3"], 63_912_192),
+        (PRESETS["minimind3-moe"], 198_416_640),
+        (PRESETS["minimind2-small"], 25_829_888),
+        (PRESETS["minimind2"], 104_030_976),
+        (PRESETS["minimind2-moe"], 145_029_760),
     ],
 )
 def test_parameter_counts(sizes, parameters):
@@ -195,13 +199,28 @@ def test_dense_logits_are_those_of_llama(make_model, size):
             tie_word_embeddings=True,
         )
     ).eval()
-    llama.load_state_dict(model.state_dict(), strict=True)
+    assert_same_network(model, llama)
+
+
+def test_with_normed_queries_and_keys_they_are_those_of_qwen3(make_model):
+    model = make_model(num_hidden_layers=3, rms_norm_eps=1e-6, intermediate_size=80, **KINDS["qk_norm"])
+    config = model.config
+    fields = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+              "num_key_value_heads", "head_dim", "max_position_embeddings", "rms_norm_eps")  # fmt: skip
+    rope = {"rope_type": "default", "rope_theta": config.rope_theta}
+    sizes = {name: getattr(config, name) for name in fields}
+    assert_same_network(model, Qwen3ForCausalLM(Qwen3Config(**sizes, rope_parameters=rope, tie_word_embeddings=True)))
+
+
+def assert_same_network(model, stock) -> None:
+    """With the same tensors they give the same logits, in a padded batch too."""
+    stock.eval().load_state_dict(model.state_dict(), strict=True)
     ids = tokens(2, 40)
     mask = torch.ones_like(ids)
     mask[1, 30:] = 0
     with torch.no_grad():
-        assert_near(model(ids).logits, llama(ids).logits)
-        ours, theirs = (network(ids, attention_mask=mask).logits for network in (model, llama))
+        assert_near(model(ids).logits, stock(ids).logits)
+        ours, theirs = (network(ids, attention_mask=mask).logits for network in (model, stock))
     assert_near(ours[mask.bool()], theirs[mask.bool()])
 
 
@@ -280,7 +299,7 @@ class SlowExperts(MOEFeedForward):
                 continue
             scores = torch.softmax(self.gate.weight @ x[b, t], 0)
             best = sorted(range(n_experts), key=scores.tolist().__getitem__)[-k:]
-            total = sum(scores[e] for e in best) if config.norm_topk_prob and len(best) > 1 else 1.0
+            total = sum(scores[e] for e in best) if config.norm_topk_prob else 1.0
             out[b, t] = out[b, t] + sum(scores[e] / total * swiglu(self.experts[e], x[b, t]) for e in best)
             sequences.setdefault(b if config.seq_aux else 0, []).append((scores, best))
         losses = []
@@ -307,6 +326,7 @@ MIXTURES = {
     "whole batch balanced": {"seq_aux": False},
     "weights as scored": {"norm_topk_prob": False, "num_experts_per_tok": 3, "n_routed_experts": 5},
     "one expert each, none shared": {"num_experts_per_tok": 1, "n_shared_experts": 0},
+    "one expert each, weight as scored": {"num_experts_per_tok": 1, "norm_topk_prob": False},
     "two shared": {"n_shared_experts": 2, "num_experts_per_tok": 4},
 }
 
@@ -397,7 +417,7 @@ def test_cached_is_uncached(make_model, kind, flash, chunks):
 
 @both_kinds
 def test_generation_is_the_same_cached_uncached_and_in_a_padded_batch(make_model, kind):
-    model = make_model(tie_word_embeddings=False, **KINDS[kind])  # tied, this one repeats a token for ever
+    model = make_model(3, tie_word_embeddings=False, **KINDS[kind])  # tied, these repeat one token for ever
     settings = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": None}
     prompts = [tokens(1, n, seed=n) for n in (3, 8, 5)]
     single = [model.generate(prompt, **settings)[0, prompt.shape[1] :] for prompt in prompts]

@@ -54,6 +54,17 @@ def test_beyond_its_edge_a_flag_is_one_sentence(words, capsys):
     assert ended.value.code == 2 and line.startswith(f"error: {name} ") and ": it must be " in line
 
 
+def test_a_preset_is_a_published_network_that_flags_change():
+    options = parse_options(TrainOptions, "", ["--preset", "minimind3", "--num_hidden_layers", "2"])
+    assert options.sizes() == {
+        "hidden_size": 768, "num_hidden_layers": 2, "num_attention_heads": None, "num_key_value_heads": 4,
+        "head_dim": None, "intermediate_size": 2432, "qk_norm": True, "rms_norm_eps": 1e-6, "use_moe": None,
+        "n_routed_experts": None, "num_experts_per_tok": None, "n_shared_experts": None, "aux_loss_alpha": None,
+        "seq_aux": None,
+    }  # fmt: skip
+    assert set(parse_options(TrainOptions, "", []).sizes().values()) == {None}
+
+
 @pytest.mark.parametrize("said", ["WORLD_SIZE=", "WORLD_SIZE=two", "LOCAL_WORLD_SIZE=x", "RANK=0.5"])
 def test_a_launchers_variable_that_is_no_number_is_one_sentence(said, monkeypatch, capsys):
     monkeypatch.setenv(*said.split("="))

@@ -10,21 +10,55 @@ STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mo
 LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
+PRESETS = {
+    "minimind2-small": {"hidden_size": 512, "num_hidden_layers": 8},
+    "minimind2": {"hidden_size": 768, "num_hidden_layers": 16},
+    "minimind2-moe": {"hidden_size": 640, "num_hidden_layers": 8, "use_moe": True},
+    "minimind3": {"hidden_size": 768, "num_hidden_layers": 8, "num_key_value_heads": 4, "intermediate_size": 2432,
+                  "qk_norm": True, "rms_norm_eps": 1e-6},
+}  # fmt: skip
+PRESETS["minimind3-moe"] = PRESETS["minimind3"] | {
+    "use_moe": True, "n_shared_experts": 0, "num_experts_per_tok": 1, "seq_aux": False, "aux_loss_alpha": 5e-4,
+}  # fmt: skip
+
+
 @dataclass
 class ModelOptions:
     """Sizes of the network: `free`, as a resumed run compares the network itself."""
 
+    preset: str | None = flag(None, "a published network, which the flags below change", free=True,
+                              choices=[*PRESETS])  # fmt: skip
     hidden_size: int | None = flag(None, "width; default: the weight's, or 512", free=True, least=1, most=65536)
     num_hidden_layers: int | None = flag(None, "depth; default: the weight's, or 8", free=True, least=1, most=1024)
     num_attention_heads: int | None = flag(None, "query heads; default: the weight's, or 8", free=True, least=1)
     num_key_value_heads: int | None = flag(None, "key/value heads; default: the weight's, or 2", free=True, least=1)
+    head_dim: int | None = flag(None, "channels per head; default: the weight's, or width / query heads", free=True,
+                                least=2)  # fmt: skip
+    intermediate_size: int | None = flag(None, "channels of the feed-forward; default: the weight's, or 8/3 of the "
+                                         "width, rounded up to 64", free=True, least=1)  # fmt: skip
+    qk_norm: bool | None = flag(None, "normalise queries and keys; default: the weight's, or 0", free=True)
+    rms_norm_eps: float | None = flag(None, "of the norms; default: the weight's, or 1e-5", free=True, above=0, below=1)
     use_moe: bool | None = flag(None, "mixture of experts (1) or dense (0); default: the weight's, or dense", free=True)
+    n_routed_experts: int | None = flag(None, "experts to choose from; default: the weight's, or 4", free=True, least=1)
+    num_experts_per_tok: int | None = flag(None, "experts of a token; default: the weight's, or 2", free=True, least=1)
+    n_shared_experts: int | None = flag(None, "experts of all tokens; default: the weight's, or 1", free=True, least=0)
+    aux_loss_alpha: float | None = flag(None, "of the balance loss; default: the weight's, or 0.1", free=True, least=0)
+    seq_aux: bool | None = flag(None, "balance every sequence (1) or batch (0); default: the weight's, or 1", free=True)
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer", free=True)
 
     def sizes(self) -> dict[str, int | bool | None]:
         """The flags that shape the network, by the names of MiniMindConfig; None where none was given."""
-        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "use_moe")
+        names = (
+            "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+            "intermediate_size", "qk_norm", "rms_norm_eps", "use_moe", "n_routed_experts", "num_experts_per_tok",
+            "n_shared_experts", "aux_loss_alpha", "seq_aux",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+    def __post_init__(self):
+        for name, value in PRESETS.get(self.preset, {}).items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
 
 
 @dataclass
@@ -91,6 +125,7 @@ class WeightOptions(ModelOptions):
                       "few streams on a CPU", choices=["auto", "float32", "bfloat16", "float16", "int8"])  # fmt: skip
 
     def __post_init__(self):
+        super().__post_init__()
         named = f"--weight {self.weight}: there is no such folder here: download it, or give another"
         is_folder = self.weight is not None and Path(self.weight).is_dir()
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")

@@ -32,6 +32,7 @@ class DPOOptions(TrainOptions):
     weight_decay: float = flag(0.0, "weight decay of matrices: it would pull away from the reference")
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.from_weight != "none", "--from_weight none: preferences need a trained weight to start from")
 
 

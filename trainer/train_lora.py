@@ -35,6 +35,7 @@ class LoRAOptions(TrainOptions):
     weight_decay: float = flag(0.0, "weight decay of the adapter's matrices")
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.from_weight != "none", "--from_weight none: an adapter needs a trained weight to adapt")
         self.save_weight = f"lora/{self.lora_name}"
 

@@ -80,7 +80,7 @@ class MixtureOfExperts:
 
     def __call__(self, x: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         weights, chosen = F.linear(x.float(), self.router).softmax(-1).topk(self.config.num_experts_per_tok)  # (B, k)
-        if self.config.norm_topk_prob and self.config.num_experts_per_tok > 1:
+        if self.config.norm_topk_prob:
             weights = weights / weights.sum(-1, keepdim=True)
         out = residual.clone()
         for number, expert in enumerate(self.experts):
@@ -104,7 +104,7 @@ class FastNetwork:
         config = self.config = model.config
         kind, dtype = (Int8Projection, torch.bfloat16) if dtype == torch.int8 else (Projection, dtype)
         self.n_heads, self.n_kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = config.hidden_size // self.n_heads
+        self.head_dim = config.head_dim
         pairs = torch.arange(self.head_dim).view(2, -1).T.flatten()  # 0, D/2, 1, D/2 + 1, …
 
         def project(*layers, rotated: int = 0) -> Projection | Int8Projection:
@@ -124,7 +124,10 @@ class FastNetwork:
             qkv = project(attention.q_proj, attention.k_proj, attention.v_proj, rotated=2)
             mlp = MixtureOfExperts if isinstance(block.mlp, MOEFeedForward) else SwiGLU
             norms = [norm.weight.detach().to(dtype) for norm in (block.input_layernorm, block.post_attention_layernorm)]
-            self.layers.append((norms[0], qkv, project(attention.o_proj), norms[1], mlp(block.mlp, project)))
+            heads = ((attention.q_norm, self.n_heads), (attention.k_norm, self.n_kv_heads)) if config.qk_norm else ()
+            qk_norms = [norm.weight.detach().to(dtype)[pairs.to(norm.weight.device)].expand(n, -1) for norm, n in heads]
+            qk_norm = torch.cat(qk_norms) if qk_norms else None  # (H + K, D)
+            self.layers.append((norms[0], qkv, qk_norm, project(attention.o_proj), norms[1], mlp(block.mlp, project)))
         self.norm = model.model.norm.weight.detach().to(dtype)
         self.head = project(model.lm_head)
         cos, sin = precompute_freqs_cis(self.head_dim, positions, config.rope_theta)
@@ -196,8 +199,11 @@ class FastNetwork:
         """Token ids (N,) of any rows -> hidden states (N, C). Only `attend` knows which of them belong together."""
         x = self.embedding[ids]
         n_rotated = self.n_heads + self.n_kv_heads
-        for number, (norm1, qkv_proj, o_proj, norm2, mlp) in enumerate(self.layers):
+        for number, (norm1, qkv_proj, qk_norm, o_proj, norm2, mlp) in enumerate(self.layers):
             qkv = qkv_proj(self.normalise(x, norm1)).unflatten(-1, (-1, self.head_dim))  # (N, H + 2K, D)
+            if qk_norm is not None:
+                qkv[:, :n_rotated] = F.rms_norm(qkv[:, :n_rotated], (self.head_dim,), None, self.config.rms_norm_eps)
+                qkv[:, :n_rotated] *= qk_norm
             self.rotate(qkv[:, :n_rotated], rotation)
             x = o_proj(attend(number, qkv[:, : self.n_heads], qkv[:, self.n_heads :]), x)
             x = mlp(self.normalise(x, norm2), x)

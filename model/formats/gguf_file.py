@@ -1,6 +1,7 @@
 """GGUF, the file format of llama.cpp and ollama: sizes, tokenizer, chat template and tensors in one file.
 
-A dense network is written as the architecture `llama`, a mixture of experts as `granitemoe`; hf_folder.py says why.
+A dense network is written as the architecture `llama`, a mixture of experts as `granitemoe`; with qk_norm as `qwen3` or
+`qwen3moe`. hf_folder.py says why.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from model.formats.hf_folder import State, check_gate, gather_experts, split_experts
+from model.formats.hf_folder import State, check_mixture, gather_experts, split_experts
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import WeightError, make_network
 
@@ -26,6 +27,10 @@ SIZES = {  # a field of MiniMindConfig -> its key behind the architecture's name
     "num_hidden_layers": "block_count", "intermediate_size": "feed_forward_length",
     "num_attention_heads": "attention.head_count", "num_key_value_heads": "attention.head_count_kv",
     "rope_theta": "rope.freq_base", "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+}  # fmt: skip
+ARCHITECTURES = {  # of gguf, by (use_moe, qk_norm)
+    (False, False): gguf.MODEL_ARCH.LLAMA, (False, True): gguf.MODEL_ARCH.QWEN3,
+    (True, False): gguf.MODEL_ARCH.GRANITE_MOE, (True, True): gguf.MODEL_ARCH.QWEN3MOE,
 }  # fmt: skip
 MOE_SIZES = {"n_routed_experts": "expert_count", "num_experts_per_tok": "expert_used_count"}
 MODELFILE = "FROM ./{file}\nPARAMETER temperature 0\n"
@@ -45,9 +50,9 @@ def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) 
     """
     config = model.config
     if config.use_moe:
-        check_gate(config)
+        check_mixture(config, renormalised=True)
     pre = pre_tokenizer_name(tokenizer)
-    writer = gguf.GGUFWriter(path, "granitemoe" if config.use_moe else "llama")
+    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config.use_moe, config.qk_norm]])
     add_sizes(writer, config, path.stem, outtype)
     add_tokenizer(writer, tokenizer, config, pre)
     kinds = [add_tensor(writer, name, tensor.detach().numpy(), outtype)
@@ -62,17 +67,19 @@ def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) 
 
 
 def add_sizes(writer: gguf.GGUFWriter, config: MiniMindConfig, name: str, outtype: str) -> None:
-    head_dim = config.hidden_size // config.num_attention_heads
     writer.add_type("model")
     writer.add_name(name)
     writer.add_file_type(OUTTYPES[outtype][1])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     sizes = {key: getattr(config, field) for field, key in (SIZES | (MOE_SIZES if config.use_moe else {})).items()}
-    sizes |= {"vocab_size": config.vocab_size, "rope.dimension_count": head_dim}
-    sizes |= {"attention.key_length": head_dim, "attention.value_length": head_dim}
-    if config.use_moe:
+    sizes |= {"vocab_size": config.vocab_size, "rope.dimension_count": config.head_dim}
+    sizes |= {"attention.key_length": config.head_dim, "attention.value_length": config.head_dim}
+    if config.use_moe and config.qk_norm:
+        sizes["expert_feed_forward_length"] = config.intermediate_size
+    elif config.use_moe:
         sizes["expert_shared_feed_forward_length"] = config.n_shared_experts * config.intermediate_size
-        sizes |= {"attention.scale": head_dim**-0.5, "embedding_scale": 1.0, "residual_scale": 1.0, "logit_scale": 1.0}
+        sizes |= {"embedding_scale": 1.0, "residual_scale": 1.0, "logit_scale": 1.0}
+        sizes["attention.scale"] = config.head_dim**-0.5
     for key, value in sizes.items():
         is_float = isinstance(value, float) or key == SIZES["rope_theta"]  # a whole number in some configs
         (writer.add_float32 if is_float else writer.add_uint32)(f"{writer.arch}.{key}", value)
@@ -145,17 +152,18 @@ def read_gguf(path: Path) -> MiniMindForCausalLM:
         return field and field.contents()
 
     kind = read("general.architecture")
-    use_moe = kind == "granitemoe"
+    use_moe, qk_norm = next(form for form, number in ARCHITECTURES.items() if gguf.MODEL_ARCH_NAMES[number] == kind)
     sizes = {field: read(f"{kind}.{key}") for field, key in (SIZES | (MOE_SIZES if use_moe else {})).items()}
     if use_moe:
-        width = read(f"{kind}.expert_shared_feed_forward_length")
-        sizes["n_shared_experts"] = width // sizes["intermediate_size"]
+        shared_width = 0 if qk_norm else read(f"{kind}.expert_shared_feed_forward_length")
+        sizes["n_shared_experts"] = shared_width // sizes["intermediate_size"]
     state = {}
     for tensor in reader.tensors:
         numbers = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         state[tensor.name] = torch.from_numpy(numbers.astype(np.float32))  # a copy: the file is mapped read-only
     tied, vocab_size = "output.weight" not in state, len(read("tokenizer.ggml.tokens"))
-    config = MiniMindConfig(vocab_size=vocab_size, tie_word_embeddings=tied, use_moe=use_moe, **sizes)
+    sizes |= {"head_dim": read(f"{kind}.attention.key_length"), "qk_norm": qk_norm, "use_moe": use_moe}
+    config = MiniMindConfig(vocab_size=vocab_size, tie_word_embeddings=tied, **sizes)
     return make_network(config, from_gguf(state, config), path).eval()
 
 
@@ -175,14 +183,14 @@ def separate_halves(matrix: torch.Tensor, heads: int) -> torch.Tensor:
 
 def gguf_names(state: State, config: MiniMindConfig) -> dict[str, str]:
     """The names of gathered tensors -> GGUF's, which the library knows."""
-    architecture = gguf.MODEL_ARCH.GRANITE_MOE if config.use_moe else gguf.MODEL_ARCH.LLAMA
-    table = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
+    table = gguf.get_tensor_name_map(ARCHITECTURES[config.use_moe, config.qk_norm], config.num_hidden_layers)
     return {name: table.get_name(name, try_suffixes=(".weight",)) for name in state}
 
 
 def rotated_heads(name: str, config: MiniMindConfig) -> int:
-    """Heads of a matrix whose output RoPE rotates; 0 for every other tensor."""
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    """Heads of a matrix whose rows llama.cpp has in its own order; 0 for every other tensor, and in a Qwen3, whose
+    channels it rotates as this network does."""
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads} if not config.qk_norm else {}
     return heads.get(name.split(".")[-2], 0)
 
 

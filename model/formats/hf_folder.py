@@ -1,11 +1,13 @@
 """Hugging Face folders: config.json, model.safetensors, generation_config.json and the tokenizer's files.
 
-Three kinds hold the same network:
+Five kinds hold the same network:
 
     minimind          this project's own classes, whose code is in the folder (trust_remote_code=True)
     llama             a dense network is a Llama: other programs run it as it is
+    qwen3             so is one with qk_norm a Qwen3
     granitemoeshared  a mixture of experts is IBM's GraniteMoeShared with all multipliers 1 and the attention scaled by
                       head_dim^-0.5: both take the softmax over the k best experts and add shared ones
+    qwen3_moe         a mixture of experts with qk_norm, none of them shared
 
 A folder is data: config.json is parsed, tensors are read as tensors (also from `.bin` files), code in it is never run.
 """
@@ -18,7 +20,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import GenerationConfig, GraniteMoeSharedConfig, LlamaConfig, PreTrainedConfig
+from transformers import (
+    GenerationConfig,
+    GraniteMoeSharedConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    Qwen3Config,
+    Qwen3MoeConfig,
+)
 
 from model.files import write_json
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
@@ -31,18 +40,27 @@ TENSOR_FILES = (
 )  # fmt: skip
 SHARED_FIELDS = (  # of all three configs, with the same meaning
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
+    "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
     "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
 )  # fmt: skip
 GRANITE_FIELDS = {  # of GraniteMoeSharedConfig -> of MiniMindConfig
     "num_local_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
     "router_aux_loss_coef": "aux_loss_alpha",
 }  # fmt: skip
+QWEN_FIELDS = {  # of Qwen3MoeConfig, likewise
+    "num_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
+    "router_aux_loss_coef": "aux_loss_alpha", "moe_intermediate_size": "intermediate_size",
+    "norm_topk_prob": "norm_topk_prob",
+}  # fmt: skip
 REQUIRED = {  # of a stock network that computes what this one does
     "attention_bias": False, "mlp_bias": False, "rope_scaling": None, "quantization_config": None,
-    "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1,
+    "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1, "use_sliding_window": False,
+    "decoder_sparse_step": 1, "mlp_only_layers": [],
 }  # fmt: skip
 
+STOCK = {
+    "llama": LlamaConfig, "qwen3": Qwen3Config, "granitemoeshared": GraniteMoeSharedConfig, "qwen3_moe": Qwen3MoeConfig,
+}  # fmt: skip
 PROJECTIONS = ("gate_proj", "up_proj", "down_proj")  # of an expert
 ROUTER = "block_sparse_moe.router.layer."  # the gate in GraniteMoeShared
 State = dict[str, torch.Tensor]
@@ -76,7 +94,7 @@ def read_folder(folder: str | Path) -> MiniMindForCausalLM:
 
 
 def read_config(folder: Path) -> dict:
-    """config.json; WeightError unless it describes a network of one of the three kinds."""
+    """config.json; WeightError unless it describes a network of one of the kinds above."""
     path = folder / "config.json"
     if not path.is_file():
         raise WeightError(f"{folder}: there is no config.json in it: give the folder of a model, or a .pth file")
@@ -85,8 +103,8 @@ def read_config(folder: Path) -> dict:
         kind = content.get("model_type")
     except (ValueError, AttributeError, RecursionError) as error:
         raise WeightError(f"{path}: this does not describe a network: copy the folder again") from error
-    if kind not in ("minimind", "llama", "granitemoeshared"):
-        raise WeightError(f"{path}: its model_type is {kind}: give a folder of minimind, llama or granitemoeshared")
+    if kind not in ("minimind", *STOCK):
+        raise WeightError(f"{path}: its model_type is {kind}: give a folder of one of minimind, {', '.join(STOCK)}")
     return content
 
 
@@ -97,26 +115,26 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
         if kind == "minimind":
             fields = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
             config = MiniMindConfig.from_dict(fields | {"architectures": None})
-            actual["head_dim"] = content.get("head_dim")
         else:
-            stock = {"llama": LlamaConfig, "granitemoeshared": GraniteMoeSharedConfig}[kind].from_dict(content)
-            fields = {name: getattr(stock, name) for name in SHARED_FIELDS}
+            stock = STOCK[kind].from_dict(content)
+            fields = {name: getattr(stock, name, None) for name in SHARED_FIELDS} 
+            fields["qk_norm"] = kind.startswith("qwen3")
+            if kind == "qwen3_moe":
+                fields |= {ours: getattr(stock, theirs) for theirs, ours in QWEN_FIELDS.items()}
+                fields |= {"use_moe": True, "n_shared_experts": 0, "seq_aux": False}
             if kind == "granitemoeshared":
                 if stock.shared_intermediate_size % stock.intermediate_size:
                     raise ValueError("the width of its shared expert is not a multiple of the other experts'")
-                if stock.num_experts_per_tok == 1:
-                    raise ValueError("with one expert per token its weight is 1 there, and its score here")
                 fields |= {ours: getattr(stock, theirs) for theirs, ours in GRANITE_FIELDS.items()} | {"use_moe": True}
                 fields["n_shared_experts"] = stock.shared_intermediate_size // stock.intermediate_size
             config = MiniMindConfig(**fields, rope_theta=stock.rope_parameters["rope_theta"])
-            actual |= {name: getattr(stock, name, None) for name in ("head_dim", "attention_multiplier")}
+            actual["attention_multiplier"] = getattr(stock, "attention_multiplier", None)
             actual["rope_type"] = stock.rope_parameters["rope_type"]
         check_numbers(config)
     except Exception as error:  # a file's numbers and types can be anything
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise WeightError(f"{folder / 'config.json'}: no network can be built from it ({reason})") from error
-    head_dim = config.hidden_size // config.num_attention_heads
-    required = REQUIRED | {"rope_type": "default", "head_dim": head_dim, "attention_multiplier": head_dim**-0.5}
+    required = REQUIRED | {"rope_type": "default", "attention_multiplier": config.head_dim**-0.5}
     for name, value in actual.items():
         floats = isinstance(value, float) and isinstance(required[name], float)
         if value not in (None, required[name]) and not (floats and math.isclose(value, required[name], rel_tol=1e-6)):
@@ -176,14 +194,12 @@ def write_minimind(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: t
 
 
 def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torch.dtype) -> None:
-    """A folder without code: of Llama, or of GraniteMoeShared for a mixture of experts.
-
-    Raises WeightError for a gate that does not renormalise its weights, as GraniteMoeShared's does.
-    """
+    """A folder without code: of Llama or, for a mixture of experts, GraniteMoeShared; with qk_norm of Qwen3 or
+    Qwen3Moe. Raises WeightError for a mixture that neither can compute."""
     config, state = model.config, model.state_dict()
     if config.use_moe:
-        check_gate(config)
-        state = to_granite(state, config)
+        check_mixture(config, renormalised=False)
+        state = state if config.qk_norm else to_granite(state, config)
     write_folder(stock_config(config), state, tokenizer, folder, dtype)
     # Programs older than transformers 5 look for these two names, and would silently use another theta.
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -191,9 +207,14 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
 
 
 def stock_config(config: MiniMindConfig) -> PreTrainedConfig:
-    """The same shape as transformers' Llama, or as its GraniteMoeShared."""
+    """The same shape as transformers' Llama, GraniteMoeShared, Qwen3 or Qwen3Moe."""
     shared = {name: getattr(config, name) for name in SHARED_FIELDS}
     shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    if config.qk_norm and config.use_moe:
+        shared |= {theirs: getattr(config, ours) for theirs, ours in QWEN_FIELDS.items()}
+        return Qwen3MoeConfig(**shared, architectures=["Qwen3MoeForCausalLM"])
+    if config.qk_norm:
+        return Qwen3Config(**shared, architectures=["Qwen3ForCausalLM"])
     if not config.use_moe:
         return LlamaConfig(**shared, architectures=["LlamaForCausalLM"])
     return GraniteMoeSharedConfig(
@@ -201,18 +222,21 @@ def stock_config(config: MiniMindConfig) -> PreTrainedConfig:
         **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
         num_experts=config.n_routed_experts,  # trl's name for it
         shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
-        attention_multiplier=(config.hidden_size // config.num_attention_heads) ** -0.5,
+        attention_multiplier=config.head_dim**-0.5,
         architectures=["GraniteMoeSharedForCausalLM"],
     )
 
 
-def check_gate(config: MiniMindConfig) -> None:
-    if not config.norm_topk_prob or config.num_experts_per_tok == 1:
-        why = "norm_topk_prob is false" if not config.norm_topk_prob else "it uses one expert per token"
-        raise WeightError(
-            f"this mixture of experts does not renormalise the weights of its experts ({why}), which GraniteMoeShared "
-            "does: convert it --to minimind"
-        )
+def check_mixture(config: MiniMindConfig, renormalised: bool) -> None:
+    """WeightError for a mixture of experts that others cannot compute: those with shared experts are without qk_norm,
+    and they, or all if `renormalised`, let the weights of a token's experts sum to 1."""
+    problem = None
+    if config.qk_norm and config.n_shared_experts:
+        problem = f"with qk_norm and {config.n_shared_experts} shared experts"
+    elif not config.norm_topk_prob and (renormalised or not config.qk_norm):
+        problem = "that does not renormalise the weights of its experts (norm_topk_prob is false)"
+    if problem:
+        raise WeightError(f"this is a mixture of experts {problem}, for which others have no class: use --to minimind")
 
 
 def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path, dtype: torch.dtype) -> None:

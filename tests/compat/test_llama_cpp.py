@@ -16,6 +16,8 @@ pytestmark = pytest.mark.compat
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = {
     "dense": {}, "untied": {"tie_word_embeddings": False, "rope_theta": 1e4},
+    "qk_norm": {"qk_norm": True, "head_dim": 24, "rms_norm_eps": 1e-6},
+    "qk_norm moe": {"qk_norm": True, "use_moe": True, "n_shared_experts": 0, "num_experts_per_tok": 1},
     "moe": {"use_moe": True}, "moe of two shared": {"use_moe": True, "n_shared_experts": 2, "num_experts_per_tok": 3},
 }  # fmt: skip
 
