@@ -36,8 +36,8 @@ class ConvertOptions(ModelOptions):
     weight: str | None = flag(None, "what to convert: a .pth file, or a Hugging Face folder")
     to: str | None = flag(
         None,
-        "minimind: a Hugging Face folder with its code; llama: one of stock classes (LlamaForCausalLM, "
-        "Qwen3ForCausalLM with qk_norm, or GraniteMoeSharedForCausalLM for a mixture of experts); gguf: a file for llama.cpp and ollama; torch: a .pth",
+        "minimind: a Hugging Face folder with its code; llama: one of stock classes (Llama or GraniteMoeShared, with "
+        "qk_norm Qwen3 or Qwen3Moe); gguf: a file for llama.cpp and ollama; torch: a .pth",
         choices=list(TARGETS),
     )
     output: str | None = flag(None, "the file or folder to write, which must not exist yet")

@@ -206,7 +206,7 @@ def decorate(question: str, lang: str, is_question: bool, rng, opener: float, cl
 
 
 def hasty(question: str, symbol: str, rng) -> str:
-    """The question without its last mark, perhaps without quotation marks, capitals and "the"; a symbol stays as it is."""
+    """The question without its last mark, perhaps without quotes, capitals and "the"; a symbol stays as it is."""
     question = question.rstrip("。？.?")
     if rng.random() < UNQUOTED:
         question = re.sub("[“”\"]", "", question)

@@ -117,7 +117,7 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
             config = MiniMindConfig.from_dict(fields | {"architectures": None})
         else:
             stock = STOCK[kind].from_dict(content)
-            fields = {name: getattr(stock, name, None) for name in SHARED_FIELDS} 
+            fields = {name: getattr(stock, name, None) for name in SHARED_FIELDS}
             fields["qk_norm"] = kind.startswith("qwen3")
             if kind == "qwen3_moe":
                 fields |= {ours: getattr(stock, theirs) for theirs, ours in QWEN_FIELDS.items()}
