@@ -94,8 +94,9 @@ def test_every_stage_writes_what_it_promises(trained):
         path = weight(out_dir, result, moe)
         info = json.loads(path.with_suffix(".json").read_text())
         assert info["stage"] == name and info["step"] == 6 and info["sha256"] == file_hash(path)
-        training = [r for r in records(out_dir, path.stem if name != "lora" else f"lora/{path.stem}") if "loss" in r]
-        assert training[-1]["loss"] < training[0]["loss"]
+        said = records(out_dir, path.stem if name != "lora" else f"lora/{path.stem}")
+        training, validated = ([r for r in said if key in r] for key in ("loss", "val_loss"))
+        assert validated[-1]["val_loss"] < validated[0]["val_loss"]  # on the same samples
         assert ("aux_loss" in training[0]) == bool(moe)
         if name != "reason":
             assert list(info["origin"].values()) == [sft]
