@@ -1,6 +1,6 @@
 """Samples in, batches out: which samples make a step, on which rank, and how they become tensors.
 
-One *step* of the optimizer takes batch_size * accumulation_steps * world_size samples, conversations on average. The
+One *step* of the optimizer takes batch_size * accumulation_steps * world_size samples; of conversations on average. The
 order of samples and their grouping into steps depend on the seed, the epoch and that product alone, so 4 x 1 equals
 1 x 4 and two ranks equal one, sample for sample. Every sample comes exactly once per epoch.
 """
@@ -44,21 +44,24 @@ class StepSampler:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = np.arange(self.n_samples, dtype=np.uint32)
         rng.shuffle(order)  # as rng.permutation, in half the memory
-        pool = BUCKET_STEPS * self.step_size
-        if self.lengths is None:
-            yield from np.split(order, range(self.step_size, len(order), self.step_size))[start:]
-            return
-        steps = [step for rows in np.split(order, range(pool, len(order), pool)) for step in self.bucket(rows)]
-        yield from (steps[i] for i in rng.permutation(len(steps))[start:])
+        ends, turns = np.arange(1, self.steps_per_epoch + 1) * self.step_size, np.arange(self.steps_per_epoch)
+        if self.lengths is not None:
+            size = BUCKET_STEPS * self.step_size
+            ends = np.concatenate([at + self.sort_and_cut(order[at : at + size]) for at in range(0, len(order), size)])
+            turns = rng.permutation(self.steps_per_epoch)
+        starts = np.concatenate([[0], ends[:-1]])
+        for turn in turns[start:]:
+            yield order[starts[turn] : ends[turn]]
 
-    def bucket(self, rows: np.ndarray) -> list[np.ndarray]:
-        """`rows` sorted by length, as steps of about equally many tokens, none of them empty."""
-        rows = rows[np.argsort(self.lengths[rows], kind="stable")]
-        ends = self.lengths[rows].cumsum(dtype=np.int64)
-        numbers = np.arange(1, -(-len(rows) // self.step_size))
-        cuts = np.searchsorted(ends, ends[-1] * numbers / (len(numbers) + 1), side="right")
-        cuts = np.maximum.accumulate(np.maximum(cuts, numbers) - numbers) + numbers
-        return np.split(rows, np.minimum(cuts, len(rows) - len(numbers) - 1 + numbers))
+    def sort_and_cut(self, rows: np.ndarray) -> np.ndarray:
+        """Sort `rows` by length, in place; returns where steps of about equally many tokens end, none of them empty."""
+        rows[:] = rows[np.argsort(self.lengths[rows], kind="stable")]
+        tokens = self.lengths[rows].cumsum(dtype=np.int64)
+        n_steps = -(-len(rows) // self.step_size)
+        numbers = np.arange(1, n_steps + 1)
+        ends = np.searchsorted(tokens, tokens[-1] * numbers / n_steps, side="right")
+        ends = np.maximum.accumulate(np.maximum(ends, numbers) - numbers) + numbers
+        return np.minimum(ends, len(rows) - n_steps + numbers)
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in self.steps(self.start_step):
