@@ -25,7 +25,7 @@ from trainer.process import as_text  # noqa: E402
 
 PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的元素符号是", "The capital of Japan is", "2 + 3 =")
 CHAT_PROMPTS = ("你好！", "法国的首都是哪里？", "那日本呢？", "23 加 45 等于多少？", "Who are you?")
-# How a reasoning weight's markup is shown: thought and answer apart.
+# How markup is shown: thought and answer apart. Only the answers of reasoning weights have a tag of their own.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
 
 
@@ -59,21 +59,23 @@ class EvalOptions(WeightOptions):
 def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
     """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags. The noise
     of sampling is that of --seed and the turn."""
-    from dataset.chat import answer_room, make_prompt
+    from dataset.chat import answer_room, make_prompt, opening
     from model.sampling import Sampling
 
-    context = engine.max_length
-    prompt_ids = make_prompt(tokenizer, messages, stage, context - answer_room(context), context - 8)
+    context, text = engine.max_length, opening(tokenizer, stage, options.thinking)
+    prompt_ids = make_prompt(tokenizer, messages, stage, context - answer_room(context), context - 8, text)
     sampling = Sampling(
         temperature=options.temperature, top_p=options.top_p, seed=options.seed + turn,
-        skip_special_tokens=stage != "reason",
+        skip_special_tokens=stage == "pretrain",
     )  # fmt: skip
-    text = ""
+    if options.thinking:
+        print(show(text, stage), end="", flush=True)
+    begin = len(text)
     for piece in engine.stream(prompt_ids, sampling):
         text += piece.text
         if options.stream:
             print(show(piece.text, stage), end="", flush=True)
-    print("" if options.stream else show(text, stage), flush=True)
+    print("" if options.stream else show(text[begin:], stage), flush=True)
     if piece.finish_reason == "length":
         print(f"note: the answer was cut where the context of {context} tokens ends (--max_seq_len)", file=sys.stderr)
     return text
@@ -81,9 +83,8 @@ def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOpt
 
 def show(text: str, stage: str) -> str:
     """How a reply appears on the screen; a tag is one token, so no piece holds half of one."""
-    if stage == "reason":
-        for tag, heading in SHOWN_MARKUP.items():
-            text = text.replace(tag, heading)
+    for tag, heading in SHOWN_MARKUP.items() if stage != "pretrain" else ():
+        text = text.replace(tag, heading if stage == "reason" else heading or "[answer]")
     return text
 
 
@@ -157,9 +158,9 @@ def check_score_json(path: Path) -> None:
 
 def score(options: EvalOptions) -> None:
     from dataset import heldout
-    from dataset.chat import render_batch, split_thought
+    from dataset.chat import encode_texts, render_batch, split_thought
     from model.files import write_json
-    from trainer.answering import answer_all, answer_chats, sampling_of
+    from trainer.answering import answer_all, answer_chats, answer_in, sampling_of
 
     every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)
@@ -169,31 +170,26 @@ def score(options: EvalOptions) -> None:
     model, tokenizer, title, stage, trained_length = options.load_model()
     rendered = render_batch(tokenizer, [q["messages"] for q in every], add_generation_prompt=True)
     lengths = [len(ids) for ids, _ in rendered]
-    room = model.config.max_position_embeddings - sampling_of(stage).max_tokens
+    room = model.config.max_position_embeddings - sampling_of(stage, options.thinking).max_tokens
     heldout.check_lengths(options.score_data, lengths, room)
     context, dtype = options.context(model, trained_length), options.compute_dtype(model)
-    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, dtype)
-    said = answer_chats(model, tokenizer, chats, context, stage, dtype)
+    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, dtype, options.thinking)
+    said = answer_chats(model, tokenizer, chats, context, stage, dtype, options.thinking)
     form = {}
-    if stage == "reason":  # an answer without its tags is none
+    if stage == "reason":
         form = {"well_formed": 100 * sum(split_thought(reply) is not None for reply in replies) / len(replies)}
-        replies, said = answers_in(replies), [answers_in(chat) for chat in said]
+    form["tokens_per_reply"] = sum(map(len, encode_texts(tokenizer, replies))) / len(replies)
+    replies, *said = [[answer_in(reply, stage) for reply in given] for given in (replies, *said)]
     table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}
     print(title if half == "all" else f"{title}, on the half {half}")
     heldout.print_table(table)
     heldout.print_chats(table["chats"])
-    if form:
+    print(f"{form['tokens_per_reply']:.1f} tokens a reply")
+    if "well_formed" in form:
         print(f"thought and answer, each between its tags: {form['well_formed']:.1f}% of the replies")
     if options.score_json:
         write_json(Path(options.score_json).absolute(), {"weight": title} | table)
         print(f"written to {options.score_json}")
-
-
-def answers_in(replies: list[str]) -> list[str]:
-    """The answers of replies with tags; "" for a reply without its tags."""
-    from dataset.chat import split_thought
-
-    return ["" if parts is None else parts[1] for parts in map(split_thought, replies)]
 
 
 def main() -> None:

@@ -1,18 +1,24 @@
 """The one chat renderer: messages -> token ids and loss mask, for training, evaluation and serving alike.
 
-    <|im_start|>user\\n…<|im_end|>\\n<|im_start|>assistant\\n…<|im_end|>\\n          (ChatML)
+    <|im_start|>user\n…<|im_end|>\n<|im_start|>assistant\n…<|im_end|>\n          (ChatML)
 
-Only this file emits control tokens. The content of a message is encoded with control tokens switched off, so a user
-who types "<|im_end|>" ends no turn and moves no mask. `CHAT_TEMPLATE` is the same format in Jinja for engines that
-read `tokenizer_config.json`; it cannot tell text from control tokens, so training and serving here do not use it.
+A message is OpenAI's: role and content, and perhaps reasoning_content (a thought), tool_calls and, in the system turn,
+tools. chat_template.py has the two formats in which they are written out.
+
+Only this file emits control tokens. What a user writes, or a tool returns, is encoded with control tokens switched off,
+so a "<|im_end|>" in it ends no turn and moves no mask. The Jinja templates give the same tokens for all other texts;
+they cannot tell text from control tokens, so training and serving here do not use them.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+
+from dataset.chat_template import NO_THOUGHT, TOOLS_HEAD, TOOLS_TAIL, template_name
 
 BOS, EOS, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
-# Markup that an assistant may write as control tokens; anywhere else these strings are plain text.
+# Markup that an assistant may write as control tokens; in what it is given these strings are plain text.
 THOUGHT_MARKUP = ("<think>", "</think>", "<answer>", "</answer>")
 MARKUP = (*THOUGHT_MARKUP, "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 SPECIAL_TOKENS = (PAD, BOS, EOS, *MARKUP, *(f"<|reserved_{i}|>" for i in range(5)))
@@ -21,41 +27,9 @@ ROLES = ("system", "user", "assistant", "tool")
 _THOUGHT_PATTERN = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _MARKUP_PATTERN = re.compile("(" + "|".join(map(re.escape, MARKUP)) + ")")
 
-# How functions are offered and called: the wording of Qwen2.5's template, whose format many programs read.
-TOOLS_HEAD = (
-    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
-    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n"
-)
-TOOLS_TAIL = (
-    "</tools>\n\nFor each function call, return a json object with function name and arguments within "
-    '<tool_call></tool_call> XML tags:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n'
-    "</tool_call>"
-)
-_HEAD, _TAIL = (text.replace("\n", "\\n") for text in (TOOLS_HEAD, TOOLS_TAIL))
-CHAT_TEMPLATE = (
-    "{% set described = messages and messages[0]['role'] == 'system' %}"
-    "{% if tools %}"
-    "{{ '<|im_start|>system\\n' + (messages[0]['content'] + '\\n\\n' if described else '') }}"
-    f"{{{{ '{_HEAD}' }}}}"
-    "{% for tool in tools %}{{ (tool | tojson) + '\\n' }}{% endfor %}"
-    f"{{{{ '{_TAIL}<|im_end|>\\n' }}}}"
-    "{% endif %}"
-    "{% for message in (messages[1:] if tools and described else messages) %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '') }}"
-    "{% for call in message['tool_calls'] or [] %}"
-    "{% if not loop.first or message['content'] %}{{ '\\n' }}{% endif %}"
-    "{{ '<tool_call>\\n{\"name\": ' + (call['function']['name'] | tojson) + ', \"arguments\": ' }}"
-    "{% set arguments = call['function']['arguments'] %}"
-    "{{ (arguments if arguments is string else (arguments | tojson)) + '}\\n</tool_call>' }}"
-    "{% endfor %}"
-    "{{ '<|im_end|>\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-
 
 def check_messages(messages) -> None:
-    """Raise ValueError, saying what is wrong and what to do, unless `messages` is a list of role/content turns."""
+    """Raise ValueError, saying what is wrong and what to do, unless `messages` is a list of turns as above."""
     if not isinstance(messages, list):
         raise ValueError(f"a conversation must be a list of messages, not {type(messages).__name__}")
     for number, message in enumerate(messages, 1):
@@ -63,8 +37,48 @@ def check_messages(messages) -> None:
             raise ValueError(f'message {number} must look like {{"role": "user", "content": "…"}}')
         if message["role"] not in ROLES:
             raise ValueError(f"message {number} has role {message['role']!r}: use one of {', '.join(ROLES)}")
-        if not isinstance(message["content"], str):
-            raise ValueError(f"content of message {number} must be text, not {type(message['content']).__name__}")
+        for key, owner in (("tools", "system"), ("tool_calls", "assistant"), ("reasoning_content", "assistant")):
+            if message.get(key) and (message["role"] != owner or (key == "tools" and number > 1)):
+                place = "the first, a system turn" if key == "tools" else f'one with the role "{owner}"'
+                raise ValueError(f'message {number} has the key "{key}": only {place}, can have it')
+        try:
+            calls = list(map(check_call, read_list(message, "tool_calls")))
+            read_list(message, "tools")
+        except ValueError as error:
+            raise ValueError(f"message {number}: {error}") from None
+        content = message["content"] or "" if calls else message["content"]
+        for text, key in ((content, "content"), (message.get("reasoning_content") or "", "reasoning_content")):
+            if not isinstance(text, str):
+                raise ValueError(f"{key} of message {number} must be text, not {type(text).__name__}")
+
+
+def read_list(message: dict, key: str) -> list[dict]:
+    """The objects under a key, which may be JSON in a string, as published data has it. ValueError for other things."""
+    value = message.get(key) or []
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "[]")
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"its {key} do not parse as JSON ({error})") from None
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        raise ValueError(f"its {key} must be a list of JSON objects")
+    return value
+
+
+def check_call(call: dict) -> None:
+    """ValueError unless a tool call has a name, and arguments that are a JSON object or the text of one."""
+    call = call.get("function") or call
+    name, arguments = (call.get("name"), call.get("arguments")) if isinstance(call, dict) else (None, None)
+    try:
+        is_object = isinstance(json.loads(arguments) if isinstance(arguments, str) else arguments, dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not isinstance(name, str) or not is_object:
+        raise ValueError('a call in its tool_calls must look like {"name": "…", "arguments": {…}}')
+
+
+def as_json(value) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def split_thought(text: str) -> tuple[str, str] | None:
@@ -76,35 +90,75 @@ def split_thought(text: str) -> tuple[str, str] | None:
 
 
 def as_trained(messages: list[dict], stage: str) -> list[dict]:
-    """As a weight of the stage "reason" met them in training: earlier answers between their tags, without a thought."""
-    if stage != "reason":
-        return messages
+    """As a weight met them in training: earlier answers without their thoughts, for one of the stage "reason" between
+    its tags."""
 
-    def bare(text: str) -> str:
-        return f"<think>\n</think>\n<answer>\n{(split_thought(text) or ('', text))[1]}\n</answer>"
+    def bare(message: dict) -> dict:
+        text = message["content"] or ""
+        after = text.rpartition("</think>")[2].lstrip("\n") if "<think>" in text else text
+        text = (split_thought(text) or ("", after))[1]
+        if stage == "reason":
+            text = f"<think>\n</think>\n<answer>\n{text}\n</answer>"
+        return {key: value for key, value in message.items() if key != "reasoning_content"} | {"content": text}
 
-    return [m | {"content": bare(m["content"])} if m["role"] == "assistant" else m for m in messages]
+    return [bare(message) if message["role"] == "assistant" else message for message in messages]
 
 
-def with_tools(messages: list[dict], tools: Sequence[dict] = ()) -> list[dict]:
-    """OpenAI's messages as role and content alone: the `tools` (JSON objects) described in the system turn, and an
-    answer's `tool_calls` written out in its content."""
-    plain = []
-    for message in messages:
-        parts = [message["content"]] if message["content"] else []
-        for call in message.get("tool_calls") or ():
-            name, arguments = call["function"]["name"], call["function"]["arguments"]
-            if not isinstance(arguments, str):
-                arguments = json.dumps(arguments, ensure_ascii=False)
-            name = json.dumps(name, ensure_ascii=False)
-            parts.append(f'<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>')
-        plain.append({"role": message["role"], "content": "\n".join(parts)})
-    if tools:
-        text = TOOLS_HEAD + "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools) + TOOLS_TAIL
-        if plain and plain[0]["role"] == "system":
-            text = plain.pop(0)["content"] + "\n\n" + text
-        plain.insert(0, {"role": "system", "content": text})
-    return plain
+def opening(tokenizer, stage: str, thinking: bool | None = None) -> str:
+    """How a prompt begins the answer: with an open thought, with an empty one, or (thinking None) as the weights were
+    trained to begin, which in Qwen3's format is an empty one. "reason" has its answers in tags of their own."""
+    if thinking is None and (stage == "reason" or template_name(tokenizer) != "qwen3"):
+        return ""
+    if thinking:
+        return "<think>\n"
+    return "<think>\n</think>\n<answer>\n" if stage == "reason" else NO_THOUGHT
+
+
+def turns(messages: list[dict], template: str, empty_thought: bool = True) -> Iterator[tuple[str, list[tuple]]]:
+    """(role, parts) of each turn as it is written out. A part is (text, whether tags in it are control tokens)."""
+    messages = list(messages)
+    if messages and (tools := read_list(messages[0], "tools")):
+        system = messages.pop(0)["content"]
+        described = [(system + "\n\n", False)] if system else []
+        schemas = "".join(as_json(tool) + "\n" for tool in tools)
+        yield "system", [*described, (TOOLS_HEAD, True), (schemas, False), (TOOLS_TAIL, True)]
+    results = []
+    for number, message in enumerate(messages):
+        role, content = message["role"], message["content"] or ""
+        if role == "assistant":
+            yield role, [(answer_text(message, template, empty_thought), True)]
+        elif role == "tool" and template == "qwen3":
+            between = "\n" if results else ""
+            results += [(between + "<tool_response>\n", True), (content, False), ("\n</tool_response>", True)]
+            if messages[number + 1 : number + 2] and messages[number + 1]["role"] == "tool":
+                continue  # consecutive results share a turn
+            yield "user", results
+            results = []
+        else:
+            yield role, [(content, False)]
+
+
+def learned_text(tokenizer, messages: list[dict], empty_thought: bool) -> str:
+    """All answers of a conversation, one behind the other."""
+    written = turns(messages, template_name(tokenizer), empty_thought)
+    return "".join(text for role, parts in written if role == "assistant" for text, _ in parts)
+
+
+def answer_text(message: dict, template: str, empty_thought: bool = True) -> str:
+    """The text of an answer: its thought, its content, its calls."""
+    content, thought = message["content"] or "", message.get("reasoning_content")
+    if template == "qwen3" and thought is None:  # perhaps it is written in the content
+        before, _, content = content.rpartition("</think>")
+        thought = before.split("</think>")[0].rstrip("\n").rpartition("<think>")[2]
+    if thought is not None:
+        content, thought = content.lstrip("\n"), thought.strip("\n")
+    parts = [content] if content else []
+    for call in read_list(message, "tool_calls"):
+        call = call.get("function") or call
+        arguments = call["arguments"] if isinstance(call["arguments"], str) else as_json(call["arguments"])
+        parts.append(f'<tool_call>\n{{"name": {as_json(call["name"])}, "arguments": {arguments}}}\n</tool_call>')
+    thought = f"<think>\n{thought}\n</think>\n\n" if thought or (thought is not None and empty_thought) else ""
+    return thought + "\n".join(parts)
 
 
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:
@@ -130,32 +184,35 @@ def control_tokens(tokenizer) -> dict[str, int]:
 
 
 def render_batch(
-    tokenizer, conversations: Sequence[list[dict]], add_generation_prompt: bool = False, markup_weight: int = 1
-) -> list[tuple[list[int], list[int]]]:
-    """Render each conversation (a list of {"role", "content"}) to (token ids, loss weights), two lists of one length.
+    tokenizer, conversations: Sequence[list[dict]], add_generation_prompt: bool = False, markup_weight: int = 1,
+    opening: str = "", empty_thoughts: Iterable[bool] = repeat(True),
+) -> list[tuple[list[int], list[int]]]:  # fmt: skip
+    """Render each conversation to (token ids, loss weights), two lists of one length.
 
-    A weight belongs to the token at its place, as a target: 1 for an answer and the <|im_end|> that closes it,
-    `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given.
+    A weight belongs to the token at its place, as a target: 1 for an answer (thought, text and calls) and the
+    <|im_end|> that closes it, `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given.
+    `opening` begins the answer of a generation prompt; `empty_thoughts` says for each conversation whether Qwen3's
+    format shows thoughts that are empty.
     """
-    control = control_tokens(tokenizer)
+    control, template = control_tokens(tokenizer), template_name(tokenizer)
     pieces = []  # of each conversation, (text, whether it is a control token, weight)
-    for messages in conversations:
+    for messages, empty_thought in zip(conversations, empty_thoughts, strict=False):
         pieces.append([])
-        for message in messages:
-            learned = int(message["role"] == "assistant")
-            pieces[-1] += [(BOS, True, 0), (message["role"] + "\n", False, 0)]
-            parts = _MARKUP_PATTERN.split(message["content"]) if learned else [message["content"]]
-            for i, part in enumerate(parts):  # the pattern's group puts the tags at odd places
-                is_tag = i % 2 == 1 and part in control
-                pieces[-1].append((part, is_tag, markup_weight if is_tag else learned))
+        for role, parts in turns(messages, template, empty_thought):
+            learned = int(role == "assistant")
+            pieces[-1] += [(BOS, True, 0), (role + "\n", False, 0)]
+            for text, has_tags in parts:
+                split = split_tags(text, control, learned, learned * markup_weight)
+                pieces[-1] += split if has_tags else [(text, False, learned)]
             pieces[-1] += [(EOS, True, learned), ("\n", False, 0)]
         if add_generation_prompt:
-            pieces[-1] += [(BOS, True, 0), ("assistant\n", False, 0)]
+            pieces[-1] += [(BOS, True, 0), ("assistant\n", False, 0), *split_tags(opening, control, 0, 0)]
 
-    texts = [text for conversation in pieces for text, is_control, _ in conversation if not is_control]
+    joined = [list(join_texts(conversation)) for conversation in pieces]
+    texts = [text for conversation in joined for text, is_control, _ in conversation if not is_control]
     encoded = iter(encode_texts(tokenizer, texts))  # one call of the tokenizer for the whole batch
     result = []
-    for conversation in pieces:
+    for conversation in joined:
         ids, weights = [], []
         for text, is_control, weight in conversation:
             new = [control[text]] if is_control else next(encoded)
@@ -165,9 +222,33 @@ def render_batch(
     return result
 
 
-def render(tokenizer, messages, add_generation_prompt=False, markup_weight=1) -> tuple[list[int], list[int]]:
+def split_tags(text: str, control: dict[str, int], learned: int, markup_weight: int) -> Iterator[tuple[str, bool, int]]:
+    """The pieces of a text whose tags are control tokens, as far as the tokenizer has them."""
+    for i, part in enumerate(_MARKUP_PATTERN.split(text)):  # the pattern's group puts the tags at odd places
+        is_tag = i % 2 == 1 and part in control
+        yield part, is_tag, markup_weight if is_tag else learned
+
+
+def join_texts(pieces: list[tuple[str, bool, int]]) -> Iterator[tuple[str, bool, int]]:
+    """Neighbouring texts as one, which is how they are tokenised elsewhere; but where learning begins, a token does."""
+    held, weight = "", 0
+    for text, is_control, its_weight in pieces:
+        if held and (is_control or its_weight != weight):
+            yield held, False, weight
+            held = ""
+        if is_control:
+            yield text, True, its_weight
+        else:
+            held, weight = held + text, its_weight
+    if held:
+        yield held, False, weight
+
+
+def render(
+    tokenizer, messages: list[dict], add_generation_prompt: bool = False, markup_weight: int = 1, opening: str = ""
+) -> tuple[list[int], list[int]]:
     """`render_batch` for one conversation."""
-    return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight)[0]
+    return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight, opening)[0]
 
 
 def begin_document(tokenizer, text: str) -> list[int]:
@@ -180,7 +261,7 @@ def answer_room(context: int) -> int:
     return min(256, context // 2)
 
 
-def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None) -> list[int]:
+def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None, opening: str = "") -> list[int]:
     """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first.
 
     A system turn at the beginning and the last message are always kept, and alone may take `limit` tokens (default:
@@ -190,7 +271,7 @@ def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = 
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]
     while True:
-        ids, _ = render(tokenizer, head + turns, add_generation_prompt=True)
+        ids, _ = render(tokenizer, head + turns, add_generation_prompt=True, opening=opening)
         if len(ids) <= (room if len(turns) > 1 else limit):
             return ids
         if len(turns) <= 1:
@@ -204,10 +285,12 @@ def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = 
             turns = turns[1:]
 
 
-def make_prompt(tokenizer, messages: list[dict], stage: str, room: int, limit: int | None = None) -> list[int]:
+def make_prompt(
+    tokenizer, messages: list[dict], stage: str, room: int, limit: int | None = None, opening: str = ""
+) -> list[int]:
     """`keep_recent` of the messages `as_trained`; but "pretrain" continues the last message as a text."""
     if stage != "pretrain":
-        return keep_recent(tokenizer, as_trained(messages, stage), room, limit)
+        return keep_recent(tokenizer, as_trained(messages, stage), room, limit, opening)
     ids, limit = begin_document(tokenizer, messages[-1]["content"]), limit or room
     if len(ids) > limit:
         raise ValueError(f"the text is {len(ids)} tokens long, only {limit} fit: shorten it")

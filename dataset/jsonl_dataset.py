@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from dataset.batching import Collate
+from dataset.chat_template import template_name
 from dataset.jsonl import DataError, bad_line, check_file, line_numbers, parse_line, read_lines
 from dataset.token_cache import open_or_build
 
-CACHE_FORMAT = 4  # raise it when the meaning of a cached array changes
+CACHE_FORMAT = 5  # raise it when the meaning of a cached array changes
 MAX_HELD_OUT = 1000  # samples, for validation
 
 
@@ -36,7 +37,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         self.dtypes = {"rows": [(name, "int64") for name in ("offset", "end", *self.numbers)]}
         self.dtypes |= {name: types[name] for name in self.sequences}
         identity = [CACHE_FORMAT, type(self).__name__, self.skip_bad_lines, tokenizer.backend_tokenizer.to_str()]
-        identity += [tokenizer.bos_token_id, tokenizer.eos_token_id]
+        identity += [tokenizer.bos_token_id, tokenizer.eos_token_id, template_name(tokenizer)]
         cache_dir = Path(cache_dir or Path.home() / ".cache" / "minimind").absolute()
         self.cache = open_or_build(
             self.path, cache_dir, str(identity), self.dtypes, self.tokenise, len(tokenizer), num_proc

@@ -7,6 +7,7 @@ given, 1 for text and answers, more for markup that a stage wants to stress.
 """
 
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -14,14 +15,26 @@ import numpy as np
 import torch
 
 from dataset.batching import Collate, PairCollate
-from dataset.chat import BOS, EOS, PAD, check_messages, encode_texts, render_batch, split_thought
+from dataset.chat import (
+    BOS,
+    EOS,
+    PAD,
+    answer_text,
+    as_json,
+    check_messages,
+    encode_texts,
+    learned_text,
+    read_list,
+    render_batch,
+    split_thought,
+)  # fmt: skip
 from dataset.jsonl import check_text
 from dataset.jsonl_dataset import JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
 # documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
 _SEPARATORS = re.compile("|".join(map(re.escape, (BOS, EOS, PAD))))
-UNSUPPORTED = {"tool_calls", "function_call", "reasoning_content", "tools"}  # keys that would be ignored silently
+UNREAD = {"function_call": "write it as tool_calls", "tools": "put them into the system turn"}
 
 
 def split_turns(text: str) -> list[str]:
@@ -114,14 +127,24 @@ def check_conversation(record: dict, key: str) -> None:
     check_messages(record[key])
     if not any(message["role"] == "assistant" for message in record[key]):
         raise ValueError(f'"{key}" has no answer (no message with role "assistant")')
-    messages = {f'message {number} of "{key}"': message for number, message in enumerate(record[key], 1)}
-    for name, message in messages.items():
-        check_text(message["content"], f"the content of {name}")
-    for name, part in {**messages, "the record": record}.items():
-        for ignored in UNSUPPORTED & part.keys():
-            if part[ignored] and part[ignored] != "[]":
-                what = f'{name} has the key "{ignored}", which training does not read'
-                raise ValueError(f"{what}: write its value into the content, or remove it")
+    for number, message in enumerate(record[key], 1):
+        name, is_first = f'message {number} of "{key}"', number == 1
+        text = answer_text({**message, "reasoning_content": None}, "minimind")  # with its calls
+        if text or not (message["role"] == "tool" or (is_first and read_list(message, "tools"))):
+            check_text(text, f"the content of {name}")
+        if message.get("reasoning_content"):
+            check_text(message["reasoning_content"], f"the reasoning_content of {name}")
+        check_text(as_json(message.get("tools", "[]")), f"what {name} offers")
+        check_keys(message, name, {"function_call"})
+    check_keys(record, "the record", {"function_call", "tools"})
+
+
+def check_keys(part: dict, name: str, keys: set[str]) -> None:
+    """ValueError for a key that would be ignored silently."""
+    for key in keys & part.keys():
+        if part[key] and part[key] != "[]":
+            what = f'{name} has the key "{key}", which training does not read there'
+            raise ValueError(f"{what}: {UNREAD[key]}, or remove it")
 
 
 class AnswerDataset(JsonlDataset):
@@ -157,15 +180,19 @@ class SFTDataset(AnswerDataset):
     keys = ("conversations",)
     numbers = ("answer_at", "n_bytes")
     markup_weight = 1  # of <think>, <answer>, … inside answers
+    # Of the conversations in Qwen3's format, the share that shows empty thoughts: MiniMind-3's, so that its weights
+    # can do without them.
+    empty_thoughts = 0.2
 
     def check(self, record: dict) -> None:
         check_conversation(record, "conversations")
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
         conversations = [record["conversations"] for record in records]
-        rendered = render_batch(self.tokenizer, conversations, markup_weight=self.markup_weight)
-        for messages, (ids, weights) in zip(conversations, rendered, strict=True):
-            n_bytes = sum(len(message["content"].encode()) for message in messages if message["role"] == "assistant")
+        kept = [zlib.crc32(as_json(messages).encode()) < self.empty_thoughts * 2**32 for messages in conversations]
+        rendered = render_batch(self.tokenizer, conversations, False, self.markup_weight, empty_thoughts=kept)
+        for messages, keeps, (ids, weights) in zip(conversations, kept, rendered, strict=True):
+            n_bytes = len(learned_text(self.tokenizer, messages, keeps).encode())
             answer_at = np.flatnonzero(weights)[0]
             yield {"input_ids": ids, "loss_mask": weights, "answer_at": answer_at, "n_bytes": n_bytes}
 
@@ -187,6 +214,7 @@ class ReasonDataset(SFTDataset):
     """Conversations whose every answer is <think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>; the tags weigh 10."""
 
     markup_weight = 10
+    empty_thoughts = 1.0
 
     def check(self, record: dict) -> None:
         super().check(record)

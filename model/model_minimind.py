@@ -23,6 +23,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, MoeCausalLMOu
 from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
+LENGTH = "original_max_position_embeddings"  # in a rope_scaling: the tokens of training
+
 
 class MiniMindConfig(PreTrainedConfig):
     """Sizes and switches of the network. The defaults are MiniMind2-Small, 25,829,888 parameters.
@@ -44,6 +46,7 @@ class MiniMindConfig(PreTrainedConfig):
     hidden_act: str = "silu"
     max_position_embeddings: int = 32768
     rope_theta: float = 1e6
+    rope_scaling: dict | None = None  # rope_type, factor, original_max_position_embeddings, …: `scaled_frequencies`
     rms_norm_eps: float = 1e-5
     dropout: float = 0.0
     flash_attn: bool = True  # False: the written-out attention, as attn_implementation="eager"
@@ -88,6 +91,8 @@ class MiniMindConfig(PreTrainedConfig):
         elif self.use_moe and not 1 <= self.num_experts_per_tok <= experts:
             k = self.num_experts_per_tok
             problem = f"num_experts_per_tok {k} must lie between 1 and n_routed_experts {experts}"
+        elif self.rope_scaling:
+            problem = problem_of_scaling(self.rope_scaling)
         if problem:
             raise ValueError(problem)
         super().__post_init__(**kwargs)
@@ -108,16 +113,64 @@ class RMSNorm(nn.Module):
         return normed.type_as(x) * self.weight
 
 
-def precompute_freqs_cis(dim: int, end: int, theta: float = 1e6) -> tuple[torch.Tensor, torch.Tensor]:
+def problem_of_scaling(scaling: dict) -> str | None:
+    """What is wrong with a `rope_scaling`, if anything is."""
+    kind, known = scaling.get("rope_type"), {"rope_type", "factor"}
+    required = {"linear": (), "yarn": (LENGTH,), "llama3": (LENGTH, "low_freq_factor", "high_freq_factor")}
+    if kind not in required:
+        return f"rope_scaling {kind!r}: this network knows {', '.join(required)}"
+    optional = {"attention_factor", "beta_fast", "beta_slow"} if kind == "yarn" else set()
+    if others := scaling.keys() - known - {LENGTH, *required[kind]} - optional:
+        return f"rope_scaling {kind} with {min(others)}: this network does not know that"
+    for name in ("factor", *required[kind], *optional & scaling.keys()):
+        value, least = scaling.get(name), 1 if name in ("factor", LENGTH) else 0
+        if not isinstance(value, int | float) or not least <= value < math.inf:
+            return f"rope_scaling {kind} with {name} {value}: it must be a number from {least} on"
+    return None
+
+
+def scaled_frequencies(frequency: torch.Tensor, theta: float, scaling: dict) -> tuple[torch.Tensor, float]:
+    """Rotary frequencies (dim/2,) for `factor` times as many positions as in training, and by how much q and k grow.
+
+    linear: all frequencies are divided by the factor (Chen et al. 2023). yarn: pairs that turn `beta_fast` times or
+    more within the original length stay as they are, those that turn less than `beta_slow` times are divided, and a
+    ramp lies between (Peng et al. 2023, section 3.2; the growth is eq. 22). llama3: likewise, the ramp over turns.
+    """
+    kind, factor = scaling["rope_type"], scaling["factor"]
+    if kind == "linear":
+        return frequency / factor, 1.0
+    length, dim = scaling[LENGTH], 2 * len(frequency)
+    if kind == "llama3":
+        turns, least, most = length * frequency / (2 * math.pi), scaling["low_freq_factor"], scaling["high_freq_factor"]
+        kept = ((turns - least) / (most - least)).clamp(0, 1)
+        return frequency * kept + frequency / factor * (1 - kept), 1.0
+
+    def pair_with(turns: float) -> float:
+        """The pair that turns so often within the original length."""
+        return dim * math.log(length / (2 * math.pi * turns)) / (2 * math.log(theta))
+
+    low = max(math.floor(pair_with(scaling.get("beta_fast") or 32)), 0)
+    high = min(math.ceil(pair_with(scaling.get("beta_slow") or 1)), dim - 1)
+    divided = ((torch.arange(dim // 2, dtype=torch.float32) - low) / max(high - low, 0.001)).clamp(0, 1)
+    growth = scaling.get("attention_factor") or 0.1 * math.log(factor) + 1
+    return frequency * (1 - divided) + frequency / factor * divided, growth
+
+
+def precompute_freqs_cis(
+    dim: int, end: int, theta: float = 1e6, rope_scaling: dict | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosine and sine tables of rotary position embeddings (RoFormer, Su et al. 2021, eq. 15).
 
-    Pair i of a head's `dim` channels turns by the angle position * theta^(-2i/dim).
+    Pair i of a head's `dim` channels turns by the angle position * theta^(-2i/dim), or as `rope_scaling` says.
     Returns two float32 tensors of shape (end, dim), laid out for `apply_rotary_pos_emb` (both halves equal).
     """
     inverse_frequency = 1 / theta ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim)  # (dim/2,)
+    growth = 1.0
+    if rope_scaling:
+        inverse_frequency, growth = scaled_frequencies(inverse_frequency, theta, rope_scaling)
     angles = torch.outer(torch.arange(end, dtype=torch.float32), inverse_frequency)  # (end, dim/2)
     angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos(), angles.sin()
+    return angles.cos() * growth, angles.sin() * growth
 
 
 def apply_rotary_pos_emb(
@@ -338,6 +391,17 @@ class MiniMindPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": MiniMindBlock, "attentions": Attention}
 
+    def stretch(self, rope_scaling: dict) -> int:
+        """Use a `rope_scaling` from now on. Returns the length, in tokens, that it is meant for; there are at least so
+        many positions then. Raises ValueError for one that cannot be."""
+        config, inner = self.config, self.base_model
+        length = math.ceil(rope_scaling["factor"] * rope_scaling[LENGTH])
+        if problem := problem_of_scaling(rope_scaling):
+            raise ValueError(problem)
+        config.rope_scaling, config.max_position_embeddings = rope_scaling, max(config.max_position_embeddings, length)
+        inner.freqs_cos, inner.freqs_sin = (table.to(inner.freqs_cos) for table in inner.rotary_tables())
+        return length
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """N(0, 0.02) everywhere (GPT-2), and the two projections that write to the residual stream divided by
@@ -372,7 +436,9 @@ class MiniMindModel(MiniMindPreTrainedModel):
         self.post_init()
 
     def rotary_tables(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return precompute_freqs_cis(self.config.head_dim, self.config.max_position_embeddings, self.config.rope_theta)
+        config = self.config
+        sizes = config.head_dim, config.max_position_embeddings, config.rope_theta
+        return precompute_freqs_cis(*sizes, config.rope_scaling)
 
     @capture_outputs
     def forward(

@@ -60,7 +60,7 @@ class ConvertOptions(ModelOptions):
 def read_source(options: ConvertOptions):
     """(the model in float32, LoRA merged; its tokenizer; the metadata of its `.json`)."""
     from model.model_lora import load_lora, merge_lora
-    from trainer.loading import load_folder, load_pth, quiet_transformers
+    from trainer.loading import load_folder, load_pth, quiet_transformers, set_template
 
     quiet_transformers()
     path = Path(options.weight).absolute()
@@ -70,15 +70,20 @@ def read_source(options: ConvertOptions):
         (model, tokenizer), metadata = load_folder(path, options.tokenizer), {}
     else:
         model, tokenizer, metadata = load_pth(path, options.tokenizer, options.sizes())
+    set_template(tokenizer, options.chat_template, path)
     if options.lora is not None:
         load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
         merge_lora(model)
     return model.eval(), tokenizer, metadata
 
 
+KEPT = ("stage", "step", "tokens", "data", "chat_template")  # of the metadata
+
+
 def write(model, tokenizer, metadata: dict, options: ConvertOptions, path: Path) -> None:
     import torch
 
+    from dataset.chat_template import template_name
     from model.formats.gguf_file import write_gguf
     from model.formats.hf_folder import write_minimind, write_stock
     from model.weights import save_weights
@@ -88,7 +93,8 @@ def write(model, tokenizer, metadata: dict, options: ConvertOptions, path: Path)
         if n_coarse:
             print(f"note: rows of {n_coarse} tensors cannot be split into Q8_0's blocks of 32: they are stored as f16")
     elif options.to == "torch":
-        kept = {name: metadata[name] for name in ("stage", "step", "tokens", "data") if name in metadata}
+        metadata["chat_template"] = template_name(tokenizer)
+        kept = {name: metadata[name] for name in KEPT if name in metadata}
         origin = {"weight": Path(options.weight).name} | ({"lora": Path(options.lora).name} if options.lora else {})
         save_weights(model, path, tokenizer, **{"stage": "converted"} | kept | {"origin": origin})
     else:

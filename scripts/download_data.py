@@ -1,7 +1,7 @@
 """Download MiniMind's published data sets into dataset/, where the stages look for them.
 
     python scripts/download_data.py                                # what is published, and what is here already
-    python scripts/download_data.py pretrain_hq sft_mini_512       # pretraining and SFT at the real sizes
+    python scripts/download_data.py pretrain_t2t_mini sft_t2t_mini # pretraining and SFT at the real sizes
     python scripts/download_data.py all
     HF_ENDPOINT=https://hf-mirror.com python scripts/download_data.py dpo      # through a mirror of the hub
     python scripts/download_data.py dpo --source modelscope        # from ModelScope
@@ -32,12 +32,20 @@ from scripts.reports.tables import format_table  # noqa: E402
 from trainer.command_line import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
 
 SETS = {  # name -> (purpose, the next command and its flags)
-    "pretrain_hq": ("pretraining", "train_pretrain.py"),
-    "sft_mini_512": ("SFT, small", "train_full_sft.py"),
+    "pretrain_t2t_mini": ("pretraining, of MiniMind-3, small", "train_pretrain.py"),
+    "pretrain_t2t": ("pretraining, of MiniMind-3", "train_pretrain.py"),
+    "sft_t2t_mini": ("SFT with thoughts and tools, small", "train_full_sft.py --max_seq_len 768"),
+    "sft_t2t": ("SFT with thoughts and tools", "train_full_sft.py --max_seq_len 768"),
+    "dpo": ("DPO", "train_dpo.py"),
+    "rlaif": ("questions for reinforcement learning", ""),
+    "agent_rl": ("questions with tools, likewise", ""),
+    "agent_rl_math": ("sums with tools, likewise", ""),
+    "lora_exam": ("LoRA: exams", "train_lora.py --lora_name exam"),
+    "pretrain_hq": ("pretraining, of MiniMind2", "train_pretrain.py"),
+    "sft_mini_512": ("SFT, of MiniMind2, small", "train_full_sft.py"),
     "sft_512": ("SFT, up to 512 tokens", "train_full_sft.py --max_seq_len 512"),
     "sft_1024": ("SFT, up to 1,024 tokens", "train_full_sft.py --max_seq_len 1024"),
     "sft_2048": ("SFT, up to 2,048 tokens", "train_full_sft.py --max_seq_len 2048"),
-    "dpo": ("DPO", "train_dpo.py"),
     "r1_mix_1024": ("reasoning", "train_distill_reason.py"),
     "lora_identity": ("LoRA: its identity", "train_lora.py --lora_name identity"),
     "lora_medical": ("LoRA: medicine", "train_lora.py --lora_name medical"),
@@ -220,8 +228,9 @@ def main() -> None:
         print(f"{path.name}: {size_text(file.size)}, checksum correct", flush=True)
     print("\nnext:")
     for name in names:
-        stage, *flags = SETS[name][1].split()
-        print(" ", command(f"trainer/{stage}"), "--data_path", typed(folder / f"{name}.jsonl"), *flags)
+        stage, *flags = SETS[name][1].split() or [""]
+        if stage:
+            print(" ", command(f"trainer/{stage}"), "--data_path", typed(folder / f"{name}.jsonl"), *flags)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def main() -> None:
     model, tokenizer, title, stage, trained_length = options.load_model()
     context, dtype = options.context(model, trained_length), options.compute_dtype(model)
     engine = Generator(model, tokenizer, options.max_batch, context, dtype)
-    service = Service(engine, tokenizer, stage, options.max_batch + options.max_queue)
+    service = Service(engine, tokenizer, stage, options.max_batch + options.max_queue, options.thinking)
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)
     host, port = listener.getsockname()[:2]

@@ -27,7 +27,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # tests import this file too
 
-from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages  # noqa: E402
+from dataset.chat import BOS, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages  # noqa: E402
+from dataset.chat_template import CHAT_TEMPLATE  # noqa: E402
 from dataset.jsonl import check_text, read_records  # noqa: E402
 from model.files import write_atomically, write_json  # noqa: E402
 from trainer.command_line import check_out_dir, flag, parse_options, run  # noqa: E402

@@ -115,7 +115,11 @@ def choose_settings(model: ChatModel | None, options: WebOptions, t: Texts) -> S
         most, usual = context // 2, answer_room(context)
         max_tokens = st.slider(t.length, min(16, most // 2), most, usual, 16, key="length", help=t.length_help)
         seed = st.number_input(t.seed, 0, 2**31 - 1, 42, key="seed", help=t.seed_help)
-    return Settings(temperature, max_tokens, seed)
+        thinking = None
+        if not (model and model.stage == "pretrain"):
+            choices = dict(zip((None, True, False), t.thought_choices, strict=True))
+            thinking = st.selectbox(t.thought_setting, list(choices), key="thinking", format_func=choices.get)
+    return Settings(temperature, max_tokens, seed, thinking if thinking in (True, False) else None)
 
 
 # ---------------------------------------------------------------- conversation

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from dataset.chat import render, with_tools
+from dataset.chat import render
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import save_weights
 
@@ -45,9 +45,15 @@ ASKED = user("北京几点了？")
 LEARNED = [  # (messages, tools)
     ([user("你好"), assistant("你好！很高兴见到你。😀")], ()),
     ([user("一加一"), assistant("<think>\n一加一是二\n</think>\n<answer>\n2\n</answer>")], ()),
+    ([user("二加二"), assistant("4", reasoning_content="二加二是四")], ()),
+    ([user("二加二"), assistant("四", reasoning_content="")], ()),
     ([user("数数"), assistant(LONG)], ()),
     ([ASKED, assistant(None, tool_calls=[CALL]), {"role": "tool", "content": "12:00"}, assistant("十二点。")], TOOLS),
 ]
+
+
+def offer(tools: list[dict]) -> list[dict]:
+    return [{"role": "system", "content": "", "tools": tools}] if tools else []
 
 
 def teach(tokenizer, out_dir: Path, more: tuple = ()) -> Path:
@@ -58,7 +64,11 @@ def teach(tokenizer, out_dir: Path, more: tuple = ()) -> Path:
         max_position_embeddings=1024,
     )  # fmt: skip
     model = MiniMindForCausalLM(config)
-    rows = [render(tokenizer, with_tools(messages, tools)) for messages, tools in (*LEARNED, *more)]
+    rows = [render(tokenizer, offer(tools) + messages) for messages, tools in (*LEARNED, *more)]
+    think = tokenizer.convert_tokens_to_ids("<think>")
+    for (messages, _), (ids, weights) in zip((*LEARNED, *more), rows, strict=False):
+        if messages[-1].get("reasoning_content") == "":
+            weights[ids.index(think) + 2] = 0  # an open thought is never empty; the prompt says which it is
     batches = [
         (torch.tensor([ids]), torch.tensor([[i if weight else -100 for i, weight in zip(ids, weights, strict=True)]]))
         for ids, weights in rows

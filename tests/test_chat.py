@@ -278,7 +278,9 @@ def test_a_reasoning_weight_sees_earlier_answers_as_in_training(tokenizer):
     shown = [message["content"] for message in seen if message["role"] == "assistant"]
     assert shown == [f"<think>\n</think>\n<answer>\n{answer}\n</answer>" for answer in "23"]
     assert make_prompt(tokenizer, turns, "reason", 150) == keep_recent(tokenizer, seen, 150)
-    assert as_trained(seen, "reason") == seen and as_trained(turns, "full_sft") == turns
+    assert as_trained(seen, "reason") == seen
+    bare = as_trained(turns, "full_sft")
+    assert [message["content"] for message in bare if message["role"] == "assistant"] == ["2", "3"]
 
 
 # ---------------------------------------------------------------- what a conversation must look like

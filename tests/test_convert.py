@@ -17,9 +17,10 @@ import pytest
 import torch
 from preloaded import Preloaded, run_preloaded
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dataset.chat import render
+from dataset.chat_template import CHAT_TEMPLATES, template_name
 from eval_model import EvalOptions
 from model.formats.gguf_file import PRETOKENIZE_REGEX, pre_tokenizer_name, read_gguf, write_gguf
 from model.formats.hf_folder import read_folder, write_stock
@@ -32,6 +33,7 @@ from trainer.command_line import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 MOE = {"use_moe": True, "n_routed_experts": 4, "num_experts_per_tok": 2}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
 NETWORKS = {
     "dense": {},
     "untied": {"tie_word_embeddings": False, "rope_theta": 1e4, "num_key_value_heads": 1},
@@ -40,6 +42,8 @@ NETWORKS = {
     "moe of two shared": MOE | {"n_shared_experts": 2, "num_experts_per_tok": 3},
     "moe of none shared": MOE | {"n_shared_experts": 0, "num_experts_per_tok": 1},
     "qk_norm moe": MOE | {"qk_norm": True, "n_shared_experts": 0, "num_experts_per_tok": 1, "seq_aux": False},
+    "yarn": {"rope_scaling": YARN},
+    "qk_norm, linear": {"qk_norm": True, "rope_scaling": {"rope_type": "linear", "factor": 3.0}},
     "qk_norm moe, as scored": MOE | {"qk_norm": True, "n_shared_experts": 0, "norm_topk_prob": False, "seq_aux": False},
 }
 IDS = torch.randint(6400, (2, 64), generator=torch.Generator().manual_seed(1))
@@ -54,6 +58,19 @@ PUBLISHED = {  # the fields of MiniMind2's own config.json
     "num_attention_heads": 8, "num_experts_per_tok": 2, "num_hidden_layers": 2, "num_key_value_heads": 2,
     "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "scoring_func": "softmax", "seq_aux": True,
     "torch_dtype": "float16", "transformers_version": "4.49.0", "use_moe": False, "vocab_size": 6400,
+}  # fmt: skip
+SIZES_3 = {
+    "num_key_value_heads": 4, "intermediate_size": 256, "rms_norm_eps": 1e-6, "qk_norm": True, "n_shared_experts": 0,
+    "num_experts_per_tok": 1, "seq_aux": False, "aux_loss_alpha": 5e-4,
+}  # fmt: skip
+PUBLISHED_3 = {  # and of MiniMind-3's
+    "architectures": ["MiniMindForCausalLM"], "bos_token_id": 1, "dropout": 0.0, "dtype": "float16",
+    "eos_token_id": 2, "flash_attn": True, "head_dim": 8, "hidden_act": "silu", "hidden_size": 64,
+    "inference_rope_scaling": False, "intermediate_size": 256, "max_position_embeddings": 32768,
+    "model_type": "minimind", "moe_intermediate_size": 256, "norm_topk_prob": True, "num_attention_heads": 8,
+    "num_experts": 4, "num_experts_per_tok": 1, "num_hidden_layers": 2, "num_key_value_heads": 4,
+    "rms_norm_eps": 1e-06, "rope_scaling": None, "rope_theta": 1000000.0, "router_aux_loss_coef": 5e-4,
+    "tie_word_embeddings": True, "transformers_version": "4.57.6", "use_moe": False, "vocab_size": 6400,
 }  # fmt: skip
 
 
@@ -95,7 +112,7 @@ def logits(model, ids: torch.Tensor = IDS) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("to", "name"), [*product(["minimind"], ["untied", "moe", "qk_norm"]), *product(["llama"], NETWORKS)]
+    ("to", "name"), [*product(["minimind"], ["untied", "moe", "qk_norm", "yarn"]), *product(["llama"], NETWORKS)]
 )
 def test_pth_to_folder_to_pth_is_the_same_to_the_bit(weight, tmp_path, to, name):
     path = weight(**NETWORKS[name])
@@ -123,7 +140,8 @@ def test_stock_classes_compute_the_same_logits(weight, network, tmp_path, config
 @pytest.mark.parametrize(
     ("name", "outtype", "tolerance"),
     [
-        ("dense", "q8_0", 0.1), ("untied", "f16", 0), ("qk_norm", "f16", 0), ("qk_norm moe", "f32", 0),
+        ("dense", "q8_0", 0.1), ("yarn", "f32", 0), ("qk_norm, linear", "f32", 0), ("untied", "f16", 0),
+        ("qk_norm", "f16", 0), ("qk_norm moe", "f32", 0),
         ("moe of two shared", "f32", 0), ("moe of none shared", "f16", 0),
     ],
 )
@@ -270,16 +288,19 @@ def test_messages_name_the_users_path(weight, llama_folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def published(make_model, tmp_path_factory):
-    """A function that makes a folder in the form in which MiniMind2 is published, but with random weights: one `.bin`
-    in half precision with the tied matrix twice, a vocabulary of its own, split as GPT-2's, and code, here a trap."""
+    """A function that makes a folder in the form in which MiniMind2 or 3 is published, but with random weights: one
+    `.bin` in half precision with the tied matrix twice, a vocabulary of its own, split as GPT-2's, and code, here a
+    trap."""
 
-    def make(use_moe: bool) -> Path:
+    def make(use_moe: bool, generation: int) -> Path:
         folder = tmp_path_factory.mktemp("published")
         model = make_model(
-            3, vocab_size=6400, hidden_size=64, num_attention_heads=8, max_position_embeddings=32768, use_moe=use_moe
-        )
+            3, vocab_size=6400, hidden_size=64, num_attention_heads=8, max_position_embeddings=32768, use_moe=use_moe,
+            **(SIZES_3 if generation == 3 else {}),
+        )  # fmt: skip
         torch.save({key: value.half() for key, value in model.state_dict().items()}, folder / "pytorch_model.bin")
-        (folder / "config.json").write_text(json.dumps(PUBLISHED | {"use_moe": use_moe}))
+        config = {2: PUBLISHED, 3: PUBLISHED_3}[generation]
+        (folder / "config.json").write_text(json.dumps(config | {"use_moe": use_moe}))
         (folder / "generation_config.json").write_text('{"bos_token_id": 1, "eos_token_id": 2}')
         (folder / "model_minimind.py").write_text(f"open({str(folder / 'sprung')!r}, 'w')\n")
         tokenizer = json.loads((ROOT / "model" / "tokenizer.json").read_text("utf-8"))
@@ -291,17 +312,20 @@ def published(make_model, tmp_path_factory):
         vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
         (folder / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
         shutil.copy(ROOT / "model" / "tokenizer_config.json", folder)
+        edit(folder, "tokenizer_config.json", chat_template=CHAT_TEMPLATES[{2: "minimind", 3: "qwen3"}[generation]])
         return folder
 
     return make
 
 
+@pytest.mark.parametrize("generation", [2, 3])
 @pytest.mark.parametrize("use_moe", [False, True], ids=["dense", "moe"])
-def test_published_weights_load_unchanged(published, tmp_path, use_moe):
-    folder = published(use_moe)
+def test_published_weights_load_unchanged(published, tmp_path, use_moe, generation):
+    folder = published(use_moe, generation)
     state = torch.load(folder / "pytorch_model.bin", weights_only=True)
     torch.save(state, tmp_path / "full_sft_64.pth")
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "use_moe": use_moe}
+    sizes |= SIZES_3 if generation == 3 else {}
     by_folder, tokenizer, *_ = EvalOptions(weight=str(folder), device="cpu").load_model()
     by_file, same_tokenizer, *_ = EvalOptions(
         weight=str(tmp_path / "full_sft_64.pth"), tokenizer=str(folder), device="cpu", **sizes
@@ -311,7 +335,15 @@ def test_published_weights_load_unchanged(published, tmp_path, use_moe):
     assert torch.equal(logits(by_folder), logits(by_file))
     assert tokenizer.get_vocab() == same_tokenizer.get_vocab() == json.loads(
         (folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"] | tokenizer.get_added_vocab()  # fmt: skip
-    assert pre_tokenizer_name(tokenizer) == "gpt-2"
+    template = {2: "minimind", 3: "qwen3"}[generation]
+    assert pre_tokenizer_name(tokenizer) == "gpt-2" and template_name(tokenizer) == template
+    stock = run(folder, "llama", tmp_path / "stock", outtype="f32")
+    names = {2: ("Llama", "GraniteMoeShared"), 3: ("Qwen3", "Qwen3Moe")}[generation]
+    theirs = AutoModelForCausalLM.from_pretrained(stock, trust_remote_code=False)
+    assert type(theirs).__name__ == f"{names[use_moe]}ForCausalLM"
+    torch.testing.assert_close(logits(theirs), logits(by_folder), rtol=1e-6, atol=1e-5)
+    again = AutoTokenizer.from_pretrained(stock)
+    assert template_name(again) == template and again.get_vocab() == tokenizer.get_vocab()
     assert not (folder / "sprung").exists()
 
 
@@ -350,9 +382,9 @@ def test_a_tied_matrix_that_is_stored_twice_is_one(weight, tmp_path):
 # ---------------------------------------------------------------- refusals
 
 
-def edit(folder: Path, **changes) -> None:
-    content = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(content | changes))
+def edit(folder: Path, name: str = "config.json", **changes) -> None:
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(content | changes))
 
 
 def shards_in(folder: Path) -> Path:
@@ -373,9 +405,9 @@ REFUSED = {
     "not a number": (lambda f: edit(f, num_attention_heads="many"), "no network can be built"),
     "a bias": (lambda f: edit(f, attention_bias=True), "attention_bias is True"),
     "wide heads": (lambda f: edit(f, head_dim=32), "has shape"),
-    "scaled rope": (
-        lambda f: edit(f, rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e6}),
-        "rope_type is linear",
+    "rope scaled otherwise": (
+        lambda f: edit(f, rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e6}),
+        "knows linear, yarn, llama3",
     ),
     "no rope": (lambda f: edit(f, rope_parameters={"rope_type": "default", "rope_theta": 0.0}), "rope_theta 0.0"),
     "quantised": (lambda f: edit(f, quantization_config={"quant_method": "gptq"}), "quantization_config"),

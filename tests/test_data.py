@@ -785,7 +785,7 @@ BAD_LINES = {
     "calls beside the content": (
         SFTDataset,
         b'{"conversations": [{"role": "assistant", "content": "a", "tool_calls": [{"name": "f"}]}]}',
-        'message 1 of "conversations" has the key "tool_calls"',
+        "message 1: a call in its tool_calls must look like",
     ),
     "tools beside the conversation": (
         SFTDataset,

@@ -109,8 +109,8 @@ def test_what_cannot_be_had_is_one_sentence(data, tmp_path, words, claimed, expe
 
 
 def test_an_unknown_name_is_answered_with_those_that_are_there():
-    assert choose(["dpo.jsonl", "all", "dpo"])[:2] == ["dpo", "pretrain_hq"] and len(choose(["all"])) == 9
-    with pytest.raises(UsageError, match="there is no data set pretrain: all, or some of pretrain_hq, sft_mini_512"):
+    assert choose(["dpo.jsonl", "all", "dpo"])[:2] == ["dpo", "pretrain_t2t_mini"] and len(choose(["all"])) == 17
+    with pytest.raises(UsageError, match="no data set pretrain: all, or some of pretrain_t2t_mini, pretrain_t2t"):
         choose(["pretrain"])
 
 

@@ -19,6 +19,7 @@ from model.model_minimind import (
     apply_rotary_pos_emb,
     precompute_freqs_cis,
     repeat_kv,
+    scaled_frequencies,
 )
 from trainer.options import PRESETS
 
@@ -615,3 +616,64 @@ def test_what_cannot_be_is_refused_by_name(make_model):
     with pytest.raises(NotImplementedError, match="paged attention"):
         model.generate_batch([[1, 2]])
     assert "aux_loss" in MiniMindConfig.keys_to_ignore_at_inference
+
+
+# ---------------------------------------------------------------- stretched positions
+
+
+STRETCHED = {
+    "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32},
+    "yarn, as MiniMind-3": {"rope_type": "yarn", "factor": 16.0, "original_max_position_embeddings": 8,
+                            "attention_factor": 1.0, "beta_fast": 32, "beta_slow": 1},
+    "linear": {"rope_type": "linear", "factor": 4.0},
+    "llama3": {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 32, "low_freq_factor": 1.0,
+               "high_freq_factor": 4.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scaling", STRETCHED.values(), ids=STRETCHED)
+def test_stretched_positions_are_those_of_transformers_llama(make_model, scaling):
+    """Whether the config has them from the start, or the network is stretched later; generation, too."""
+    model = make_model(num_hidden_layers=2, rope_theta=1e4, max_position_embeddings=128)
+    fields = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+              "num_key_value_heads", "max_position_embeddings", "rms_norm_eps")  # fmt: skip
+    sizes = {name: getattr(model.config, name) for name in fields}
+    llama = LlamaForCausalLM(LlamaConfig(**sizes, rope_parameters=scaling | {"rope_theta": 1e4},
+                                         tie_word_embeddings=True)).eval()  # fmt: skip
+    llama.load_state_dict(model.state_dict())
+    ids = tokens(2, 120)
+    with torch.no_grad():
+        before = model(ids).logits
+        if "original_max_position_embeddings" in scaling:
+            model.stretch(scaling)
+        else:
+            model = make_model(num_hidden_layers=2, rope_theta=1e4, max_position_embeddings=128, rope_scaling=scaling)
+        assert_near(model(ids).logits, llama(ids).logits)
+        assert (model(ids).logits - before).abs().max() > 0.01
+        step = model(ids[:, -1:], past_key_values=model(ids[:, :-1], use_cache=True).past_key_values)
+        assert_near(step.logits[:, -1], llama(ids).logits[:, -1])
+
+
+@pytest.mark.parametrize(("length", "head_dim", "pairs"), [(512, 48, (1, 8)), (512, 64, (2, 11)), (512, 96, (3, 16))])
+def test_yarn_keeps_the_fast_pairs_and_divides_the_slow_ones(length, head_dim, pairs):
+    frequency = 1 / 1e6 ** (torch.arange(0, head_dim, 2) / head_dim)
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": length}
+    scaled, growth = scaled_frequencies(frequency, 1e6, scaling)
+    ratio = frequency / scaled
+    assert (ratio[: pairs[0] + 1] == 1).all() and torch.allclose(ratio[pairs[1] :], torch.tensor(4.0))
+    assert (ratio[pairs[0] + 1 : pairs[1]] > 1).all() and math.isclose(growth, 0.1 * math.log(4) + 1)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "what"),
+    [
+        ({"rope_type": "dynamic", "factor": 2.0}, "knows linear, yarn, llama3"),
+        ({"rope_type": "yarn", "factor": 2.0}, "original_max_position_embeddings None"),
+        ({"rope_type": "linear", "factor": 0.5}, "factor 0.5"),
+        ({"rope_type": "linear", "factor": "2"}, "factor 2"),
+        ({"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 8, "mscale": 1.0}, "mscale"),
+    ],
+)
+def test_a_stretch_that_cannot_be_is_named(scaling, what):
+    with pytest.raises(ValueError, match=what):
+        MiniMindConfig(rope_scaling=scaling)

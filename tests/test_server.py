@@ -189,6 +189,21 @@ def test_a_thought_and_a_call_have_fields_of_their_own(client):
     assert end.choices[0].finish_reason == "tool_calls"
 
 
+def test_a_request_says_whether_there_is_a_thought_before_the_answer(client):
+    switches = [{"reasoning_effort": "low"}] + [
+        switch for name in ("enable_thinking", "open_thinking")
+        for switch in ({"extra_body": {name: True}}, {"extra_body": {"chat_template_kwargs": {name: True}}})
+    ]  # fmt: skip
+    for switch in switches:
+        message = ask(client, "二加二", **switch).choices[0].message
+        assert (message.reasoning_content, message.content) == ("二加二是四", "4")
+        chunks = [chunk.choices[0].delta for chunk in ask(client, "二加二", stream=True, **switch)]
+        assert "".join(getattr(delta, "reasoning_content", "") or "" for delta in chunks) == "二加二是四"
+    for switch in ({"reasoning_effort": "none"}, {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}):
+        message = ask(client, "二加二", **switch).choices[0].message
+        assert message.content == "四" and not hasattr(message, "reasoning_content")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -246,7 +261,8 @@ def test_markup_is_taken_apart_wherever_the_pieces_are_cut(text, message):
         ({"response_format": {"type": "json_object"}}, 400, "response_format"),
         ({"logit_bias": {"5": 1}}, 400, "logit_bias"),
         ({"tool_choice": "required"}, 400, "tool_choice"),
-        ({"reasoning_effort": "high"}, 400, "reasoning_effort"),
+        ({"reasoning_effort": "some"}, 400, "reasoning_effort"),
+        ({"chat_template_kwargs": {"style": 1}}, 400, "style"),
         ({"no_such_field": 1}, 400, "no_such_field"),
     ],
 )

@@ -13,7 +13,8 @@ from preloaded import Preloaded, run_preloaded
 from transformers import AutoTokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from dataset.chat import BOS, CHAT_TEMPLATE, EOS, PAD, SPECIAL_TOKENS, encode_texts
+from dataset.chat import BOS, EOS, PAD, SPECIAL_TOKENS, encode_texts
+from dataset.chat_template import CHAT_TEMPLATE
 from scripts import train_tokenizer
 from scripts.train_tokenizer import TokenizerOptions, make_tokenizer
 from trainer.command_line import parse_options

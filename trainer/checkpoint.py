@@ -112,7 +112,10 @@ def identity(
     steps: int, dtype: torch.dtype,
 ) -> dict:  # fmt: skip
     """Everything that shapes the weights, but their start: the flags that are not free, and what others amount to."""
-    network = {name: getattr(objective.model.config, name) for name in options.sizes()}
+    config = objective.model.config
+    network = {name: getattr(config, name) for name in options.sizes()}
+    if config.rope_scaling:
+        network["rope_scaling"] = config.rope_scaling
     return compared_flags(options) | objective.origin | {
         "stage": stage, "steps": steps, "dtype": str(dtype).removeprefix("torch."),
         "samples_per_step": samples_per_step, "training_samples": len(train_data),

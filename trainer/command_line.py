@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TypeVar
@@ -169,10 +169,14 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
         raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 
 
-def default_data(full_set: str, sample: str, quiet: bool = False) -> Path:
-    """`dataset/{full_set}` when it has been downloaded, else the sample, with a note unless `quiet`."""
-    full, small = ROOT / "dataset" / full_set, ROOT / "dataset" / "sample" / sample
-    if not full.exists() and not quiet:
-        get_it = f"For the full set put {full_set} into dataset/ (./run.sh data lists and fetches what is published)"
-        print(f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. {get_it}.")
-    return full if full.exists() else small
+def default_data(full_sets: Sequence[str], sample: str, quiet: bool = False) -> Path:
+    """The first of the published sets that has been downloaded into dataset/, else the sample, with a note unless
+    `quiet`."""
+    for path in (ROOT / "dataset" / name for name in full_sets):
+        if path.exists():
+            return path
+    small = ROOT / "dataset" / "sample" / sample
+    if not quiet:
+        get_it = f"put {full_sets[0]} into dataset/ (./run.sh data lists and fetches what is published)"
+        print(f"data: {small.relative_to(ROOT)}, the sample that comes with MiniMind. For the full set {get_it}.")
+    return small

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from dataset.batching import StepSampler, make_loader
+from dataset.chat_template import template_name
 from dataset.lm_dataset import JsonlDataset, PretrainDataset
 from model.files import file_hash
 from model.weights import WeightError, save_weights, to_half, weight_name
@@ -328,6 +329,7 @@ class Trainer:
         self.save_result(
             self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
             seconds=round(seconds, 1), from_weight=Path(self.options.from_weight).name,
+            chat_template=template_name(self.tokenizer),
             data={"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint},
             validation=self.validation, origin=self.objective.origin, recipe=self.recipe,
         )  # fmt: skip

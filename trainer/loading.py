@@ -1,5 +1,6 @@
 """A weight by name, file or folder -> its network, its tokenizer, and what its metadata says of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from dataset.chat import control_tokens, encode_texts
+from dataset.chat_template import CHAT_TEMPLATES, template_name
 from model.model_lora import find_lora, load_lora
 from model.model_minimind import MiniMindForCausalLM
 from model.weights import find_weight, load_weights
@@ -40,6 +42,15 @@ def load_tokenizer(folder: str):
     return tokenizer
 
 
+def set_template(tokenizer, name: str | None, weight: str | Path) -> None:
+    """Give the tokenizer that of dataset.chat_template's templates, unless it has it (or none is named)."""
+    if name is not None and str(name) not in CHAT_TEMPLATES:
+        known = f"known here are {' and '.join(CHAT_TEMPLATES)}"
+        raise ValueError(f"{weight}: its .json names the chat template {name}, {known}: copy the .json again")
+    if name and name != template_name(tokenizer):
+        tokenizer.chat_template = CHAT_TEMPLATES[name]
+
+
 def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
     """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one. Raises ValueError, and what
     `load_weights` does, when neither folder nor metadata names the weight's vocabulary."""
@@ -48,6 +59,7 @@ def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindFor
     if not info and not folder:
         missing = weight.with_suffix(".json").name
         raise ValueError(f"{weight}: there is no {missing} that names its vocabulary: pass --tokenizer FOLDER")
+    set_template(tokenizer, info.get("chat_template"), weight)
     return model, tokenizer, info
 
 
@@ -88,9 +100,10 @@ class Loaded(NamedTuple):
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
-    lora_name: str | None = None, device: str = "auto",
+    lora_name: str | None = None, device: str = "auto", chat_template: str | None = None,
+    stretch: Callable = lambda model, trained_length, weight: trained_length,
 ) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top.
+    """A weight, perhaps with an adapter on top, and perhaps with its positions stretched (ModelOptions.stretch).
 
     `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
     `usual_stage` is the stage of a weight without metadata.
@@ -103,6 +116,7 @@ def load_model(
     else:
         source = find_weight(weight, out_dir, sizes.get("hidden_size"), sizes.get("use_moe"))
         model, tokenizer, info = load_pth(source, tokenizer_folder, sizes)
+    set_template(tokenizer, chat_template, source)
     title, stage = str(source), info.get("stage", "converted")
     if stage == "converted":
         stage = usual_stage
@@ -113,6 +127,12 @@ def load_model(
         stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
     n_params = sum(p.numel() for p in model.parameters())
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
+    length = stretch(model, length_of(info), source)
+    return Loaded(model.eval().to(device), tokenizer, title, stage, length)
+
+
+def length_of(info: dict) -> int:
+    """Tokens per sample in training, by a weight's metadata; 0 where it does not say."""
     recipe = info.get("recipe")
     length = recipe.get("max_seq_len") if isinstance(recipe, dict) else 0
-    return Loaded(model.eval().to(device), tokenizer, title, stage, length if isinstance(length, int) else 0)
+    return length if isinstance(length, int) else 0

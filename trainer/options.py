@@ -7,6 +7,7 @@ from pathlib import Path
 from trainer.command_line import ROOT, flag, require
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mode
+LENGTH = "original_max_position_embeddings"  # model.model_minimind's, which would load torch
 LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
@@ -15,7 +16,7 @@ PRESETS = {
     "minimind2": {"hidden_size": 768, "num_hidden_layers": 16},
     "minimind2-moe": {"hidden_size": 640, "num_hidden_layers": 8, "use_moe": True},
     "minimind3": {"hidden_size": 768, "num_hidden_layers": 8, "num_key_value_heads": 4, "intermediate_size": 2432,
-                  "qk_norm": True, "rms_norm_eps": 1e-6},
+                  "qk_norm": True, "rms_norm_eps": 1e-6, "chat_template": "qwen3"},
 }  # fmt: skip
 PRESETS["minimind3-moe"] = PRESETS["minimind3"] | {
     "use_moe": True, "n_shared_experts": 0, "num_experts_per_tok": 1, "seq_aux": False, "aux_loss_alpha": 5e-4,
@@ -44,7 +45,16 @@ class ModelOptions:
     n_shared_experts: int | None = flag(None, "experts of all tokens; default: the weight's, or 1", free=True, least=0)
     aux_loss_alpha: float | None = flag(None, "of the balance loss; default: the weight's, or 0.1", free=True, least=0)
     seq_aux: bool | None = flag(None, "balance every sequence (1) or batch (0); default: the weight's, or 1", free=True)
+    rope_scaling: str | None = flag(None, "stretch the positions, by YaRN or linearly; default: as the weight's are",
+                                    free=True, choices=["yarn", "linear"])  # fmt: skip
+    rope_factor: float | None = flag(None, "to so many times the trained length; with --rope_scaling", free=True,
+                                     above=1)  # fmt: skip
+    rope_original: int | None = flag(None, "that length, in tokens; default: what the weight's .json says", free=True,
+                                     least=2)  # fmt: skip
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer", free=True)
+    chat_template: str | None = flag(None, "how conversations are written: MiniMind's way or, with a thought in every "
+                                     "answer, Qwen3's; default: the weight's, or the tokenizer's", free=True,
+                                     choices=["minimind", "qwen3"])  # fmt: skip
 
     def sizes(self) -> dict[str, int | bool | None]:
         """The flags that shape the network, by the names of MiniMindConfig; None where none was given."""
@@ -55,7 +65,21 @@ class ModelOptions:
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
+    def stretch(self, model, trained_length: int, weight: str | Path) -> int:
+        """Put --rope_scaling into a model. Returns the length, in tokens, that it is good for then. Raises ValueError
+        where the length before is not known."""
+        if self.rope_scaling is None:
+            return trained_length
+        original = self.rope_original or (model.config.rope_scaling or {}).get(LENGTH) or trained_length
+        if not original:
+            what = f"--rope_scaling {self.rope_scaling}: {weight} does not say how long its training samples were"
+            raise ValueError(f"{what}: pass that length with --rope_original")
+        return model.stretch({"rope_type": self.rope_scaling, "factor": self.rope_factor, LENGTH: original})
+
     def __post_init__(self):
+        both = (self.rope_scaling is None) == (self.rope_factor is None)
+        require(both, "--rope_scaling and --rope_factor go together")
+        require(self.rope_scaling or not self.rope_original, "--rope_original needs --rope_scaling")
         for name, value in PRESETS.get(self.preset, {}).items():
             if getattr(self, name) is None:
                 setattr(self, name, value)
@@ -123,6 +147,7 @@ class WeightOptions(ModelOptions):
     device: str = flag("auto", "cuda, mps, cpu or auto")
     dtype: str = flag("auto", "computing type; auto: bfloat16 on a GPU that supports it, else float32; int8: for "
                       "few streams on a CPU", choices=["auto", "float32", "bfloat16", "float16", "int8"])  # fmt: skip
+    thinking: bool | None = flag(None, "think before answering (1) or answer at once (0); default: as it was trained")
 
     def __post_init__(self):
         super().__post_init__()
@@ -136,7 +161,7 @@ class WeightOptions(ModelOptions):
 
         return load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
-            self.lora_name, self.device,
+            self.lora_name, self.device, self.chat_template, self.stretch,
         )  # fmt: skip
 
     def context(self, model, trained_length: int) -> int:

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from trainer.checkpoint import is_finished
 from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
-from trainer.loading import load_tokenizer, quiet_transformers, speed_up
+from trainer.loading import length_of, load_tokenizer, quiet_transformers, set_template, speed_up
 from trainer.options import TrainOptions
 from trainer.replicas import Replicas
 
@@ -84,6 +84,7 @@ def why_not_compiled(error: Exception) -> str:
 def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCausalLM:
     """The network to train: new, from `--seed`, or with the weights that `--from_weight` names. A name in
     `--from_weight` becomes its path: whoever asks later means this file, not what is newest by then."""
+    info = {}
     if options.from_weight == "none":
         given = {name: value for name, value in options.sizes().items() if value is not None}
         torch.manual_seed(options.seed)
@@ -96,14 +97,16 @@ def make_model(options: TrainOptions, tokenizer, world: World) -> MiniMindForCau
     else:
         path = find_weight(options.from_weight, options.out_dir, options.hidden_size, options.use_moe)
         options.from_weight = str(path)
-        model, _ = load_weights(path, tokenizer, options.sizes(), options.dropout)
+        model, info = load_weights(path, tokenizer, options.sizes(), options.dropout)
         origin = f"weights of {path}"
     if world.is_main:
         config, n_params = model.config, sum(p.numel() for p in model.parameters())
         kind = f"{config.num_hidden_layers}, {'mixture of experts' if config.use_moe else 'dense'}"
         size = f"{n_params / 1e6:.2f}M parameters, {config.hidden_size} x {kind}"
         print(f"model: {size}, {origin}; on {world.world_size} x {world.device}", flush=True)
+    options.stretch(model, length_of(info), options.from_weight)
     check_length(options, model, options.from_weight)
+    set_template(tokenizer, options.chat_template or info.get("chat_template"), options.from_weight)
     return speed_up(model.to(world.device), options.compile)
 
 
@@ -115,10 +118,10 @@ def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str 
 
 
 def load_data(
-    kind: type[JsonlDataset], options: TrainOptions, tokenizer, world: World, full_set: str, sample: str
+    kind: type[JsonlDataset], options: TrainOptions, tokenizer, world: World, full_sets: Sequence[str], sample: str
 ) -> tuple[JsonlDataset, JsonlDataset]:
-    """(training, validation) data from --data_path and --val_path, or from `full_set` or `sample` (default_data)."""
-    path = Path(options.data_path) if options.data_path else default_data(full_set, sample, quiet=not world.is_main)
+    """(training, validation) data from --data_path and --val_path, or what `default_data` finds."""
+    path = Path(options.data_path) if options.data_path else default_data(full_sets, sample, quiet=not world.is_main)
     cache_dir = Path(options.out_dir).absolute() / "cache"
 
     def read(path: Path) -> JsonlDataset:

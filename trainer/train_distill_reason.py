@@ -43,7 +43,7 @@ def main() -> None:
 
     with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world), weighted=True)
-        data = load_data(ReasonDataset, options, tokenizer, world, "r1_mix_1024.jsonl", "reason.jsonl")
+        data = load_data(ReasonDataset, options, tokenizer, world, ["r1_mix_1024.jsonl"], "reason.jsonl")
         train(options, "reason", world, objective, tokenizer, *data)
 
 

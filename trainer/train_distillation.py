@@ -35,6 +35,7 @@ def main() -> None:
     from dataset.lm_dataset import SFTDataset
     from model.files import file_hash
     from model.weights import WeightError, find_weight, load_weights
+    from trainer.loading import set_template
     from trainer.objectives import DistillationObjective
     from trainer.stage import check_length, load_data, make_model, stage, train
 
@@ -44,13 +45,16 @@ def main() -> None:
         metadata = path.with_suffix(".json")
         if path.is_file() and not metadata.is_file():
             raise WeightError(f"{path}: {metadata.name}, which holds the teacher's sizes, is missing: copy it too")
-        teacher = load_weights(path, tokenizer)[0].to(world.device)
+        teacher, info = load_weights(path, tokenizer)
+        teacher = teacher.to(world.device)
+        set_template(tokenizer, options.chat_template or info.get("chat_template"), path)
         check_length(options, teacher, path)
         objective = DistillationObjective(
             student, teacher, options.alpha, options.temperature, options.kl == "reverse",
             origin={"teacher weight": file_hash(path)},
         )  # fmt: skip
-        data = load_data(SFTDataset, options, tokenizer, world, "sft_mini_512.jsonl", "distill.jsonl")
+        full_sets = ["sft_t2t_mini.jsonl", "sft_mini_512.jsonl"]
+        data = load_data(SFTDataset, options, tokenizer, world, full_sets, "distill.jsonl")
         train(options, "distillation", world, objective, tokenizer, *data)
 
 

@@ -51,7 +51,7 @@ def main() -> None:
             model, options.beta, options.label_smoothing, options.length_normalised,
             origin={"reference weight": reference.hash},
         )  # fmt: skip
-        data = load_data(DPODataset, options, tokenizer, world, "dpo.jsonl", "dpo.jsonl")
+        data = load_data(DPODataset, options, tokenizer, world, ["dpo.jsonl"], "dpo.jsonl")
         for part in data:
             part.reference = reference.log_probs(model, part)
 

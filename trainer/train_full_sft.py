@@ -33,7 +33,8 @@ def main() -> None:
 
     with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world))
-        data = load_data(SFTDataset, options, tokenizer, world, "sft_mini_512.jsonl", "sft.jsonl")
+        full_sets = ["sft_t2t_mini.jsonl", "sft_mini_512.jsonl"]
+        data = load_data(SFTDataset, options, tokenizer, world, full_sets, "sft.jsonl")
         train(options, "full_sft", world, objective, tokenizer, *data)
 
 

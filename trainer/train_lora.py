@@ -58,7 +58,7 @@ def main() -> None:
         apply_lora(model, options.lora_rank, options.lora_alpha, options.lora_dropout, targets)
         objective = LanguageModelObjective(model, origin={"base weight": file_hash(options.from_weight)})
         name = f"lora_{options.lora_name}.jsonl"
-        data = load_data(SFTDataset, options, tokenizer, world, full_set=name, sample=name)
+        data = load_data(SFTDataset, options, tokenizer, world, [name], name)
         train(options, "lora", world, objective, tokenizer, *data, save_result=save_lora)
 
 

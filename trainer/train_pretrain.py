@@ -32,7 +32,8 @@ def main() -> None:
 
     with stage(options) as (world, tokenizer):
         objective = LanguageModelObjective(make_model(options, tokenizer, world))
-        data = load_data(PretrainDataset, options, tokenizer, world, "pretrain_hq.jsonl", "pretrain.jsonl")
+        full_sets = ["pretrain_t2t_mini.jsonl", "pretrain_hq.jsonl"]
+        data = load_data(PretrainDataset, options, tokenizer, world, full_sets, "pretrain.jsonl")
         train(options, "pretrain", world, objective, tokenizer, *data)
 
 

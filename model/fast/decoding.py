@@ -130,7 +130,7 @@ class FastNetwork:
             self.layers.append((norms[0], qkv, qk_norm, project(attention.o_proj), norms[1], mlp(block.mlp, project)))
         self.norm = model.model.norm.weight.detach().to(dtype)
         self.head = project(model.lm_head)
-        cos, sin = precompute_freqs_cis(self.head_dim, positions, config.rope_theta)
+        cos, sin = precompute_freqs_cis(self.head_dim, positions, config.rope_theta, config.rope_scaling)
         half = self.head_dim // 2
         self.rotation = torch.complex(cos[:, :half], sin[:, :half]).to(self.embedding.device)  # (S, D/2)
         self.recorded: dict[tuple[int, int], RecordedStep] = {}  # on an NVIDIA GPU, by rows and span

@@ -14,7 +14,7 @@ import torch
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from model.formats.hf_folder import State, check_mixture, gather_experts, split_experts
-from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
+from model.model_minimind import LENGTH, MiniMindConfig, MiniMindForCausalLM
 from model.weights import WeightError, make_network
 
 OUTTYPES = {
@@ -80,6 +80,12 @@ def add_sizes(writer: gguf.GGUFWriter, config: MiniMindConfig, name: str, outtyp
         sizes["expert_shared_feed_forward_length"] = config.n_shared_experts * config.intermediate_size
         sizes |= {"embedding_scale": 1.0, "residual_scale": 1.0, "logit_scale": 1.0}
         sizes["attention.scale"] = config.head_dim**-0.5
+    if scaling := config.rope_scaling:
+        if scaling["rope_type"] not in ("linear", "yarn") or scaling.keys() - {"rope_type", "factor", LENGTH}:
+            raise WeightError(f"its rope_scaling is {scaling}: GGUF has linear and plain yarn only, use --to llama")
+        sizes["rope.scaling.factor"] = float(scaling["factor"])
+        sizes |= {"rope.scaling.original_context_length": scaling[LENGTH]} if LENGTH in scaling else {}
+        writer.add_string(f"{writer.arch}.rope.scaling.type", scaling["rope_type"])
     for key, value in sizes.items():
         is_float = isinstance(value, float) or key == SIZES["rope_theta"]  # a whole number in some configs
         (writer.add_float32 if is_float else writer.add_uint32)(f"{writer.arch}.{key}", value)
@@ -163,6 +169,10 @@ def read_gguf(path: Path) -> MiniMindForCausalLM:
         state[tensor.name] = torch.from_numpy(numbers.astype(np.float32))  # a copy: the file is mapped read-only
     tied, vocab_size = "output.weight" not in state, len(read("tokenizer.ggml.tokens"))
     sizes |= {"head_dim": read(f"{kind}.attention.key_length"), "qk_norm": qk_norm, "use_moe": use_moe}
+    if stretched := read(f"{kind}.rope.scaling.type"):
+        scaling = {"rope_type": stretched, "factor": read(f"{kind}.rope.scaling.factor")}
+        length = read(f"{kind}.rope.scaling.original_context_length")
+        sizes["rope_scaling"] = scaling | ({LENGTH: length} if length else {})
     config = MiniMindConfig(vocab_size=vocab_size, tie_word_embeddings=tied, **sizes)
     return make_network(config, from_gguf(state, config), path).eval()
 

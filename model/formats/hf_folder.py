@@ -34,7 +34,7 @@ from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 from model.weights import WeightError, check_numbers, check_stored, make_network, read_state
 
 CODE = Path(__file__).parents[1] / "model_minimind.py"  # which a folder of the kind minimind carries
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 TENSOR_FILES = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
 )  # fmt: skip
@@ -52,8 +52,12 @@ QWEN_FIELDS = {  # of Qwen3MoeConfig, likewise
     "router_aux_loss_coef": "aux_loss_alpha", "moe_intermediate_size": "intermediate_size",
     "norm_topk_prob": "norm_topk_prob",
 }  # fmt: skip
+MINIMIND3_FIELDS = {  # of MiniMind-3's own class, likewise
+    "num_experts": "n_routed_experts", "router_aux_loss_coef": "aux_loss_alpha",
+    "moe_intermediate_size": "intermediate_size",
+}  # fmt: skip
 REQUIRED = {  # of a stock network that computes what this one does
-    "attention_bias": False, "mlp_bias": False, "rope_scaling": None, "quantization_config": None,
+    "attention_bias": False, "mlp_bias": False, "quantization_config": None,
     "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1, "use_sliding_window": False,
     "decoder_sparse_step": 1, "mlp_only_layers": [],
 }  # fmt: skip
@@ -113,6 +117,8 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
     kind, actual = content["model_type"], {name: content[name] for name in REQUIRED if name in content}
     try:
         if kind == "minimind":
+            if "n_routed_experts" not in content:
+                content = from_minimind3(content)
             fields = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
             config = MiniMindConfig.from_dict(fields | {"architectures": None})
         else:
@@ -127,14 +133,17 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
                     raise ValueError("the width of its shared expert is not a multiple of the other experts'")
                 fields |= {ours: getattr(stock, theirs) for theirs, ours in GRANITE_FIELDS.items()} | {"use_moe": True}
                 fields["n_shared_experts"] = stock.shared_intermediate_size // stock.intermediate_size
-            config = MiniMindConfig(**fields, rope_theta=stock.rope_parameters["rope_theta"])
+            rope = dict(stock.rope_parameters)
+            fields["rope_theta"] = rope.pop("rope_theta")
+            if rope["rope_type"] in ("yarn", "llama3"):
+                rope.setdefault("original_max_position_embeddings", stock.max_position_embeddings)
+            config = MiniMindConfig(**fields, rope_scaling=None if rope["rope_type"] == "default" else rope)
             actual["attention_multiplier"] = getattr(stock, "attention_multiplier", None)
-            actual["rope_type"] = stock.rope_parameters["rope_type"]
         check_numbers(config)
     except Exception as error:  # a file's numbers and types can be anything
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
         raise WeightError(f"{folder / 'config.json'}: no network can be built from it ({reason})") from error
-    required = REQUIRED | {"rope_type": "default", "attention_multiplier": config.head_dim**-0.5}
+    required = REQUIRED | {"attention_multiplier": config.head_dim**-0.5}
     for name, value in actual.items():
         floats = isinstance(value, float) and isinstance(required[name], float)
         if value not in (None, required[name]) and not (floats and math.isclose(value, required[name], rel_tol=1e-6)):
@@ -143,6 +152,16 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
                 "give another folder"
             )
     return config
+
+
+def from_minimind3(content: dict) -> dict:
+    """The config.json of MiniMind-3's own class, which is a Qwen3, as this project's."""
+    content = content | {"qk_norm": True, "n_shared_experts": 0, "seq_aux": False}
+    fields = MINIMIND3_FIELDS if content.get("use_moe") else {}
+    content |= {ours: content[theirs] for theirs, ours in fields.items() if theirs in content}
+    if scaling := content.get("rope_scaling"):
+        scaling["rope_type"] = scaling.pop("type", scaling.get("rope_type"))
+    return content
 
 
 def read_tensors(folder: Path) -> State:
@@ -201,15 +220,17 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
         check_mixture(config, renormalised=False)
         state = state if config.qk_norm else to_granite(state, config)
     write_folder(stock_config(config), state, tokenizer, folder, dtype)
-    # Programs older than transformers 5 look for these two names, and would silently use another theta.
+    # Programs older than transformers 5 look for these names, and would silently use other positions.
     content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    write_json(folder / "config.json", content | {"rope_theta": config.rope_theta, "torch_dtype": content["dtype"]})
+    older = {"rope_theta": config.rope_theta, "torch_dtype": content["dtype"]}
+    older |= {"rope_scaling": config.rope_scaling} if config.rope_scaling else {}
+    write_json(folder / "config.json", content | older)
 
 
 def stock_config(config: MiniMindConfig) -> PreTrainedConfig:
     """The same shape as transformers' Llama, GraniteMoeShared, Qwen3 or Qwen3Moe."""
     shared = {name: getattr(config, name) for name in SHARED_FIELDS}
-    shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta} | (config.rope_scaling or {})
     if config.qk_norm and config.use_moe:
         shared |= {theirs: getattr(config, ours) for theirs, ours in QWEN_FIELDS.items()}
         return Qwen3MoeConfig(**shared, architectures=["Qwen3MoeForCausalLM"])
@@ -250,6 +271,8 @@ def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path
     for name in TOKENIZER_FILES:
         if (Path(tokenizer.name_or_path) / name).is_file():
             shutil.copyfile(Path(tokenizer.name_or_path) / name, folder / name)
+    if tokenizer.chat_template:  # perhaps the weight's, which is not the copied one; this file goes first
+        (folder / "chat_template.jinja").write_text(tokenizer.chat_template, encoding="utf-8")
     if config.tie_word_embeddings:
         state = {key: value for key, value in state.items() if key != "lm_head.weight"}
     state = {key: value.detach().to(dtype).contiguous() for key, value in state.items()}

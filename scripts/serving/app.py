@@ -22,7 +22,8 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dataset.chat import as_trained, begin_document, render
+from dataset.chat import as_trained, begin_document, opening, render, turns
+from dataset.chat_template import template_name
 from model.generation import Generator
 from scripts.serving.addresses import host_of, is_loopback
 from scripts.serving.markup import MarkupParser
@@ -51,8 +52,9 @@ log = logging.getLogger("minimind")
 class Service:
     """The engine and the number of its places that are taken. All but the engine's steps runs in the event loop."""
 
-    def __init__(self, engine: Generator, tokenizer, stage: str, n_places: int):
+    def __init__(self, engine: Generator, tokenizer, stage: str, n_places: int, thinking: bool | None = None):
         self.engine, self.tokenizer, self.stage, self.n_places, self.n_busy = engine, tokenizer, stage, n_places, 0
+        self.thinking = thinking  # unless a request says otherwise
         self.longest_token = max(map(len, engine.token_bytes[False]))
         self.created = int(time.time())
 
@@ -71,12 +73,18 @@ class Service:
             message = f"the prompt does not fit the context of {self.engine.max_length} tokens"
             raise ApiError(400, message, "context_length_exceeded", param)
 
+    def opening(self, body: ChatRequest) -> str:
+        """How the prompt begins the answer."""
+        thinking = self.thinking if body.thinking is None else body.thinking
+        return opening(self.tokenizer, self.stage, thinking)
+
     def chat_prompt(self, body: ChatRequest) -> list[int]:
-        messages = body.plain_messages()
-        self.check_text(sum(len(message["content"].encode()) for message in messages), "messages")
+        messages = as_trained(body.plain_messages(), self.stage)
+        written = [text for _, parts in turns(messages, template_name(self.tokenizer)) for text, _ in parts]
+        self.check_text(sum(len(text.encode()) for text in written), "messages")
         if self.stage == "pretrain":
             return begin_document(self.tokenizer, messages[-1]["content"])
-        return render(self.tokenizer, as_trained(messages, self.stage), add_generation_prompt=True)[0]
+        return render(self.tokenizer, messages, add_generation_prompt=True, opening=self.opening(body))[0]
 
     def completion_prompt(self, prompt: str | list[int]) -> list[int]:
         """Text is begun like a document of pretraining; token ids are used as they are."""
@@ -305,6 +313,8 @@ async def answer_error(request: Request, error: Exception):
 async def chat_choices(body: ChatRequest, answers: Answers) -> AsyncIterator[dict]:
     """Chunks of the choices: their role, their deltas, and the finish_reason with an empty delta."""
     parsers = [MarkupParser(body.offered) for _ in answers.requests]
+    for parser in parsers:
+        parser.add(answers.service.opening(body))
 
     def choice(index: int, delta: dict, logprobs: list = (), finish_reason: str | None = None) -> dict:
         logprobs = chat_logprobs(logprobs, answers.service.engine.token_bytes[False]) if body.logprobs else None

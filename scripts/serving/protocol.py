@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 
-from dataset.chat import with_tools
 from model.sampling import Logprob, Sampling
 from scripts.serving.markup import whole_message
 
@@ -190,6 +189,11 @@ class GenerationRequest(Part):
         )  # fmt: skip
 
 
+class TemplateArguments(Part):
+    enable_thinking: bool | None = None
+    open_thinking: bool | None = None
+
+
 class ChatRequest(GenerationRequest):
     ignored = (
         "user", "metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
@@ -203,6 +207,11 @@ class ChatRequest(GenerationRequest):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
     tools: Annotated[list[Tool], Field(max_length=128)] = []
     tool_choice: Literal["auto", "none"] = "auto"
+    # Whether to think before the answer: OpenAI's field, Qwen3's, MiniMind-3's, and how vLLM wraps the latter two.
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    enable_thinking: bool | None = None
+    open_thinking: bool | None = None
+    chat_template_kwargs: TemplateArguments | None = None
 
     @model_validator(mode="after")
     def check_pairs(self):
@@ -219,9 +228,22 @@ class ChatRequest(GenerationRequest):
         """Names of the functions that may be called."""
         return [] if self.tool_choice == "none" else [tool.function.name for tool in self.tools]
 
+    @property
+    def thinking(self) -> bool | None:
+        """None: as the weights do it by themselves."""
+        inner = self.chat_template_kwargs or TemplateArguments()
+        effort = None if self.reasoning_effort is None else self.reasoning_effort != "none"
+        asked = (effort, self.enable_thinking, self.open_thinking, inner.enable_thinking, inner.open_thinking)
+        return next((value for value in asked if value is not None), None)
+
     def plain_messages(self) -> list[dict]:
-        tools = [tool.model_dump(exclude_none=True) for tool in self.tools] if self.offered else []
-        return with_tools([message.plain() for message in self.messages], tools)
+        """As dataset.chat reads them, the tools in the system turn."""
+        messages = [message.plain() for message in self.messages]
+        if self.offered:
+            tools = [tool.model_dump(exclude_none=True) for tool in self.tools]
+            system = messages.pop(0) if messages[0]["role"] == "system" else {"role": "system", "content": ""}
+            messages.insert(0, system | {"tools": tools})
+        return messages
 
 
 class CompletionRequest(GenerationRequest):

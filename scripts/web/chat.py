@@ -38,6 +38,7 @@ class Settings:
     temperature: float
     max_tokens: int
     seed: int
+    thinking: bool | None = None  # None: as the weight was trained
 
 
 # ---------------------------------------------------------------- weights
@@ -92,13 +93,15 @@ class ChatModel:
         weakref.finalize(self, stopping.set)
 
     def ask(self, messages: list[dict], settings: Settings, seed: int):
-        """The engine's request, whose answer is in the making. Problem when the last message does not fit."""
-        from dataset.chat import make_prompt
+        """(the engine's request, whose answer is in the making; how the prompt begins that answer). Problem when the
+        last message does not fit."""
+        from dataset.chat import make_prompt, opening
         from model.sampling import Sampling
 
         room, tokenizer = self.context - settings.max_tokens, self.tokenizer
         try:
-            prompt = make_prompt(tokenizer, messages, self.stage, room)
+            begin = opening(tokenizer, self.stage, settings.thinking)
+            prompt = make_prompt(tokenizer, messages, self.stage, room, opening=begin)
         except ValueError:
             raise Problem("too_long", room=room) from None
         sampling = Sampling(
@@ -106,7 +109,7 @@ class ChatModel:
             stop_ids=(tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id),
             skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
-        return self.engine.submit(prompt, sampling, Pieces())
+        return self.engine.submit(prompt, sampling, Pieces()), begin
 
 
 # ---------------------------------------------------------------- conversation
@@ -137,7 +140,9 @@ class Exchange:
         messages.append({"role": "user", "content": self.question})
         self.started = time.monotonic()
         try:
-            self.model, self.request = model, model.ask(messages, settings, settings.seed + self.n_asked)
+            self.request, begin = model.ask(messages, settings, settings.seed + self.n_asked)
+            self.model = model
+            self.add(begin)
         except Problem as problem:
             self.fail(problem)
         self.n_asked += 1

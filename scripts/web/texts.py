@@ -29,6 +29,8 @@ TEXTS = {
     "seed_help": (
         "种子、设置和对话都相同时，回答也相同。",
         "The same seed, settings and conversation give the same answer."),
+    "thought_setting": ("思考", "Thinking"),
+    "thought_choices": (("按训练方式", "先想再答", "直接回答"), ("As trained", "Think first", "Answer at once")),
     # conversation
     "welcome": ("想聊点什么？", "What shall we talk about?"),
     "welcome_hint": (

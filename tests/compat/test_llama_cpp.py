@@ -18,6 +18,8 @@ NETWORKS = {
     "dense": {}, "untied": {"tie_word_embeddings": False, "rope_theta": 1e4},
     "qk_norm": {"qk_norm": True, "head_dim": 24, "rms_norm_eps": 1e-6},
     "qk_norm moe": {"qk_norm": True, "use_moe": True, "n_shared_experts": 0, "num_experts_per_tok": 1},
+    "yarn": {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}},
+    "qk_norm, linear": {"qk_norm": True, "rope_scaling": {"rope_type": "linear", "factor": 3.0}},
     "moe": {"use_moe": True}, "moe of two shared": {"use_moe": True, "n_shared_experts": 2, "num_experts_per_tok": 3},
 }  # fmt: skip
 
