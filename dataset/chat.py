@@ -106,8 +106,10 @@ def as_trained(messages: list[dict], stage: str) -> list[dict]:
 
 def opening(tokenizer, stage: str, thinking: bool | None = None) -> str:
     """How a prompt begins the answer: with an open thought, with an empty one, or (thinking None) as the weights were
-    trained to begin, which in Qwen3's format is an empty one. "reason" has its answers in tags of their own."""
-    if thinking is None and (stage == "reason" or template_name(tokenizer) != "qwen3"):
+    trained to begin, which in Qwen3's format is an empty one. "reason" has its answers in tags of their own, "pretrain"
+    has no answers."""
+    by_itself = thinking is None and (stage == "reason" or template_name(tokenizer) != "qwen3")
+    if stage == "pretrain" or by_itself:
         return ""
     if thinking:
         return "<think>\n"

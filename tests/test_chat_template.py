@@ -156,6 +156,7 @@ def test_the_prompt_opens_a_thought_an_empty_one_or_none(tokenizer):
         assert [opening(tokenizer, stage, thinking) for thinking in (True, False)] == ["<think>\n", empty]
     by_itself = "" if template_name(tokenizer) == "minimind" else stages["full_sft"]
     assert opening(tokenizer, "full_sft") == by_itself and opening(tokenizer, "reason") == ""
+    assert opening(tokenizer, "pretrain", True) == ""
     question = [say("user", "1 + 1?")]
     bare = make_prompt(tokenizer, question, "full_sft", 99)
     for begin in ("<think>\n", *stages.values()):

@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from preloaded import run_preloaded
+from serving import teach
 
-from eval_model import EvalOptions, converse
+from eval_model import EvalOptions, converse, talk
 from model.model_lora import apply_lora, save_lora
-from model.weights import save_weights
+from model.weights import load_weights, save_weights
+from trainer.answering import answer_all, answer_in
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 90
@@ -147,3 +150,49 @@ def test_a_shorter_context_and_a_cut_answer_are_said(out_dir):
     assert done.returncode == 0 and done.stdout.strip() and "note" not in done.stdout
     notes = done.stderr.splitlines()
     assert len(notes) == 2 and "128 tokens: the weight has no more" in notes[0] and "cut" in notes[1]
+
+
+def test_a_weight_thinks_or_not_as_it_is_told(tmp_path, tokenizer, capsys):
+    """--thinking begins the answer; what was said in a thought is shown apart, and is no part of the score."""
+    out_dir = teach(tokenizer, tmp_path)
+    shown = {1: "[thought]\n二加二是四\n[answer]\n\n4\n", 0: "四\n"}
+    for thinking, expected in shown.items():
+        options = EvalOptions(out_dir=str(out_dir), prompt="二加二", thinking=bool(thinking), device="cpu")
+        talk(options)
+        assert capsys.readouterr().out == expected
+    questions = [[{"role": "user", "content": "二加二"}]]
+    model, _ = load_weights(out_dir / "full_sft_64.pth", tokenizer)
+    replies = {thinking: answer_all(model.eval(), tokenizer, questions, "full_sft", thinking=thinking)[0]
+               for thinking in (True, False)}  # fmt: skip
+    assert replies[True].startswith("<think>\n二加二是四") and replies[False].startswith("<think>\n\n</think>")
+    assert [answer_in(reply, "full_sft") for reply in replies.values()] == ["4", "四"]
+    assert answer_in("<think>\n二加", "full_sft") == answer_in("四", "reason") == "" and answer_in("四", "dpo") == "四"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"rope_scaling": "yarn", "rope_factor": 4.0}, "does not say how long its training samples were"),
+        ({"rope_scaling": "yarn"}, "go together"),
+        ({"rope_factor": 2.0}, "go together"),
+        ({"rope_original": 64}, "--rope_original needs --rope_scaling"),
+        ({"preset": "minimind3"}, "leave --hidden_size or --preset out"),
+    ],
+)
+def test_what_contradicts_a_weight_or_lacks_its_length_is_one_sentence(out_dir, flags, said):
+    with pytest.raises(ValueError, match=said):
+        EvalOptions(out_dir=str(out_dir), weight=str(out_dir / "full_sft_48.pth"), device="cpu", **flags).load_model()
+
+
+def test_a_stretched_weight_has_a_longer_context_and_remembers_it(tmp_path, make_model, tokenizer):
+    model, path = make_model(vocab_size=len(tokenizer), max_position_embeddings=4096), tmp_path / "full_sft_48.pth"
+    save_weights(model, path, tokenizer, stage="full_sft", recipe={"max_seq_len": 1024})
+    flags = {"rope_scaling": "yarn", "rope_factor": 8.0}
+    options = EvalOptions(weight=str(path), device="cpu", **flags)
+    stretched = options.load_model()
+    assert options.context(stretched.model, stretched.trained_length) == 8192  # more than it had positions
+    assert stretched.model.config.rope_scaling["original_max_position_embeddings"] == 1024
+    save_weights(stretched.model, path, tokenizer, stage="full_sft", recipe={"max_seq_len": 8192})
+    again = EvalOptions(weight=str(path), device="cpu").load_model()
+    assert again.model.config.rope_scaling == stretched.model.config.rope_scaling
+    assert torch.equal(again.model.model.freqs_cos, stretched.model.model.freqs_cos)

@@ -244,6 +244,24 @@ def test_generation_against_transformers():
         assert figure["unit"] == "tokens/s" and min(figure[key] for key in COMPARED) > 0
 
 
+def test_longer_contexts_are_measured_and_drawn(out_dir, files, tmp_path):
+    before = {path: path.read_bytes() for path in out_dir.glob("pretrain_*")}
+    done = run(
+        "scripts/benchmark_context.py", "--out_dir", out_dir, "--data_path", files["pretrain"], "--max_seq_len", 128,
+        "--factor", 2, "--steps", 2, "--tuning_steps", 1, "--rows", 4, "--output", tmp_path / "context.png",
+    )  # fmt: skip
+    figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [figure["network"] for figure in figures] == ["as trained", "YaRN", "YaRN, tuned"]
+    for figure in figures:
+        assert figure["lengths"] == [128, 256] and len(figure["bits_per_byte"]) == 2
+        assert all(0 < bits < 20 for bits in figure["bits_per_byte"]) and len(figure["found"]) == 2
+    assert len({tuple(figure["bits_per_byte"]) for figure in figures}) == 3
+    assert image.imread(tmp_path / "context.png").shape[0] > 300 and "to 256" in done.stdout
+    assert {path: path.read_bytes() for path in out_dir.glob("pretrain_*")} == before
+    flags = ("--out_dir", out_dir, "--data_path", files["pretrain"])
+    assert "64 tokens: pass one from 128" in run("scripts/benchmark_context.py", *flags, code=2).stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [

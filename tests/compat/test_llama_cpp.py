@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 pytest.importorskip("xllamacpp")
 
 from llama_cpp import LlamaCpp, differing_lines, largest_difference, log_probs, texts_of  # noqa: E402
 
-from dataset.chat import render  # noqa: E402
+from dataset.chat import opening, render  # noqa: E402
+from dataset.chat_template import CHAT_TEMPLATES  # noqa: E402
 from model.formats.gguf_file import write_gguf  # noqa: E402
 
 pytestmark = pytest.mark.compat
@@ -61,10 +63,26 @@ def test_it_tokenises_as_we_do(llama, tokenizer):
     assert not differing_lines(llama, tokenizer, texts + odd)
 
 
-def test_it_renders_a_chat_as_we_do(llama, tokenizer):
+@pytest.mark.parametrize("template", CHAT_TEMPLATES)
+def test_it_renders_a_chat_as_we_do(network, tmp_path, template):
+    """By the Jinja template in the file, with tools, and with a thought or without, which it opens by default."""
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "model")
+    tokenizer.chat_template = CHAT_TEMPLATES[template]
+    write_gguf(network(), tokenizer, tmp_path / "w.gguf", "f32")
+    llama = LlamaCpp(tmp_path / "w.gguf")
+    function = {"name": "weather", "description": "of a <place> & 明天", "parameters": {"type": "object"}}
+    tools = [{"type": "function", "function": function}]  # without a description it would write an empty one
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "北京"}'}}
     messages = [
-        {"role": "system", "content": "你是小智。"}, {"role": "user", "content": "你好"},
-        {"role": "assistant", "content": "你好！"}, {"role": "user", "content": "1+1?\n再见"},
+        {"role": "system", "content": "你是小智。"}, {"role": "user", "content": "天气？\n1+1?"},
+        {"role": "assistant", "content": "我看看。", "tool_calls": [call]},
+        {"role": "tool", "content": "21", "tool_call_id": "1"}, {"role": "tool", "content": "22", "tool_call_id": "1"},
+        {"role": "assistant", "content": "21 度"}, {"role": "user", "content": "谢谢"},
     ]  # fmt: skip
-    theirs = llama.post("/apply-template", messages=messages)["prompt"]
-    assert llama.tokenize(theirs) == render(tokenizer, messages, add_generation_prompt=True)[0]
+    offering = [messages[0] | {"tools": tools}, *messages[1:]]
+    for given, ours in (({}, messages), ({"tools": tools}, offering)):
+        for thinking in (True, False):
+            kwargs = {} if thinking else {"chat_template_kwargs": {"enable_thinking": False}}
+            theirs = llama.post("/apply-template", messages=messages, **given, **kwargs)["prompt"]
+            begin = opening(tokenizer, "full_sft", thinking) if template == "qwen3" else ""
+            assert llama.tokenize(theirs) == render(tokenizer, ours, add_generation_prompt=True, opening=begin)[0]
