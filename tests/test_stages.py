@@ -180,3 +180,29 @@ def test_the_results_answer(data, trained, tmp_path):
     done = run_preloaded(ROOT / "eval_model.py", *flags, *score)
     table = json.loads((tmp_path / "score.json").read_text())
     assert (table["score"], table["well_formed"]) == (100, 100), done.stderr
+
+
+def test_data_of_today_trains_every_stage_that_takes_it(tmp_path):
+    """With thoughts, tools and calls, as MiniMind-3's files have them; and a weight passes on how it was written to."""
+    tools = json.dumps([{"type": "function", "function": {"name": "clock", "parameters": {}}}])
+    call = json.dumps([{"name": "clock", "arguments": {"zone": 8}}])
+    rows, pairs = [], []
+    for i in range(40):
+        prompt = [
+            {"role": "system", "content": "", "tools": tools}, {"role": "user", "content": f"{i}：几点了？"},
+            {"role": "assistant", "content": "", "reasoning_content": "看钟。", "tool_calls": call},
+            {"role": "tool", "content": f"{i % 24}:00"},
+        ]  # fmt: skip
+        rows.append({"conversations": [*prompt, {"role": "assistant", "content": f"{i % 24} 点。"}]})
+        answers = ({"role": "assistant", "content": text} for text in (f"{i % 24} 点。", "不知道。"))
+        pairs.append({key: [*prompt, answer] for key, answer in zip(("chosen", "rejected"), answers, strict=True)})
+    for name, lines in (("sft", rows), ("dpo", pairs)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    flags = ["--from_weight", "none", *SIZE, "--chat_template", "qwen3", "--data_path", tmp_path / "sft.jsonl"]
+    # Rows of 64 tokens would end before the first answer.
+    longer = ["--max_seq_len", 512, "--out_dir", tmp_path]
+    train("train_full_sft.py", *STEPS, *flags, *longer)
+    for name in ("lora", "dpo", "distillation"):
+        run_stage(name, tmp_path, tmp_path, 0, *longer)
+        info = json.loads((tmp_path / f"{STAGES[name][3]}.json").read_text())
+        assert info["chat_template"] == "qwen3" and info["step"] == 6
