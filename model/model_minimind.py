@@ -392,12 +392,12 @@ class MiniMindPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": MiniMindBlock, "attentions": Attention}
 
     def stretch(self, rope_scaling: dict) -> int:
-        """Use a `rope_scaling` from now on. Returns the length, in tokens, that it is meant for; there are at least so
-        many positions then. Raises ValueError for one that cannot be."""
-        config, inner = self.config, self.base_model
-        length = math.ceil(rope_scaling["factor"] * rope_scaling[LENGTH])
+        """Use a `rope_scaling` from now on. Returns the length, in tokens, that it is meant for (0: it does not say);
+        there are at least so many positions then. Raises ValueError for one that cannot be."""
         if problem := problem_of_scaling(rope_scaling):
             raise ValueError(problem)
+        config, inner = self.config, self.base_model
+        length = math.ceil(rope_scaling["factor"] * rope_scaling.get(LENGTH, 0))
         config.rope_scaling, config.max_position_embeddings = rope_scaling, max(config.max_position_embeddings, length)
         inner.freqs_cos, inner.freqs_sin = (table.to(inner.freqs_cos) for table in inner.rotary_tables())
         return length

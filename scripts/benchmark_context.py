@@ -38,7 +38,7 @@ class ContextOptions(WeightOptions):
     data_path: str = flag(str(ROOT / "dataset" / "sample" / "pretrain.jsonl"), 'text, as {"text": …} lines')
     factor: int = flag(8, "the longest rows, in multiples of the trained length", least=2)
     steps: int = flag(600, "training steps on rows of the trained length", least=1)
-    tuning_steps: int = flag(40, "training steps with YaRN on the longest rows", least=1)
+    tuning_steps: int = flag(150, "training steps with YaRN on the longest rows", least=1)
     rows: int = flag(24, "rows for each figure", least=4)
     learning_rate: float = flag(2e-3, "peak learning rate", above=0)
     output: str = flag(str(ROOT / "out" / "context.png"), "the picture to write: .png, .jpg, .svg or .pdf")
@@ -198,7 +198,7 @@ def main() -> None:
     for name, network in (("as trained", model), ("YaRN", stretched), ("YaRN, tuned", tuned)):
         if network is tuned:
             rows = Rows(documents[:-n_held_out], tokenizer, 2)
-            teach(tuned, rows, lengths[-1], options.tuning_steps, options.learning_rate / 4, 4 * lengths[-1])
+            teach(tuned, rows, lengths[-1], options.tuning_steps, options.learning_rate / 2, 4 * lengths[-1])
         figures[name] = measure(network, tokenizer, documents[-n_held_out:], lengths, options.rows)
         print(json.dumps({"network": name, "lengths": lengths} | figures[name]), flush=True)
     draw(figures, lengths, trained, output)

@@ -60,7 +60,7 @@ class ConvertOptions(ModelOptions):
 def read_source(options: ConvertOptions):
     """(the model in float32, LoRA merged; its tokenizer; the metadata of its `.json`)."""
     from model.model_lora import load_lora, merge_lora
-    from trainer.loading import load_folder, load_pth, quiet_transformers, set_template
+    from trainer.loading import length_of, load_folder, load_pth, quiet_transformers, set_template
 
     quiet_transformers()
     path = Path(options.weight).absolute()
@@ -71,6 +71,7 @@ def read_source(options: ConvertOptions):
     else:
         model, tokenizer, metadata = load_pth(path, options.tokenizer, options.sizes())
     set_template(tokenizer, options.chat_template, path)
+    options.stretch(model, length_of(metadata), path)
     if options.lora is not None:
         load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
         merge_lora(model)

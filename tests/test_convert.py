@@ -197,6 +197,13 @@ with torch.inference_mode():
     assert torch.equal(theirs, logits(network(**MOE)))
 
 
+def test_positions_are_stretched_on_the_way(weight, network, tmp_path):
+    flags = {"rope_scaling": "yarn", "rope_factor": 4.0, "rope_original": 16}
+    folder = run(weight(), "llama", tmp_path / "stock", outtype="f32", **flags)
+    stock = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
+    torch.testing.assert_close(logits(stock), logits(network(rope_scaling=YARN)), rtol=1e-6, atol=1e-5)
+
+
 def test_an_adapter_is_merged_on_the_way(weight, network, tokenizer, tmp_path):
     path, model = weight(), network()
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
 """Speed can be taken away: without model/fast everything works, and gives the same numbers to rounding."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_without_the_fast_forms_everything_works_and_gives_the_same_numbers(plai
         client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
         asked = [{"role": "user", "content": "3 的后面是几？"}]
         answer = client.chat.completions.create(model="minimind", messages=asked, temperature=0)
-        assert answer.choices[0].message.content.strip() == said[0].strip()
+        assert answer.choices[0].message.content.strip() == re.sub(r"\[(thought|answer)\]", "", said[0]).strip()
     finally:
         assert server.stop() == 143
     refused = run_preloaded(plain_tree / "eval_model.py", "--weight", weight, "--dtype", "int8", "--prompt", "你好")

@@ -67,6 +67,8 @@ class Reference:
             cuda = [device] if device.type == "cuda" else []
             with self.autocast, torch.random.fork_rng(cuda):  # training's own noise is undisturbed
                 reference = load_weights(self.weight)[0]  # a new network draws weights first
+                if policy.config.rope_scaling:
+                    reference.stretch(policy.config.rope_scaling)
                 reference = speed_up(reference.eval().to(device))
                 torch.manual_seed(self.options.seed + world.rank)
                 batch = sample_answers(policy, self.tokenizer, prompts, device)
