@@ -37,17 +37,19 @@ def check_messages(messages) -> None:
             raise ValueError(f'message {number} must look like {{"role": "user", "content": "…"}}')
         if message["role"] not in ROLES:
             raise ValueError(f"message {number} has role {message['role']!r}: use one of {', '.join(ROLES)}")
-        for key, owner in (("tools", "system"), ("tool_calls", "assistant"), ("reasoning_content", "assistant")):
-            if message.get(key) and (message["role"] != owner or (key == "tools" and number > 1)):
-                place = "the first, a system turn" if key == "tools" else f'one with the role "{owner}"'
-                raise ValueError(f'message {number} has the key "{key}": only {place}, can have it')
         try:
-            calls = list(map(check_call, read_list(message, "tool_calls")))
-            read_list(message, "tools")
+            given = {key: read_list(message, key) for key in ("tools", "tool_calls")}
+            for call in given["tool_calls"]:
+                check_call(call)
         except ValueError as error:
             raise ValueError(f"message {number}: {error}") from None
-        content = message["content"] or "" if calls else message["content"]
-        for text, key in ((content, "content"), (message.get("reasoning_content") or "", "reasoning_content")):
+        given["reasoning_content"] = message.get("reasoning_content") or ""
+        for key, owner in (("tools", "system"), ("tool_calls", "assistant"), ("reasoning_content", "assistant")):
+            if given[key] and (message["role"] != owner or (key == "tools" and number > 1)):
+                place = "the first, a system turn" if key == "tools" else f'one with the role "{owner}"'
+                raise ValueError(f'message {number} has the key "{key}": only {place}, can have it')
+        content = message["content"] or "" if given["tool_calls"] else message["content"]
+        for text, key in ((content, "content"), (given["reasoning_content"], "reasoning_content")):
             if not isinstance(text, str):
                 raise ValueError(f"{key} of message {number} must be text, not {type(text).__name__}")
 
@@ -57,7 +59,7 @@ def read_list(message: dict, key: str) -> list[dict]:
     value = message.get(key) or []
     if isinstance(value, str):
         try:
-            value = json.loads(value or "[]")
+            value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"its {key} do not parse as JSON ({error})") from None
     if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
@@ -159,8 +161,9 @@ def answer_text(message: dict, template: str, empty_thought: bool = True) -> str
         call = call.get("function") or call
         arguments = call["arguments"] if isinstance(call["arguments"], str) else as_json(call["arguments"])
         parts.append(f'<tool_call>\n{{"name": {as_json(call["name"])}, "arguments": {arguments}}}\n</tool_call>')
-    thought = f"<think>\n{thought}\n</think>\n\n" if thought or (thought is not None and empty_thought) else ""
-    return thought + "\n".join(parts)
+    if thought or (thought is not None and (empty_thought or template != "qwen3")):
+        return f"<think>\n{thought}\n</think>\n\n" + "\n".join(parts)
+    return "\n".join(parts)
 
 
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[list[int]]:

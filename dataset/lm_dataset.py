@@ -27,7 +27,8 @@ from dataset.chat import (
     read_list,
     render_batch,
     split_thought,
-)  # fmt: skip
+)
+from dataset.chat_template import template_name
 from dataset.jsonl import check_text
 from dataset.jsonl_dataset import JsonlDataset
 
@@ -134,7 +135,8 @@ def check_conversation(record: dict, key: str) -> None:
             check_text(text, f"the content of {name}")
         if message.get("reasoning_content"):
             check_text(message["reasoning_content"], f"the reasoning_content of {name}")
-        check_text(as_json(message.get("tools", "[]")), f"what {name} offers")
+        if message.get("tools"):
+            check_text(as_json(message["tools"]), f"what {name} offers")
         check_keys(message, name, {"function_call"})
     check_keys(record, "the record", {"function_call", "tools"})
 
@@ -189,7 +191,9 @@ class SFTDataset(AnswerDataset):
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
         conversations = [record["conversations"] for record in records]
-        kept = [zlib.crc32(as_json(messages).encode()) < self.empty_thoughts * 2**32 for messages in conversations]
+        kept = [True] * len(conversations)
+        if self.empty_thoughts < 1 and template_name(self.tokenizer) == "qwen3":
+            kept = [zlib.crc32(as_json(messages).encode()) < self.empty_thoughts * 2**32 for messages in conversations]
         rendered = render_batch(self.tokenizer, conversations, False, self.markup_weight, empty_thoughts=kept)
         for messages, keeps, (ids, weights) in zip(conversations, kept, rendered, strict=True):
             n_bytes = len(learned_text(self.tokenizer, messages, keeps).encode())

@@ -26,7 +26,7 @@ from scripts.measuring.measured import write_section  # noqa: E402
 from scripts.reports.plots import COLORS, DPI, output_path, picture_style  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
-from trainer.options import LENGTH, WeightOptions  # noqa: E402
+from trainer.options import WeightOptions  # noqa: E402
 
 DEPTHS = (0.1, 0.3, 0.5, 0.7, 0.9)  # where a fact stands: 0 is the beginning of the row, 1 its end
 TOKENS_PER_FACT = 42  # of a row in training: facts are frequent, so that they are soon learned
@@ -177,6 +177,7 @@ def main() -> None:
     require(options.rope_scaling is None, "--rope_scaling: this script sets it itself, leave it out")
 
     from dataset.lm_dataset import PretrainDataset
+    from model.model_minimind import LENGTH
 
     model, tokenizer, title, _, trained = options.load_model()
     trained = options.max_seq_len or trained

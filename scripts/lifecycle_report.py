@@ -162,12 +162,13 @@ def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import split_thought
     from dataset.heldout import is_right
+    from trainer.answering import answer_in
 
     def right(stage: str, name: str = "general") -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""
         given = replies[stage][name]
         if stage == "reasoning":
-            given = ["" if parts is None else parts[1] for parts in map(split_thought, given)]
+            given = [answer_in(reply, "reason") for reply in given]
         return [int(is_right(reply, q["answers"])) for q, reply in zip(questions[name], given, strict=True)]
 
     def scores(before: str, stage: str, only: str = "", left_out: str = "", name: str = "general") -> dict:

@@ -27,7 +27,7 @@ def say(role: str, content: str | None, **more) -> dict:
 
 
 PUBLISHED = {  # as MiniMind-3's files write them: lists as JSON in strings, empty ones too, no content beside a call
-    "plain": [say("system", "你是助手"), say("user", "你好"), say("assistant", "你好！")],
+    "plain": [say("system", "你是助手", tools="[]"), say("user", "你好", tool_calls="[]"), say("assistant", "你好！")],
     "thought": [say("user", "1 + 1?"), say("assistant", "2", reasoning_content="One and one.\n")],
     "empty thought": [say("user", "1 + 1?"), say("assistant", "2", reasoning_content="", tools="", tool_calls="[]")],
     "thought in the content": [say("user", "1 + 1?"), say("assistant", "<think>\n一加一\n</think>\n\n2")],
@@ -148,6 +148,15 @@ def test_of_conversations_in_qwen3s_format_a_fifth_shows_empty_thoughts(tmp_path
             for _, targets, mask in map(data.__getitem__, range(len(data)))
         )
     assert shares["minimind"] == 0 and 0.15 < shares["qwen3"] < 0.25
+
+
+def test_in_our_own_format_every_empty_thought_that_the_data_have_is_learned(tmp_path):
+    tokenizer, path = AutoTokenizer.from_pretrained(ROOT / "model"), tmp_path / "a.jsonl"
+    answers = [say("assistant", f"{i}!", reasoning_content="") for i in range(50)]
+    rows = [{"conversations": [say("user", "?"), answer]} for answer in answers]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    data, think = SFTDataset(path, tokenizer, 64, cache_dir=tmp_path), tokenizer.convert_tokens_to_ids("<think>")
+    assert all(think in data[i][0] for i in range(50))
 
 
 def test_the_prompt_opens_a_thought_an_empty_one_or_none(tokenizer):

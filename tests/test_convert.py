@@ -58,6 +58,7 @@ PUBLISHED = {  # the fields of MiniMind2's own config.json
     "num_attention_heads": 8, "num_experts_per_tok": 2, "num_hidden_layers": 2, "num_key_value_heads": 2,
     "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "scoring_func": "softmax", "seq_aux": True,
     "torch_dtype": "float16", "transformers_version": "4.49.0", "use_moe": False, "vocab_size": 6400,
+    "inference_rope_scaling": False, "rope_scaling": None,  # in later ones
 }  # fmt: skip
 SIZES_3 = {
     "num_key_value_heads": 4, "intermediate_size": 256, "rms_norm_eps": 1e-6, "qk_norm": True, "n_shared_experts": 0,

@@ -1,6 +1,5 @@
 """A weight by name, file or folder -> its network, its tokenizer, and what its metadata says of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,10 +99,9 @@ class Loaded(NamedTuple):
 
 def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
-    lora_name: str | None = None, device: str = "auto", chat_template: str | None = None,
-    stretch: Callable = lambda model, trained_length, weight: trained_length,
+    lora_name: str | None = None, device: str = "auto",
 ) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top, and perhaps with its positions stretched (ModelOptions.stretch).
+    """A weight, perhaps with an adapter on top.
 
     `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
     `usual_stage` is the stage of a weight without metadata.
@@ -116,7 +114,6 @@ def load_model(
     else:
         source = find_weight(weight, out_dir, sizes.get("hidden_size"), sizes.get("use_moe"))
         model, tokenizer, info = load_pth(source, tokenizer_folder, sizes)
-    set_template(tokenizer, chat_template, source)
     title, stage = str(source), info.get("stage", "converted")
     if stage == "converted":
         stage = usual_stage
@@ -127,8 +124,7 @@ def load_model(
         stage = "lora" if stage == "pretrain" else stage  # adapters are trained on conversations
     n_params = sum(p.numel() for p in model.parameters())
     title = f"{title} ({n_params / 1e6:.2f}M parameters, on {device})"
-    length = stretch(model, length_of(info), source)
-    return Loaded(model.eval().to(device), tokenizer, title, stage, length)
+    return Loaded(model.eval().to(device), tokenizer, title, stage, length_of(info))
 
 
 def length_of(info: dict) -> int:

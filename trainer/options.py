@@ -7,7 +7,6 @@ from pathlib import Path
 from trainer.command_line import ROOT, flag, require
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mode
-LENGTH = "original_max_position_embeddings"  # model.model_minimind's, which would load torch
 LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
@@ -70,6 +69,8 @@ class ModelOptions:
         where the length before is not known."""
         if self.rope_scaling is None:
             return trained_length
+        from model.model_minimind import LENGTH  # and torch, which --help does not need
+
         original = self.rope_original or (model.config.rope_scaling or {}).get(LENGTH) or trained_length
         if not original:
             what = f"--rope_scaling {self.rope_scaling}: {weight} does not say how long its training samples were"
@@ -157,12 +158,14 @@ class WeightOptions(ModelOptions):
 
     def load_model(self):
         """The trainer.loading.Loaded that the flags name."""
-        from trainer.loading import load_model  # and torch, which --help does not need
+        from trainer.loading import load_model, set_template  # and torch, which --help does not need
 
-        return load_model(
+        loaded = load_model(
             self.weight or STAGES[self.model_mode], self.out_dir, self.tokenizer, self.sizes(), STAGES[self.model_mode],
-            self.lora_name, self.device, self.chat_template, self.stretch,
+            self.lora_name, self.device,
         )  # fmt: skip
+        set_template(loaded.tokenizer, self.chat_template, loaded.title)
+        return loaded._replace(trained_length=self.stretch(loaded.model, loaded.trained_length, loaded.title))
 
     def context(self, model, trained_length: int) -> int:
         """--max_seq_len, or the trained length, as far as the weight has positions."""

@@ -117,7 +117,7 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
     kind, actual = content["model_type"], {name: content[name] for name in REQUIRED if name in content}
     try:
         if kind == "minimind":
-            if "inference_rope_scaling" in content:
+            if "router_aux_loss_coef" in content:
                 content = from_minimind3(content)
             fields = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
             config = MiniMindConfig.from_dict(fields | {"architectures": None})
