@@ -95,7 +95,7 @@ def test_accumulation_equals_a_larger_batch(pretrained, data, tmp_path):
 def test_resumed_equals_uninterrupted(data, tmp_path):
     """Stopped in the middle of an epoch, with dropout and accumulation: the same losses and weights, bit for bit."""
     flags = [*EXACT, "--data_path", data["sft"], "--from_weight", "none", "--dropout", "0.1", "--batch_size", 4]
-    flags += ["--accumulation_steps", 2, "--save_interval", 5]
+    flags += ["--accumulation_steps", 2, "--save_interval", 5, "--average", 0.95]
     train("train_full_sft.py", tmp_path / "whole", *flags)
     process = Preloaded(ROOT / "trainer/train_full_sft.py", *SMALL, "--out_dir", tmp_path / "cut", *flags)
     metrics = tmp_path / "cut" / "metrics" / "full_sft_32.jsonl"
@@ -111,6 +111,24 @@ def test_resumed_equals_uninterrupted(data, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), cut.state_dict().values(), strict=True))
     changed = train("train_full_sft.py", tmp_path / "cut", *flags, "--from_resume", 1, "--dropout", "0.2", ok=False)
     assert changed.returncode == 1 and "dropout 0.1" in changed.stderr and "Traceback" not in changed.stderr
+
+
+def test_averaging_gives_the_mean_of_the_last_steps(data, tmp_path):
+    """The result, its validation and its training state; the steps before are those of a run without it."""
+    flags = [*EXACT, "--max_steps", 5, "--data_path", data["pretrain"], "--batch_size", 4, "--save_interval", 1]
+    train("train_pretrain.py", tmp_path / "plain", *flags)
+    train("train_pretrain.py", tmp_path / "mean", *flags, "--average", 0.4)
+    before, last, mean = (
+        torch.load(tmp_path / f"{folder}/checkpoints/pretrain_32{which}.pt", weights_only=True)["model"]
+        for folder, which in (("plain", ".previous"), ("plain", ""), ("mean", ""))
+    )
+    assert mean.keys() == last.keys() and not torch.equal(before["model.norm.weight"], last["model.norm.weight"])
+    assert all(torch.allclose(mean[key], (before[key] + last[key]) / 2, rtol=0, atol=1e-7) for key in last)
+    weight, _ = load_weights(tmp_path / "mean" / "pretrain_32.pth")
+    assert all(torch.equal(value, mean[key].half().float()) for key, value in weight.state_dict().items())
+    assert losses(tmp_path / "plain", "pretrain_32") == losses(tmp_path / "mean", "pretrain_32")
+    ends = [losses(tmp_path / folder, "pretrain_32", "val_loss") for folder in ("plain", "mean")]
+    assert ends[0][:-1] == ends[1][:-1] and ends[0][-1] != ends[1][-1]
 
 
 def test_variants_run(data, tmp_path):

@@ -38,7 +38,8 @@ from trainer.process import stop_signals
 from trainer.replicas import Replicas
 
 # Attributes of a Trainer in a training state, which also has tensors, random generators and the identity.
-RESTORED = ("start", "step", "tokens", "seconds", "validation", "validated", "skipped_steps")
+RESTORED = ("start", "step", "tokens", "seconds", "validation", "validated", "skipped_steps", "mean", "n_averaged")
+N_AVERAGED = 50  # states of the weights of which --average makes its mean
 
 
 class TrainingError(ValueError):
@@ -89,6 +90,7 @@ class Trainer:
         if self.warmup_steps < 0:
             self.warmup_steps = min(self.total_steps // 2, max(1, self.total_steps // 50))
         self.eval_interval = options.eval_interval or max(1, self.total_steps // 10)
+        self.averaged_steps = int(options.average * self.total_steps)  # at the end
 
         self.step = 0  # optimizer steps done
         self.tokens = 0  # text tokens seen, padding not counted, all ranks
@@ -100,6 +102,8 @@ class Trainer:
         self.recent = Figures()  # since the last log
         self.skipped_steps = 0  # that float16 lost to a scale too large
         self.skipped_in_a_row = 0
+        self.mean: dict[str, torch.Tensor] = {}  # of the weights, over n_averaged of the steps of --average
+        self.n_averaged = 0
         self.grad_norm = torch.tensor(math.nan)
         self.stop_signal = 0  # that this rank got, or learned of
         self.stopping = False  # all ranks know of it: set in sum_or_stop() alone
@@ -198,12 +202,31 @@ class Trainer:
         done = self.step == self.total_steps
         if self.monitor:
             self.monitor.step(self.step)
+        if self.averaging_is_due():
+            self.average()
         if done or self.step % self.options.log_interval == 0:
             self.log()
         if self.validation_is_due():
             self.validate()
         if done or self.step % self.options.save_interval == 0:
             self.save()
+
+    def averaging_is_due(self) -> bool:
+        left = self.total_steps - self.step
+        return left < self.averaged_steps and left % -(-self.averaged_steps // N_AVERAGED) == 0
+
+    def average(self) -> None:
+        """Add the weights to their running mean. After the last step the mean takes their place: it lies in the middle
+        of where the steps lead to and fro, and is better than any of them (Izmailov et al. 2018, section 3)."""
+        done = self.step == self.total_steps
+        self.n_averaged += 1
+        with self.replicas.gathered(write=done), torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    mean = self.mean.setdefault(name, torch.zeros_like(parameter, device="cpu"))
+                    mean.lerp_(parameter.cpu(), 1 / self.n_averaged)
+                    if done:
+                        parameter.copy_(mean)
 
     # ------------------------------------------------------------ stops and failures
 

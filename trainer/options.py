@@ -112,6 +112,8 @@ class TrainOptions(ModelOptions):
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
     grad_clip: float = flag(1.0, "clip the gradient to this norm; 0: no clipping", least=0)
+    average: float = flag(0.0, "the last share of the run over which the weights are averaged, as the result", least=0,
+                          most=1)  # fmt: skip
     dropout: float = flag(0.0, "after the embedding, in attention and on both branches of a layer", least=0, below=1)
     dtype: str = flag("auto", "computing type; auto: bfloat16 on an NVIDIA GPU (float16 on an old one), else float32",
                       choices=["auto", "float32", "bfloat16", "float16"])  # fmt: skip

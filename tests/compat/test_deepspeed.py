@@ -135,7 +135,7 @@ def test_resumed_equals_uninterrupted(kind, data, tmp_path):
     number that DeepSpeed works with, undivided and unrounded."""
     script, name = "train_full_sft.py", "full_sft_32"
     flags = [*SIZE, "--from_weight", "none", "--dropout", "0.1", "--batch_size", 2, "--accumulation_steps", 2]
-    flags += ["--max_steps", 12, "--deepspeed", data / f"{kind}.json"]
+    flags += ["--max_steps", 12, "--average", 0.95, "--deepspeed", data / f"{kind}.json"]
     train(2, script, *flags_of(script, data, tmp_path / "whole", *flags))
     stop(2, script, flags_of(script, data, tmp_path / "cut", *flags), tmp_path / "cut", name, after_step=3)
     assert 3 <= state_of(tmp_path / "cut", name)["step"] < 12
