@@ -158,9 +158,9 @@ def check_score_json(path: Path) -> None:
 
 def score(options: EvalOptions) -> None:
     from dataset import heldout
-    from dataset.chat import encode_texts, render_batch, split_thought
+    from dataset.chat import render_batch, split_thought
     from model.files import write_json
-    from trainer.answering import answer_all, answer_chats, answer_in, sampling_of
+    from trainer.answering import answer_all, answer_chats, answer_in, sampling_of, tokens_a_reply
 
     every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)
@@ -178,7 +178,7 @@ def score(options: EvalOptions) -> None:
     form = {}
     if stage == "reason":
         form = {"well_formed": 100 * sum(split_thought(reply) is not None for reply in replies) / len(replies)}
-    form["tokens_per_reply"] = sum(map(len, encode_texts(tokenizer, replies))) / len(replies)
+    form["tokens_per_reply"] = tokens_a_reply(tokenizer, replies, stage, options.thinking)
     replies, *said = [[answer_in(reply, stage) for reply in given] for given in (replies, *said)]
     table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}
     print(title if half == "all" else f"{title}, on the half {half}")

@@ -234,6 +234,14 @@ def split_tags(text: str, control: dict[str, int], learned: int, markup_weight: 
         yield part, is_tag, markup_weight if is_tag else learned
 
 
+def count_tokens(tokenizer, texts: Sequence[str]) -> int:
+    """Of all texts together; their tags are control tokens."""
+    control = control_tokens(tokenizer)
+    pieces = [piece for text in texts for piece in split_tags(text, control, 0, 0)]
+    encoded = encode_texts(tokenizer, [text for text, is_tag, _ in pieces if not is_tag])
+    return sum(map(len, encoded)) + sum(is_tag for _, is_tag, _ in pieces)
+
+
 def join_texts(pieces: list[tuple[str, bool, int]]) -> Iterator[tuple[str, bool, int]]:
     """Neighbouring texts as one, which is how they are tokenised elsewhere; but where learning begins, a token does."""
     held, weight = "", 0

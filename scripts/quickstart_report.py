@@ -2,8 +2,8 @@
 
     python scripts/quickstart_report.py                      # the newest pretrain and full_sft weights in out/
 
-Scores the fine-tuned model on the test half of the held-out questions and chats, prints the tables and a few dialogues,
-and writes out/score.json and out/loss_curve.png.
+Scores the fine-tuned model on the test half of the held-out questions, chats and word problems, told to think first and
+not to, prints the tables and a few dialogues, and writes out/score.json and out/loss_curve.png.
 """
 
 import sys
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from scripts.reports.shell import command  # noqa: E402
-from scripts.reports.tables import format_table  # noqa: E402
+from scripts.reports.tables import format_table, percent  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
 CHATS = (  # what a user says: one chat in each line
@@ -31,6 +31,7 @@ class QuickstartOptions:
     out_dir: str = flag(str(ROOT / "out"), "folder of the weights and metrics; score.json and loss_curve.png go there")
     score_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout.jsonl"), "the held-out questions")
     chat_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout_chats.jsonl"), "the held-out chats")
+    problem_data: str = flag(str(ROOT / "dataset" / "sample" / "heldout_reason.jsonl"), "the held-out word problems")
     tokenizer: str = flag(str(ROOT / "model"), "folder of the tokenizer")
     device: str = flag("auto", "cuda, mps, cpu or auto")
 
@@ -57,6 +58,8 @@ def main() -> None:
     weight = EvalOptions(weight=str(sft), score_json=score_json, **asked, **places)
     score(weight)
     model, tokenizer, _, stage, trained_length = weight.load_model()
+    sets = {"general": options.score_data, "word problems": options.problem_data}
+    print("\nTold to answer at once, or to think first:\n\n" + both_modes(model, tokenizer, stage, sets))
     chats = [[{"messages": [{"role": "user", "content": prompt}]} for prompt in chat] for chat in CHATS]
     replies = answer_chats(model, tokenizer, chats, weight.context(model, trained_length), stage)
     dialogues = []
@@ -68,6 +71,25 @@ def main() -> None:
     picture = draw_losses(metrics, out_dir / "loss_curve.png", titles=("Pretraining", "SFT"))
     print(f"\nLoss curves: {picture}\nScores, with every wrong answer: {score_json}")
     print("\n" + what_next(out_dir))
+
+
+def both_modes(model, tokenizer, stage: str, sets: dict[str, str]) -> str:
+    """A table of how many questions of each set are answered rightly, and with how many tokens, in both modes."""
+    from dataset.heldout import is_right, read_heldout
+    from trainer.answering import answer_all, answer_in, tokens_a_reply
+
+    rows = []
+    for thinking in (False, True):
+        rows.append([f"--thinking {int(thinking)}"])
+        for path in sets.values():
+            questions = read_heldout(path, "test")
+            replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, thinking=thinking)
+            pairs = zip(questions, replies, strict=True)
+            right = sum(is_right(answer_in(reply, stage), question["answers"]) for question, reply in pairs)
+            tokens = tokens_a_reply(tokenizer, replies, stage, thinking)
+            rows[-1] += [percent(100 * right / len(questions)), f"{tokens:.1f}"]
+    header = ["", *(cell for name in sets for cell in (name, "tokens a reply"))]
+    return format_table(header, rows, 1)
 
 
 def what_next(out_dir: Path) -> str:

@@ -1,6 +1,7 @@
 """Benchmark, loss curves and the quick start's report, as users run them: real processes on tiny networks and files."""
 
 import json
+import re
 import shlex
 import subprocess
 import warnings
@@ -39,7 +40,7 @@ def first_lines(name: str, n: int, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
-    amounts = {"pretrain": 300, "sft": 200, "heldout": 24, "heldout_chats": 12}
+    amounts = {"pretrain": 300, "sft": 200, "heldout": 24, "heldout_chats": 12, "heldout_reason": 8}
     return {name: first_lines(f"{name}.jsonl", n, folder) for name, n in amounts.items()}
 
 
@@ -312,7 +313,7 @@ def test_printed_commands_hold_together_in_any_folder(tmp_path, monkeypatch):
 
 def test_the_report_of_a_quick_start(out_dir, files):
     done = run("scripts/quickstart_report.py", "--out_dir", out_dir, "--score_data", files["heldout"],
-               "--chat_data", files["heldout_chats"])  # fmt: skip
+               "--chat_data", files["heldout_chats"], "--problem_data", files["heldout_reason"])  # fmt: skip
     scores = json.loads((out_dir / "score.json").read_text(encoding="utf-8"))
     assert_is_a_picture(out_dir / "loss_curve.png", 600, 1680)
 
@@ -324,6 +325,8 @@ def test_the_report_of_a_quick_start(out_dir, files):
     for category in scores["categories"]:
         assert any(line.startswith(f"{category} ") and line.count("%") == 2 for line in lines)
     assert any(line.startswith("all ") and f" {n} " in line for line in lines)
+    for mode in (0, 1):
+        assert any(re.fullmatch(rf"--thinking {mode}( +[\d.]+ % +[\d.]+){{2}}", line) for line in lines)
     answered = ("冰岛的首都是哪里？", f"{n_chats} chats", str(out_dir))
     for wanted in (*answered, "./run.sh chat", "eval_model.py", "./run.sh eval"):
         assert wanted in done.stdout

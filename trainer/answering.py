@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from dataset.chat import answer_room, as_trained, keep_recent, opening, render_batch, split_thought
+from dataset.chat import answer_room, as_trained, count_tokens, keep_recent, opening, render_batch, split_thought
 from model.generation import answer_prompts
 from model.sampling import Sampling
 
@@ -31,6 +31,12 @@ def answer_in(reply: str, stage: str) -> str:
         return (split_thought(reply) or ("", ""))[1]
     before, ended, after = reply.rpartition("</think>")
     return after.strip() if ended or "<think>" not in reply else ""
+
+
+def tokens_a_reply(tokenizer, replies: list[str], stage: str, thinking: bool | None) -> float:
+    """How many tokens a reply has on average, of its thought too, but without the beginning that it was given."""
+    begin = opening(tokenizer, stage, thinking)
+    return count_tokens(tokenizer, [reply.removeprefix(begin) for reply in replies]) / len(replies)
 
 
 def answer_chats(
