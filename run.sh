@@ -9,7 +9,7 @@ ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 QUICK_PRETRAIN=(--data_path "$ROOT/dataset/sample/pretrain.jsonl" --hidden_size 192 --num_hidden_layers 4
     --num_attention_heads 4 --max_seq_len 256 --batch_size 4 --learning_rate 4e-3)
 QUICK_SFT=(--data_path "$ROOT/dataset/sample/sft.jsonl" --from_weight "$ROOT/out/pretrain_192.pth"
-    --max_seq_len 512 --batch_size 16 --learning_rate 2e-3 --max_steps 3600)
+    --max_seq_len 512 --batch_size 16 --learning_rate 2e-3 --max_steps 3900 --average 0.25)
 QUICK_MINUTES=30 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------

@@ -8,9 +8,9 @@ from model.sampling import Sampling
 
 
 def sampling_of(stage: str, thinking: bool | None = None) -> Sampling:
-    """The likeliest tokens, at most 48; where there is a thought, and its tags, 256."""
+    """The likeliest tokens, at most 64; where there is a thought, and its tags, 256."""
     thinks = thinking or (thinking is None and stage == "reason")
-    return Sampling(max_tokens=256 if thinks else 48, skip_special_tokens=stage == "pretrain")
+    return Sampling(max_tokens=256 if thinks else 64, skip_special_tokens=stage == "pretrain")
 
 
 def answer_all(

@@ -130,6 +130,7 @@ def main() -> None:
     dialogues = without(collect("train_dialogues"), by_hand + unknown.free_questions())
     questions = collect("heldout_questions") + by_hand
     joined = chats.regroup(generator("chats"), dialogues)
+    supervised = without_duplicates(reason.sft_dialogues(generator("thoughts"), joined), "sft")
     held_chats = chats.heldout_chats(generator("chats held out"), questions)
 
     pairs = without_duplicates(preference.train_pairs(generator("preference"), dialogues), "dpo")
@@ -141,7 +142,7 @@ def main() -> None:
         later[name] = without_duplicates(module.train_dialogues(generator(name), known), name)
     held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
 
-    trained = joined + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
+    trained = supervised + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
     held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
     held_out += [{"messages": [turn]} for chat in held_chats for turn in chat["chat"]]
     check_held_out(trained, held_out)
@@ -150,7 +151,7 @@ def main() -> None:
         return [{"conversations": dialogue} for dialogue in made]
 
     write(output_dir / "pretrain.jsonl", [{"text": text} for text in texts])
-    write(output_dir / "sft.jsonl", conversations(joined))
+    write(output_dir / "sft.jsonl", conversations(supervised))
     write(output_dir / "heldout.jsonl", questions)
     count_categories(questions)
     write(output_dir / "heldout_chats.jsonl", held_chats)

@@ -1,8 +1,12 @@
 """Word problems of one to four steps, answered by thinking aloud: one line of thought per step, then the answer.
 
+    sft_dialogues(rng, general)    supervised training: the thought is a message's `reasoning_content`
+    train_dialogues(rng, general)  the reasoning stage: thought and answer stand between tags
+    heldout_questions(rng)         problems of two to four steps
+
 The problems are those of `stories.py`. A line of thought repeats an event of the story and works it out in the words
 that `skills.py` teaches, "游来 2 只：5 + 2 = 7", so each line needs only what stands before it: which event is next,
-what its verb does, the number, the sum. Everything else that the world asks is rehearsed with an empty thought.
+what its verb does, the number, the sum. Everything else that the world asks has an empty thought, or none.
 """
 
 import re
@@ -11,12 +15,14 @@ from itertools import product
 
 import advice
 import stories
-from turns import LANGUAGES, turn
+from turns import LANGUAGES, user
 
 # How much to make.
-N_TRAIN = {1: 200, 2: 1000, 3: 900, 4: 300}  # problems by number of steps
+N_SFT = {1: 200, 2: 1000, 3: 900, 4: 300}  # problems by number of steps
+N_TRAIN = {1: 50, 2: 350, 3: 300, 4: 100}
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
-N_REHEARSED = 4200  # conversations of supervised training, cut after a turn
+EMPTY_SHARE = 0.2  # of SFT's other conversations: the last answer stands behind an empty thought
+N_REHEARSED = 2200  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
 KNOWN_SHARE = 0.4  # of the rehearsed: chosen so that every reply is among them
 AFTER_OTHERS = 0.25  # of the problems: other conversation stands before them
@@ -59,16 +65,38 @@ def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
     ]
 
 
-def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """`general`: the dialogues of supervised training, of which some are rehearsed."""
-    make, dialogues, others = stories.problems(rng, held=False), [], rehearsed(rng, general)
-    for steps, count in N_TRAIN.items():
+def problems(rng, wanted: dict[int, int], others: list[list[dict]], answer) -> list[list[dict]]:
+    """`wanted` is how many of each number of steps, `answer(thought, answer)` the message that solves one."""
+    make, dialogues = stories.problems(rng, held=False), []
+    for steps, count in wanted.items():
         for _ in range(count):
             lang = stories.choose_language(rng)
             made = make(steps, lang)
             before = rng.choice(others)[-2:] if rng.random() < AFTER_OTHERS else []
-            dialogues.append(before + turn(made["question"], thoughtful(thought(lang, made), made["answer"])))
-    return dialogues + others
+            dialogues.append([*before, user(made["question"]), answer(thought(lang, made), made["answer"])])
+    return dialogues
+
+
+def sft_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
+    """`general`, some of it with an empty thought where the answer is to be, and problems with a thought: so a weight
+    can be told to think, or not to."""
+
+    def answer(thought: str, content: str) -> dict[str, str]:
+        return {"role": "assistant", "content": content, "reasoning_content": thought}
+
+    solved = problems(rng, N_SFT, general, answer)
+    shown = [rng.random() < EMPTY_SHARE for _ in general]
+    return solved + [
+        [*dialogue[:-1], answer("", dialogue[-1]["content"])] if empty else dialogue
+        for dialogue, empty in zip(general, shown, strict=True)
+    ]
+
+
+def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
+    """`general`: the dialogues of supervised training, of which some are rehearsed."""
+    others = rehearsed(rng, general)
+    tagged = problems(rng, N_TRAIN, others, lambda *parts: {"role": "assistant", "content": thoughtful(*parts)})
+    return tagged + others
 
 
 def heldout_questions(rng) -> list[dict]:

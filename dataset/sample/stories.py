@@ -24,7 +24,7 @@ import skills
 import tables
 from turns import turn
 
-N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 4000, 100
+N_TEXTS, N_TRAIN, N_HELDOUT = 2650, 3000, 100
 ZH_SHARE = 0.65
 COMPACT_SHARE = 0.3  # of the Chinese problems: no space between digits and characters
 MEANING_SHARE = 0.25  # of the documents: what two verbs do, without numbers

@@ -17,7 +17,7 @@ import tables
 from turns import capitalized, held_out, turn
 
 ASKED_PER_THING = 1  # questions per unknown thing, language and direction
-ASKED_PER_WORDING = {"zh": (1, 3), "en": (1, 2)}  # questions per wording of other facts and tasks: without, with slots
+ASKED_PER_WORDING = {"zh": (1, 2), "en": (1, 2)}  # questions per wording of other facts and tasks: without, with slots
 FOLLOW_UPS_PER_SIDE = 14  # conversations in which known and unknown things follow each other
 STORY_SHARE, CARELESS_SHARE = 0.08, 0.12  # of other facts: told first how it came up; of all: no last mark
 OPENER_SHARE, CLOSER_SHARE = 0.2, 0.08
