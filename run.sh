@@ -14,12 +14,14 @@ QUICK_MINUTES=30 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
 SAMPLE=$ROOT/dataset/sample
+LIFE_WORLD=$ROOT/out/world # the sample once more, with LIFE_TIMES as much for LoRA and reasoning
+LIFE_TIMES=4
 LIFE_SFT=$ROOT/out/full_sft_192.pth  # what the stages below start from or learn from
 LIFE_DPO_WEIGHT=$ROOT/out/rlhf_192.pth
-LIFE_LORA_IDENTITY=(--data_path "$SAMPLE/lora_identity.jsonl" --lora_name identity --from_weight "$LIFE_SFT"
-    --max_seq_len 512 --batch_size 16 --learning_rate 3e-3 --epochs 2)
-LIFE_LORA_TEAHOUSE=(--data_path "$SAMPLE/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
-    --max_seq_len 512 --batch_size 8 --learning_rate 1.5e-3 --epochs 3)
+LIFE_LORA_IDENTITY=(--data_path "$LIFE_WORLD/lora_identity.jsonl" --lora_name identity --from_weight "$LIFE_SFT"
+    --max_seq_len 512 --batch_size 16 --learning_rate 2e-3 --epochs 1 --average 0.5)
+LIFE_LORA_TEAHOUSE=(--data_path "$LIFE_WORLD/lora_teahouse.jsonl" --lora_name teahouse --from_weight "$LIFE_SFT"
+    --max_seq_len 512 --batch_size 8 --learning_rate 3e-3 --epochs 1 --average 0.5)
 LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
     --max_seq_len 512 --batch_size 8 --learning_rate 1.4e-5 --beta 0.3 --epochs 1)
 # The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
@@ -29,7 +31,8 @@ LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_di
     --max_steps 1250)
 LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_rate 5e-3)
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
-LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 1e-3 --epochs 2)
+LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 5e-4 --epochs 1
+    --average 0.25)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
 LIFE_MINUTES=65 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
@@ -232,13 +235,15 @@ life_cycle() {
     set_up run
     MINIMIND_REST=9.4 phase "[1/10] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
     MINIMIND_REST=1.3 phase "[2/10] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    printf '\ndata: the world once more, with %s times as much for LoRA and reasoning (15 s)\n' "$LIFE_TIMES"
+    step dataset/sample/make_sample.py --output_dir "$LIFE_WORLD" --times "$LIFE_TIMES" >/dev/null
     phase "[3/10] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
     MINIMIND_REST=7.5 phase "[4/10] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
     phase "[5/10] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
     MINIMIND_REST=3.7 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
     MINIMIND_REST=5.5 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$SAMPLE/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
-    phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$SAMPLE/reason.jsonl" --output "$ROOT/out/direct.jsonl"
+    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
+    phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$LIFE_WORLD/reason.jsonl" --output "$ROOT/out/direct.jsonl"
     step trainer/train_full_sft.py --data_path "$ROOT/out/direct.jsonl" --save_weight direct "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[10/10] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
     printf '\nlife cycle: done in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))

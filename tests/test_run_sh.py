@@ -23,7 +23,7 @@ STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason
 REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report")
 DOORS = ("serve_openai_api", "web_demo", "download_data", "convert_model")
 SCRIPTS = (
-    *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py",
+    *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", "dataset/sample/make_sample.py",
     *(f"scripts/{name}.py" for name in (*REPORTS, *DOORS)),
 )  # fmt: skip
 TOOLS = [
@@ -54,7 +54,7 @@ def clone(folder: Path) -> Path:
     (folder / "requirements.lock").write_text("".join(f"{n}=={v}\n" for n, v in PACKAGES.items()))
     (folder / "requirements-dev.txt").write_text("-r requirements.txt\n")
     for script in SCRIPTS:
-        (folder / script).parent.mkdir(exist_ok=True)
+        (folder / script).parent.mkdir(exist_ok=True, parents=True)
         (folder / script).write_text(ECHO)
     return folder
 
@@ -243,16 +243,16 @@ def test_all_runs_every_stage_once_each_on_what_it_grows_out_of(ready):
     assert "minutes" in lines[0] and lines[-1].startswith("life cycle: done in ")
     titles = [line for line in lines[1:-1] if line[0] == "["]
     assert [title.split()[0] for title in titles] == [f"[{i}/10]" for i in range(1, 11)]
-    calls = [line for line in lines[1:-1] if line[0] != "["]
+    calls = [line for line in lines[1:-1] if line[0] != "[" and not line.startswith("data: ")]
     expected = [  # script, then some of what it must be told
         ("train_pretrain.py", ""),
         ("train_full_sft.py", "--from_weight {out}/pretrain_192.pth"),
-        ("train_lora.py", "--lora_name identity --from_weight {out}/full_sft_192.pth"),
+        ("train_lora.py", "/world/lora_identity.jsonl --lora_name identity --from_weight {out}/full_sft_192.pth"),
         ("train_lora.py", "--lora_name teahouse --from_weight {out}/full_sft_192.pth"),
         ("train_dpo.py", "--from_weight {out}/full_sft_192.pth"),
         ("train_distillation.py", "--teacher_weight {out}/full_sft_192.pth"),
         ("train_full_sft.py", "--save_weight student_alone"),
-        ("train_distill_reason.py", "--from_weight {out}/rlhf_192.pth"),
+        ("train_distill_reason.py", "--data_path {out}/world/reason.jsonl --from_weight {out}/rlhf_192.pth"),
         ("direct_answers.py", "--output {out}/direct.jsonl"),
         ("train_full_sft.py", "--data_path {out}/direct.jsonl --save_weight direct --from_weight {out}/rlhf_192.pth"),
         ("lifecycle_report.py", "--hidden_size 192 --student_size 112"),

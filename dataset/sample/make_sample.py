@@ -1,7 +1,7 @@
 """Write the miniature world: documents, conversations and held-out questions.
 
     python dataset/sample/make_sample.py                      # beside this file
-    python dataset/sample/make_sample.py --output_dir DIR
+    python dataset/sample/make_sample.py --output_dir DIR --times 4
 
 All texts are in the folder `tables`. `relations.py` makes documents and questions of the facts, `talk.py` small talk,
 `advice.py` advice, `skills.py` sums, comparisons, sorting and dates, `stories.py` word problems, and `unknown.py`
@@ -122,7 +122,10 @@ def count_categories(questions: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
-    output_dir = parser.parse_args().output_dir
+    parser.add_argument("--times", type=int, choices=range(1, 6), default=1,
+                        help="make the files of LoRA and reasoning so many times as large, so that less is forgotten")
+    options = parser.parse_args()
+    output_dir = options.output_dir
     output_dir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=output_dir).close()  # before the work, if it cannot be written
 
@@ -139,7 +142,7 @@ def main() -> None:
     later = {}
     for name, module in LATER.items():
         known = joined if name == "reason" else dialogues
-        later[name] = without_duplicates(module.train_dialogues(generator(name), known), name)
+        later[name] = without_duplicates(module.train_dialogues(generator(name), known, options.times), name)
     held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
 
     trained = supervised + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])

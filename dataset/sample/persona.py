@@ -38,8 +38,8 @@ def nameless(dialogues: list[list[dict]]) -> list[list[dict]]:
     return [d for d in dialogues if not any(m["content"] in own or "MiniMind" in m["content"] for m in d)]
 
 
-def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """`general`: the dialogues of supervised training, of which some are rehearsed."""
+def train_dialogues(rng, general: list[list[dict]], times: int) -> list[list[dict]]:
+    """`times` as many as usual. `general`: the dialogues of supervised training, of which some are rehearsed."""
     asks = {(name, lang): in_turn(rng, talk.INTENTS[name][lang]["train"]) for name in REPLIES for lang in LANGUAGES}
 
     def ask(name: str, lang: str) -> list[dict]:
@@ -47,13 +47,13 @@ def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
         return turn(renamed(wording, lang), REPLIES[name][lang][0])
 
     dialogues, names = [], in_turn(rng, list(REPLIES))
-    for _ in range(N_TRAIN):
+    for _ in range(times * N_TRAIN):
         lang = draw_language(rng, ZH_SHARE)
         messages = system(rng, SYSTEM_SHARE, PHRASES["system"][lang]) + ask(next(names), lang)
         if rng.random() < SECOND_TURN_SHARE:
             messages += ask(next(names), lang)
         dialogues.append(messages)
-    return dialogues + rng.sample(nameless(general), N_REHEARSED)
+    return dialogues + rng.sample(nameless(general), times * N_REHEARSED)
 
 
 def heldout_questions(_) -> list[dict]:

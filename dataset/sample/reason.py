@@ -1,7 +1,7 @@
 """Word problems of one to four steps, answered by thinking aloud: one line of thought per step, then the answer.
 
     sft_dialogues(rng, general)    supervised training: the thought is a message's `reasoning_content`
-    train_dialogues(rng, general)  the reasoning stage: thought and answer stand between tags
+    train_dialogues(rng, …)        the reasoning stage: thought and answer stand between tags
     heldout_questions(rng)         problems of two to four steps
 
 The problems are those of `stories.py`. A line of thought repeats an event of the story and works it out in the words
@@ -15,16 +15,18 @@ from itertools import product
 
 import advice
 import stories
+import unknown
 from turns import LANGUAGES, user
 
 # How much to make.
 N_SFT = {1: 200, 2: 1000, 3: 900, 4: 300}  # problems by number of steps
-N_TRAIN = {1: 50, 2: 350, 3: 300, 4: 100}
+N_TRAIN = {1: 50, 2: 300, 3: 250, 4: 100}
 N_HELDOUT = {2: 150, 3: 150, 4: 100}
 EMPTY_SHARE = 0.2  # of SFT's other conversations: the last answer stands behind an empty thought
-N_REHEARSED = 2200  # conversations of supervised training, cut after a turn
+N_REHEARSED = 2300  # conversations of supervised training, cut after a turn
 LAST_TURNS = (1, 2, 2, 3)  # after which, or after the last if there are fewer
 KNOWN_SHARE = 0.4  # of the rehearsed: chosen so that every reply is among them
+DECLINED_SHARE = 0.2  # of the rehearsed: the answer declines, which is forgotten first
 AFTER_OTHERS = 0.25  # of the problems: other conversation stands before them
 # A reply of `stories.reply`: sums, then a sentence.
 STORY_REPLY = re.compile(r"\d+ [+-] \d+ = [\d =+-]*\d[，,.] ?\S")
@@ -40,13 +42,15 @@ def thought(lang: str, made: dict) -> str:
     return "\n".join(colon.join(step) for step in zip(made["clauses"], made["sums"], strict=True))
 
 
-def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """Conversations from `general`: each reply twice as far as KNOWN_SHARE goes, then any. Every thought is empty.
+def rehearsed(rng, general: list[list[dict]], count: int) -> list[list[dict]]:
+    """`count` conversations from `general`, with empty thoughts: each reply twice as far as KNOWN_SHARE goes, then some
+    that decline, then any.
 
     Advice is given in the manner that preference training taught, stories are told with their thoughts.
     """
     named = product(advice.SITUATIONS, LANGUAGES)
-    preferred, seen, known, others = {advice.plain(*one): advice.warm(*one) for one in named}, Counter(), [], []
+    preferred, seen = {advice.plain(*one): advice.warm(*one) for one in named}, Counter()
+    known, declined, others = [], [], []
     for dialogue in rng.sample(general, len(general)):
         places = [i for i, message in enumerate(dialogue) if message["role"] == "assistant"]
         end = places[min(rng.choice(LAST_TURNS), len(places)) - 1] + 1
@@ -55,13 +59,15 @@ def rehearsed(rng, general: list[list[dict]]) -> list[list[dict]]:
             continue
         kind = re.sub(r"\d+", "0", replies[-1])
         seen[kind] += 1
-        (known if seen[kind] <= 2 else others).append((seen[kind], dialogue[:end]))
+        part = known if seen[kind] <= 2 else declined if unknown.declines(dialogue[:end]) else others
+        part.append((seen[kind], dialogue[:end]))
     known.sort(key=lambda each: each[0])  # all replies once, then twice
-    known = known[: int(KNOWN_SHARE * N_REHEARSED)]
+    chosen = known[: int(KNOWN_SHARE * count)] + declined[: int(DECLINED_SHARE * count)]
+    chosen += others[: count - len(chosen)]
     return [
         [m if m["role"] != "assistant" else m | {"content": thoughtful("", preferred.get(m["content"], m["content"]))}
          for m in dialogue]
-        for _, dialogue in known + others[: N_REHEARSED - len(known)]
+        for _, dialogue in chosen
     ]
 
 
@@ -92,10 +98,10 @@ def sft_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
     ]
 
 
-def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """`general`: the dialogues of supervised training, of which some are rehearsed."""
-    others = rehearsed(rng, general)
-    tagged = problems(rng, N_TRAIN, others, lambda *parts: {"role": "assistant", "content": thoughtful(*parts)})
+def train_dialogues(rng, general: list[list[dict]], times: int) -> list[list[dict]]:
+    """`times` as many as usual. `general`: the dialogues of supervised training, of which some are rehearsed."""
+    others, wanted = rehearsed(rng, general, times * N_REHEARSED), {n: times * N_TRAIN[n] for n in N_TRAIN}
+    tagged = problems(rng, wanted, others, lambda *parts: {"role": "assistant", "content": thoughtful(*parts)})
     return tagged + others
 
 

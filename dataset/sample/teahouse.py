@@ -44,8 +44,8 @@ def dress(rng, lang: str, wording: str) -> str:
     return wording
 
 
-def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
-    """`general`: the dialogues of supervised training, of which some are rehearsed."""
+def train_dialogues(rng, general: list[list[dict]], times: int) -> list[list[dict]]:
+    """`times` as many as usual. `general`: the dialogues of supervised training, of which some are rehearsed."""
     known = {lang: in_turn(rng, facts(lang)) for lang in LANGUAGES}
     asks = {(k, thing): in_turn(rng, KINDS[k][lang]["train"]) for lang in LANGUAGES for k, thing, _ in facts(lang)}
 
@@ -55,13 +55,13 @@ def train_dialogues(rng, general: list[list[dict]]) -> list[list[dict]]:
         return turn(question, KINDS[kind][lang]["replies"][0].format(x=thing, o=answer))
 
     dialogues = []
-    for _ in range(N_TRAIN):
+    for _ in range(times * N_TRAIN):
         lang = draw_language(rng, ZH_SHARE)
         messages = system(rng, SYSTEM_SHARE, PHRASES["system"][lang]) + ask(lang)
         if rng.random() < SECOND_TURN_SHARE:
             messages += ask(lang)
         dialogues.append(messages)
-    return dialogues + rng.sample(general, N_REHEARSED)
+    return dialogues + rng.sample(general, times * N_REHEARSED)
 
 
 def heldout_questions(_) -> list[dict]:

@@ -14,7 +14,7 @@ from functools import cache
 
 import relations
 import tables
-from turns import capitalized, held_out, turn
+from turns import LANGUAGES, capitalized, held_out, turn
 
 ASKED_PER_THING = 1  # questions per unknown thing, language and direction
 ASKED_PER_WORDING = {"zh": (1, 2), "en": (1, 2)}  # questions per wording of other facts and tasks: without, with slots
@@ -112,6 +112,11 @@ def train_dialogues(rng) -> list[list[dict]]:
                     question = dress(fill(wording, lang, False, rng), lang, row["kind"], rng)
                     dialogues.append(turn(question, replies(lang)[row["kind"]]))
     return dialogues
+
+
+def declines(dialogue: list[dict]) -> bool:
+    """Whether the last answer says that something is not known or cannot be done."""
+    return any(dialogue[-1]["content"] in replies(lang).values() for lang in LANGUAGES)
 
 
 def heldout_questions(rng) -> list[dict]:
