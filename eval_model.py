@@ -10,6 +10,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ PRETRAIN_PROMPTS = ("法国的首都是", "《西游记》的作者是", "氢的
 CHAT_PROMPTS = ("你好！", "法国的首都是哪里？", "那日本呢？", "23 加 45 等于多少？", "Who are you?")
 # How markup is shown: thought and answer apart. Only the answers of reasoning weights have a tag of their own.
 SHOWN_MARKUP = {"<think>": "[thought]", "</think>": "", "<answer>": "[answer]", "</answer>": ""}
+EMPTY_THOUGHT = re.compile(r"^<think>\s*(</think>\s*|$)")  # or the beginning of one
 
 
 @dataclass
@@ -68,21 +70,24 @@ def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOpt
         temperature=options.temperature, top_p=options.top_p, seed=options.seed + turn,
         skip_special_tokens=stage == "pretrain",
     )  # fmt: skip
-    if options.thinking:
-        print(show(text, stage), end="", flush=True)
-    begin = len(text)
+    if options.thinking and text:
+        print(SHOWN_MARKUP["<think>"], flush=True)
+    begin, shown = len(text), ""
     for piece in engine.stream(prompt_ids, sampling):
-        text += piece.text
+        text, before = text + piece.text, shown
+        shown = show(text[begin:], stage)
         if options.stream:
-            print(show(piece.text, stage), end="", flush=True)
-    print("" if options.stream else show(text[begin:], stage), flush=True)
+            print(shown[len(before) :], end="", flush=True)
+    print("" if options.stream else shown, flush=True)
     if piece.finish_reason == "length":
         print(f"note: the answer was cut where the context of {context} tokens ends (--max_seq_len)", file=sys.stderr)
     return text
 
 
 def show(text: str, stage: str) -> str:
-    """How a reply appears on the screen; a tag is one token, so no piece holds half of one."""
+    """How a reply, or its beginning, appears on the screen; a tag is one token, so no beginning holds half of one."""
+    if stage not in ("pretrain", "reason"):
+        text = EMPTY_THOUGHT.sub("", text)
     for tag, heading in SHOWN_MARKUP.items() if stage != "pretrain" else ():
         text = text.replace(tag, heading if stage == "reason" else heading or "[answer]")
     return text

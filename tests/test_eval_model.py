@@ -12,7 +12,7 @@ import torch
 from preloaded import run_preloaded
 from serving import teach
 
-from eval_model import EvalOptions, converse, talk
+from eval_model import EvalOptions, converse, show, talk
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
 from trainer.answering import answer_all, answer_in
@@ -167,6 +167,13 @@ def test_a_weight_thinks_or_not_as_it_is_told(tmp_path, tokenizer, capsys):
     assert replies[True].startswith("<think>\n二加二是四") and replies[False].startswith("<think>\n\n</think>")
     assert [answer_in(reply, "full_sft") for reply in replies.values()] == ["4", "四"]
     assert answer_in("<think>\n二加", "full_sft") == answer_in("四", "reason") == "" and answer_in("四", "dpo") == "四"
+
+
+def test_a_thought_that_a_weight_leaves_empty_is_not_shown():
+    """Whatever has come of it so far; one that says something is, from its first word on."""
+    pieces = ["<think>", "\n\n", "</think>", "\n\n", "四"]
+    assert [show("".join(pieces[:n]), "full_sft") for n in range(6)] == ["", "", "", "", "", "四"]
+    assert show("<think>\n二", "full_sft") == "[thought]\n二"
 
 
 @pytest.mark.parametrize(
