@@ -163,9 +163,9 @@ def check_score_json(path: Path) -> None:
 
 def score(options: EvalOptions) -> None:
     from dataset import heldout
-    from dataset.chat import render_batch, split_thought
+    from dataset.chat import answer_in, render_batch, split_thought
     from model.files import write_json
-    from trainer.answering import answer_all, answer_chats, answer_in, sampling_of, tokens_a_reply
+    from trainer.answering import answer_all, answer_chats, sampling_of, tokens_a_reply
 
     every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)

@@ -91,6 +91,14 @@ def split_thought(text: str) -> tuple[str, str] | None:
     return match[1].strip(), match[2].strip()
 
 
+def answer_in(reply: str, stage: str) -> str:
+    """What a reply says after its thought; "" where the thought does not end, or a tag of the stage "reason" lacks."""
+    if stage == "reason":
+        return (split_thought(reply) or ("", ""))[1]
+    before, ended, after = reply.rpartition("</think>")
+    return after.strip() if ended or "<think>" not in reply else ""
+
+
 def as_trained(messages: list[dict], stage: str) -> list[dict]:
     """As a weight met them in training: earlier answers without their thoughts, for one of the stage "reason" between
     its tags."""

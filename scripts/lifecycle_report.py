@@ -160,9 +160,8 @@ def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], plac
 
 def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
-    from dataset.chat import split_thought
+    from dataset.chat import answer_in, split_thought
     from dataset.heldout import is_right
-    from trainer.answering import answer_in
 
     def right(stage: str, name: str = "general") -> list[int]:
         """1 or 0 for each reply; what a reasoning weight says counts only between its tags."""

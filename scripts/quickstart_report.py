@@ -75,8 +75,9 @@ def main() -> None:
 
 def both_modes(model, tokenizer, stage: str, sets: dict[str, str]) -> str:
     """A table of how many questions of each set are answered rightly, and with how many tokens, in both modes."""
+    from dataset.chat import answer_in
     from dataset.heldout import is_right, read_heldout
-    from trainer.answering import answer_all, answer_in, tokens_a_reply
+    from trainer.answering import answer_all, tokens_a_reply
 
     rows = []
     for thinking in (False, True):

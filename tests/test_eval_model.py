@@ -12,10 +12,12 @@ import torch
 from preloaded import run_preloaded
 from serving import teach
 
+from dataset.chat import answer_in
 from eval_model import EvalOptions, converse, show, talk
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
-from trainer.answering import answer_all, answer_in
+from scripts.reports.comparing import replies_of
+from trainer.answering import answer_all
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 90
@@ -166,6 +168,8 @@ def test_a_weight_thinks_or_not_as_it_is_told(tmp_path, tokenizer, capsys):
                for thinking in (True, False)}  # fmt: skip
     assert replies[True].startswith("<think>\n二加二是四") and replies[False].startswith("<think>\n\n</think>")
     assert [answer_in(reply, "full_sft") for reply in replies.values()] == ["4", "四"]
+    reported = replies_of("SFT", out_dir / "full_sft_64.pth", {"sums": [{"messages": questions[0]}]}, device="cpu")
+    assert reported["sums"][0] in ("4", "四")  # without its thought
     assert answer_in("<think>\n二加", "full_sft") == answer_in("四", "reason") == "" and answer_in("四", "dpo") == "四"
 
 

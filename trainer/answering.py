@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from dataset.chat import answer_room, as_trained, count_tokens, keep_recent, opening, render_batch, split_thought
+from dataset.chat import answer_room, as_trained, count_tokens, keep_recent, opening, render_batch
 from model.generation import answer_prompts
 from model.sampling import Sampling
 
@@ -23,14 +23,6 @@ def answer_all(
     with tqdm(desc="answering", unit="question", total=len(prompts), leave=False) as bar:
         done = answer_prompts(model, tokenizer, prompts, sampling_of(stage, thinking), 128, dtype, bar.update)
     return [begin + request.text for request in done]
-
-
-def answer_in(reply: str, stage: str) -> str:
-    """What a reply says after its thought; "" where the thought does not end, or a tag of the stage "reason" lacks."""
-    if stage == "reason":
-        return (split_thought(reply) or ("", ""))[1]
-    before, ended, after = reply.rpartition("</think>")
-    return after.strip() if ended or "<think>" not in reply else ""
 
 
 def tokens_a_reply(tokenizer, replies: list[str], stage: str, thinking: bool | None) -> float:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # lm_eval reads this file by its path, from anywhere
     sys.path.append(str(ROOT))
 
-from dataset.chat import BOS, EOS  # noqa: E402
+from dataset.chat import BOS, EOS, answer_in  # noqa: E402
 from dataset.heldout import is_right, read_heldout  # noqa: E402
 
 HELD_OUT = ROOT / "dataset" / "sample" / "heldout.jsonl"
@@ -35,4 +35,4 @@ def held_out(**_) -> dict:
 
 
 def whole_reply(doc: dict, results: list[str]) -> dict:
-    return {"exact_match": float(is_right(results[0], doc["answers"]))}
+    return {"exact_match": float(is_right(answer_in(results[0], "full_sft"), doc["answers"]))}

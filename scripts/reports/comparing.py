@@ -9,10 +9,12 @@ from scripts.reports.tables import percent
 
 
 def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) -> dict[str, list[str]]:
-    """The likeliest replies of a weight to sets of questions, all in one pass.
+    """The likeliest replies of a weight to sets of questions, all in one pass, without their thoughts; those of the
+    stage "reason" between their tags.
 
     `places`: more of WeightOptions, as tokenizer, device, lora_name.
     """
+    from dataset.chat import answer_in
     from trainer.answering import answer_all
     from trainer.options import WeightOptions
 
@@ -20,7 +22,8 @@ def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) 
     model, tokenizer, source, stage, _ = options.load_model()
     conversations = [question["messages"] for questions in sets.values() for question in questions]
     print(f"{title}: {len(conversations):,} questions for {source}", flush=True)
-    replies = iter(answer_all(model, tokenizer, conversations, stage))
+    said = answer_all(model, tokenizer, conversations, stage)
+    replies = iter(said if stage == "reason" else [answer_in(reply, stage) for reply in said])
     return {name: [next(replies) for _ in questions] for name, questions in sets.items()}
 
 
