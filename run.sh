@@ -34,7 +34,7 @@ LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 5e-4 --epochs 1
     --average 0.25)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
-LIFE_MINUTES=65 # all of it on 2 CPU cores, the quick start's stages included
+LIFE_MINUTES=60 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
 VENV=$ROOT/.venv
@@ -220,8 +220,8 @@ logged() {
 quick_start() {
     echo "MiniMind quick start: trains a small chat model from zero before your eyes (pretrain, SFT, score), about $QUICK_MINUTES minutes on 2 CPU cores; the set-up, the first time, takes some minutes and 1.9 GB more. What is there already, from the same flags, data and start, is kept."
     set_up run
-    MINIMIND_REST=4.4 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    MINIMIND_REST=0.06 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=4.7 phase "[1/3] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=0.08 phase "[2/3] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     phase "[3/3] score: questions it has never seen" scripts/quickstart_report.py
 }
 
@@ -233,16 +233,16 @@ life_cycle() {
     fi
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
-    MINIMIND_REST=9.4 phase "[1/10] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    MINIMIND_REST=1.3 phase "[2/10] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=10.3 phase "[1/10] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=1.4 phase "[2/10] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     printf '\ndata: the world once more, with %s times as much for LoRA and reasoning (15 s)\n' "$LIFE_TIMES"
     step dataset/sample/make_sample.py --output_dir "$LIFE_WORLD" --times "$LIFE_TIMES" >/dev/null
     phase "[3/10] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
-    MINIMIND_REST=7.5 phase "[4/10] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
+    MINIMIND_REST=8.3 phase "[4/10] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
     phase "[5/10] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
-    MINIMIND_REST=3.7 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
-    MINIMIND_REST=5.5 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    MINIMIND_REST=1.3 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
+    MINIMIND_REST=2.7 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
+    MINIMIND_REST=5.3 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
+    MINIMIND_REST=1.2 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$LIFE_WORLD/reason.jsonl" --output "$ROOT/out/direct.jsonl"
     step trainer/train_full_sft.py --data_path "$ROOT/out/direct.jsonl" --save_weight direct "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[10/10] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
