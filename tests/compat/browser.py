@@ -147,10 +147,8 @@ def take_pictures(out_dir: Path) -> None:
         browser = Browser(1280, 800, "en-US")
         browser.open(page)
         browser.choose("weight", "reason_192")
-        for n_answers, question in enumerate(
-            ("What is the capital of France?",
-             "There are 25 people on a bus. 16 get on and 5 get off. How many people are there now?"), 1
-        ):  # fmt: skip
+        problem = "There are 25 people on a bus. Then 16 get on. After that, 5 get off. How many are on the bus now?"
+        for n_answers, question in enumerate(("What is the capital of France?", problem), 1):
             browser.say(question)
             browser.wait_for_end(n_answers)
         browser.all("[class*=st-key-answer_] summary")[-1].click()
