@@ -14,7 +14,7 @@ QUICK_MINUTES=30 # pretrain + SFT + score on 2 CPU cores
 
 # ---- The life cycle: what `./run.sh all` trains after the quick start's two stages ------------------------------
 SAMPLE=$ROOT/dataset/sample
-LIFE_WORLD=$ROOT/out/world # the sample once more, with LIFE_TIMES as much for LoRA and reasoning
+LIFE_WORLD=$ROOT/out/world # the sample once more, with LIFE_TIMES times as much for LoRA and reasoning
 LIFE_TIMES=4
 LIFE_SFT=$ROOT/out/full_sft_192.pth  # what the stages below start from or learn from
 LIFE_DPO_WEIGHT=$ROOT/out/rlhf_192.pth

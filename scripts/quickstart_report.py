@@ -79,11 +79,10 @@ def both_modes(model, tokenizer, stage: str, sets: dict[str, str]) -> str:
     from dataset.heldout import is_right, read_heldout
     from trainer.answering import answer_all, tokens_a_reply
 
-    rows = []
+    rows, asked = [], [read_heldout(path, "test") for path in sets.values()]
     for thinking in (False, True):
         rows.append([f"--thinking {int(thinking)}"])
-        for path in sets.values():
-            questions = read_heldout(path, "test")
+        for questions in asked:
             replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, thinking=thinking)
             pairs = zip(questions, replies, strict=True)
             right = sum(is_right(answer_in(reply, stage), question["answers"]) for question, reply in pairs)
