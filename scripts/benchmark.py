@@ -1,88 +1,75 @@
-"""Measure MiniMind: one JSON line per figure, then a table of them all.
+"""Measure MiniMind beside transformers and the hardware's floor: one JSON line per figure, then a table of them all.
 
-    python scripts/benchmark.py                                   # a training step of the 26M model (--step)
-    python scripts/benchmark.py --hidden_size 768 --num_hidden_layers 16 --dtype bfloat16
-    python scripts/benchmark.py --moe --hidden_size 640           # a mixture of experts beside a dense network
+    python scripts/benchmark.py                                   # a training step of the 26M model
     python scripts/benchmark.py --decode                          # tokens per second of one stream, and of 16
-    python scripts/benchmark.py --all --write                     # the table of MEASURED.md, tens of minutes on a CPU
-    python scripts/benchmark.py --device cuda                     # the same on a GPU
+    python scripts/benchmark.py --all                             # both in all sizes, tens of minutes on a CPU
 
-Where there are two sides to compare, they take turns (A B A B …) in one run, each in a process of its own that lives
-through the whole run, so that a slow minute of the machine meets both and each has its memory to itself. Figures
-are medians, the ratio is the median over pairs. The *floor* is what the hardware allows, measured in the same run.
+The sides take turns (A B A B …), each in a process that lives through the run: a slow minute of the machine meets all
+of them, and each has its memory to itself. Figures are medians, ratios the medians over rounds. The floor of a step is
+its operations at the speed of a large matrix product, so that the share of it is the MFU.
 """
 
 import dataclasses
+import json
 import sys
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.harness import BenchmarkOptions, table_of  # noqa: E402
-from scripts.measuring.measured import machine, write_section  # noqa: E402
-from scripts.measuring.network import generation, mixture, training_step  # noqa: E402
-from trainer.command_line import parse_options, require, run  # noqa: E402
+from scripts.measuring.measured import machine  # noqa: E402
+from scripts.reports.tables import format_table  # noqa: E402
+from trainer.command_line import flag, parse_options, run  # noqa: E402
 
-SMALL, LARGE = ({"hidden_size": h, "num_hidden_layers": n} for h, n in ((512, 8), (768, 16)))
-HALF, COMPILED, LONG = {"dtype": "bfloat16"}, {"compile": True}, {"streams": [1], "prompt_tokens": 8192}
-TABLE = (  # of --all: what each job changes of the flags
-    (training_step, SMALL),
-    (training_step, SMALL | {"gradient_checkpointing": True}),
-    (training_step, SMALL | COMPILED),
-    (training_step, SMALL | HALF),
-    (training_step, SMALL | HALF | COMPILED),
-    (training_step, LARGE),
-    (training_step, LARGE | COMPILED),
-    (training_step, LARGE | HALF),
-    (training_step, LARGE | HALF | COMPILED),
-    (mixture, {"hidden_size": 640, "num_hidden_layers": 8}),
-    (generation, SMALL),
-    (generation, SMALL | HALF),
-    (generation, SMALL | HALF | {"engine_dtype": "int8"}),
-    (generation, SMALL | LONG),
-)
+LARGE, HALF, COMPILED = {"hidden_size": 768, "num_hidden_layers": 16}, {"dtype": "bfloat16"}, {"compile": True}
+DECODING = ({"batch_size": 1}, {"batch_size": 16}, HALF | {"batch_size": 16}, {"batch_size": 1, "prompt_tokens": 8192})
+STEPS = (  # of --all, like DECODING: what each changes of the flags
+    {}, {"gradient_checkpointing": True}, HALF, LARGE, LARGE | HALF, {"hidden_size": 640, "use_moe": True},
+    COMPILED, HALF | COMPILED, LARGE | HALF | COMPILED,
+)  # fmt: skip
+HEADER = ["figure", "ours", "reference", "ratio", "floor", "share of floor"]
 
 
-def jobs(options: BenchmarkOptions) -> Iterator[tuple[Callable, BenchmarkOptions]]:
-    asked = {mixture: options.moe, generation: options.decode, training_step: options.step}
-    everything = options.all or (options.device.startswith("cuda") and not any(asked.values()))
-    if not everything and not any(asked.values()):
-        asked[training_step] = True
-    yield from ((job, options) for job, wanted in asked.items() if wanted)
-    if everything:
-        rows = [row for row in TABLE if options.device == "cpu" or "engine_dtype" not in row[1]]  # int8 is of the CPU
-        yield from ((job, dataclasses.replace(options, all=True, **changes)) for job, changes in rows)
+@dataclass
+class BenchmarkOptions:
+    decode: bool = flag(False, "generation with a KV cache, instead of a training step")
+    all: bool = flag(False, "both, in all sizes and types")
+    hidden_size: int = flag(512, "width of the network", least=1)
+    num_hidden_layers: int = flag(8, "depth of the network", least=1)
+    use_moe: bool = flag(False, "mixture of experts; the reference is then transformers' GraniteMoeShared")
+    batch_size: int = flag(8, "sequences per step", least=1)
+    max_seq_len: int = flag(512, "tokens per sequence", least=2)
+    streams: list[int] = flag([1, 16], "for --decode: how many are generated together", least=1)
+    prompt_tokens: int = flag(32, "tokens of each prompt, for --decode", least=1)
+    new_tokens: int = flag(256, "tokens made per stream after the prompt, for --decode", least=16)
+    repeats: int = flag(10, "how often each side is measured", least=1)
+    compile: bool = flag(False, "of a step: our decoder, and all of the other side's model")
+    gradient_checkpointing: bool = flag(False, "on our side of a step; the reference stays as it is")
+    dtype: str = flag("float32", "computing type, on both sides", choices=["float32", "bfloat16"])
+    device: str = flag("cpu", "cpu, cuda, mps, or auto: the best that is there")
 
 
 def main() -> None:
     options = parse_options(BenchmarkOptions, "Measure MiniMind: one JSON line per figure, then a table.")
 
-    from model.model_minimind import MiniMindConfig
+    from scripts.measuring.speed import generation, training_step
     from trainer.distributed import choose_device
 
-    MiniMindConfig(hidden_size=options.hidden_size)  # says so now if no network can have this size
     options = dataclasses.replace(options, device=str(choose_device(options.device)))
-    one_table = options.all and not (options.step or options.moe or options.decode)
-    require(one_table or not options.write, "--write goes with --all alone: MEASURED.md has the whole table")
-    taken_on, figures, missed = machine(), [], []
-    for job, own in jobs(options):
-        try:
-            for figure in job(own):
-                print(figure.json_line(**own.given(), **taken_on), flush=True)
-                figures.append(figure)
-        except ValueError as error:  # out of memory, no compiler: the other rows of the table are still wanted
-            if not own.all:
-                raise
-            missed.append(f"{job.__name__}, {own.hidden_size}×{own.num_hidden_layers}, {own.dtype}: {error}")
-    if figures:
-        print(f"\n{table_of(figures)}\n" + ", ".join(f"{key} {value}" for key, value in taken_on.items()))
-    if missed:
-        raise ValueError(f"{len(missed)} of the figures could not be taken: " + "; ".join(missed))
-    if options.write:
-        place = " on a GPU" if options.device.startswith("cuda") else ""
-        write_section(f"Speed and memory{place}", table_of(figures, markdown=True))
+    jobs = [(generation, {"batch_size": n}) for n in options.streams] if options.decode else [(training_step, {})]
+    if options.all:
+        jobs = [(generation, changes) for changes in DECODING] + [(training_step, changes) for changes in STEPS]
+    rows = []
+    for job, changes in jobs:
+        for figure in job(dataclasses.replace(options, **changes)):
+            print(json.dumps(figure, ensure_ascii=False), flush=True)
+            rows.append([figure["figure"], *(shown(figure.get(column)) for column in HEADER[1:])])
+    print(f"\n{format_table(HEADER, rows)}\n\n{machine()}")
+
+
+def shown(number: float | None) -> str:
+    return "" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 if __name__ == "__main__":

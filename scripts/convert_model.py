@@ -22,7 +22,6 @@ sys.path[0] = str(ROOT)
 
 from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
 from trainer.options import ModelOptions  # noqa: E402
-from trainer.process import as_text  # noqa: E402
 
 TARGETS = ("minimind", "llama", "gguf", "torch")
 # Largest RMS difference of the logits that rounding explains, relative to their spread (standard deviation). An error,
@@ -136,13 +135,11 @@ def compare(before, after) -> tuple[float, float]:
 def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
-    from model.files import remove_stale, temporary_name
+    from model.files import temporary_name
     from model.weights import WeightError
 
     output = Path(os.path.abspath(options.output))  # without "..": its last part is a name
     second = {"gguf": [output.with_suffix(".Modelfile")], "torch": [output.with_suffix(".json")]}.get(options.to, [])
-    is_text = options.to == "torch" or as_text(str(output)) == str(output)
-    require(is_text, f"--output {output}: the libraries cannot write to a path that is not UTF-8: name another")
     for path in (output, *second):
         exists = os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir()))
         require(not exists, f"--output {output}: {path} exists already: remove it, or name another --output")
@@ -151,9 +148,8 @@ def convert(options: ConvertOptions) -> None:
     n_params = sum(p.numel() for p in model.parameters())
     print(f"read {options.weight}: {n_params / 1e6:.2f}M parameters, {'MoE' if model.config.use_moe else 'dense'}")
     # Written and read back in a temporary folder: nothing incomplete ever has the final name.
-    remove_stale(output)
     folder = temporary_name(output)
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed process with the same id
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed process
     folder.mkdir()
     try:
         temporary = folder / output.name
@@ -166,20 +162,17 @@ def convert(options: ConvertOptions) -> None:
         largest, relative = compare(model, read_back(options, temporary, tokenizer))
         print(f"check: logits before and after differ by at most {largest:.2g}, RMS {relative:.2g} of their spread")
         if not relative <= TOLERANCE[options.outtype]:  # also for NaN
-            can_be_finer = options.outtype != "f32" and options.to != "torch"
-            raise ValueError(
-                f"{output}: not written: more than {TOLERANCE[options.outtype]:g} of the spread is not rounding: "
-                f"{'use --outtype f32; if that fails too, ' if can_be_finer else ''}the conversion is wrong for this "
-                "model, or its numbers are not finite"
-            )
+            what = f"more than {TOLERANCE[options.outtype]:g} of the spread is not rounding"
+            why = "the conversion is wrong for this model, or its numbers are not finite, or too large for --outtype"
+            raise ValueError(f"{output}: not written: {what}: {why}")
         for path in sorted(folder.iterdir()):
             os.replace(path, output.parent / path.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"written: {output} ({usage(options, model, tokenizer)})")
+    print(f"written: {output} ({usage(options, tokenizer)})")
 
 
-def usage(options: ConvertOptions, model, tokenizer) -> str:
+def usage(options: ConvertOptions, tokenizer) -> str:
     """How to use the result, in one clause."""
     from model.weights import tokenizer_hash
     from scripts.reports.shell import command, typed
@@ -188,10 +181,7 @@ def usage(options: ConvertOptions, model, tokenizer) -> str:
     if options.to == "minimind":
         return "AutoModelForCausalLM.from_pretrained(…, trust_remote_code=True)"
     if options.to == "llama":
-        config = model.config
-        is_odd = config.use_moe and (config.hidden_size % 8 or config.intermediate_size % 8)
-        how = '; its widths are not divisible by 8, so pass experts_implementation="eager"' if is_odd else ""
-        return f"AutoModelForCausalLM.from_pretrained(…), without code in the folder{how}"
+        return "AutoModelForCausalLM.from_pretrained(…), without code in the folder"
     if options.to == "gguf":
         modelfile = Path(options.output).with_suffix(".Modelfile")
         return f"llama-cli -m {typed(options.output)}; ollama create NAME -f {typed(modelfile)}"

@@ -93,12 +93,9 @@ def read_texts(path: str) -> Iterator[str]:
         raise ValueError(f"{path}: there is no text in it: give another file")
 
 
-def read_characters(paths: Iterable[str], vocab_size: int) -> list[str]:
-    """Every character of the files that takes more than a byte; ValueError if they fill over half of the merges."""
-    characters = sorted({c for path in paths for text in read_texts(path) for c in text if not c.isascii()})
-    if len(characters) > (vocab_size - SMALLEST_VOCAB) // 2:
-        raise ValueError(f"--character_path: {len(characters)} characters leave no room for words: raise --vocab_size")
-    return characters
+def read_characters(paths: Iterable[str]) -> list[str]:
+    """Every character of the files that takes more than a byte."""
+    return sorted({c for path in paths for text in read_texts(path) for c in text if not c.isascii()})
 
 
 def read_corpus(paths: Iterable[str], vocab_size: int, entries: list[str]) -> Iterator[str | list[str]]:
@@ -159,7 +156,7 @@ def make_tokenizer(options: TokenizerOptions) -> None:
         raise ValueError(f"{folder}: there is a tokenizer already: give another --output_dir, or pass --overwrite")
     for path in options.data_path:
         next(read_texts(path))  # a missing or empty file ends the run before a folder is made
-    characters = read_characters(options.character_path, options.vocab_size)
+    characters = read_characters(options.character_path)
     check_out_dir(folder, "--output_dir")
     print(f"training {options.vocab_size:,} entries on {', '.join(options.data_path)}", flush=True)
     corpus = read_corpus(options.data_path, options.vocab_size, [*ROLES, *characters])

@@ -36,11 +36,6 @@ PURPOSE = "Chat with a trained weight in a web page."
 FRAME_SECONDS = 0.05  # between two updates of an unfinished answer
 MAX_MODELS = 3  # kept in memory; the least recently used one is dropped
 STYLE, WEB = Path(__file__).with_name("web_demo.css"), Path(__file__).with_name("web")
-ICON = (  # embedded, so that the page fetches nothing from other servers
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f6f5c"/>'
-    '<path d="M8 23V9l8 9 8-9v14" fill="none" stroke="#fff" stroke-width="3" stroke-linejoin="round"/></svg>'
-)
-COPY_ICON = '<button type="button"><svg viewBox="0 0 24 24"><path d="M9 7h10v13H9zM15 7V4H5v13h4"/></svg></button>'
 Texts = SimpleNamespace  # of one language
 
 
@@ -84,9 +79,8 @@ def load(weight: Path, adapter: Path | None, options: WebOptions, t: Texts) -> C
             model = cached_model(str(weight), adapter and str(adapter), modified_ns, **given)
     except Exception as error:  # a damaged file can make a reader fail in any way
         traceback.print_exc()
-        if adapter and str(adapter) in str(error):
-            raise Problem("adapter_broken", name=adapter.name) from None
-        raise Problem("weight_broken", name=weight.name) from None
+        broken = adapter if adapter and str(adapter) in str(error) else weight
+        raise Problem("broken", name=broken.name) from None
     with st.sidebar.container(key="loaded"):
         st.text(t.loaded.format(size=model.size, device=model.device, context=model.context))
         if model.is_foreign:
@@ -190,8 +184,8 @@ def status(exchange: Exchange, t: Texts) -> str:
 
 
 def show_actions(place, exchange: Exchange, can_ask: bool, t: Texts) -> None:
-    style, script = ((WEB / f"copy_button.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    copy_button = st.components.v2.component("minimind_copy", html=COPY_ICON, css=style, js=script)
+    parts = {kind: (WEB / f"copy_button.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
+    copy_button = st.components.v2.component("minimind_copy", **parts)
     number = exchange.number
     with place.container(key=f"actions_{number}", horizontal=True, vertical_alignment="center", gap="xxsmall"):
         if exchange.answer:
@@ -279,7 +273,7 @@ def choose_language() -> Texts:
 
 
 def page() -> None:
-    st.set_page_config("MiniMind", ICON, layout="centered", initial_sidebar_state="auto")
+    st.set_page_config("MiniMind", WEB / "icon.svg", layout="centered", initial_sidebar_state="auto")
     st.html(STYLE)
     st.session_state.setdefault("exchanges", [])
     try:

@@ -234,8 +234,6 @@ def test_odd_widths_go_everywhere_and_back(weight, tmp_path, config, capsys):
     for to in ("minimind", "llama"):
         back = run(run(path, to, tmp_path / to), "torch", tmp_path / f"{to}.pth")
         assert all(torch.equal(value, before[key]) for key, value in torch.load(back, weights_only=True).items())
-    needs = "experts_implementation" in capsys.readouterr().out
-    assert needs == ("use_moe" in config)  # transformers' other kernels want widths that 8 divides
     for outtype in ("f32", "f16", "q8_0"):
         run(path, "gguf", tmp_path / f"{outtype}.gguf", outtype=outtype)
     assert "tensors cannot be split into Q8_0's blocks of 32" in capsys.readouterr().out
@@ -409,7 +407,6 @@ REFUSED = {
     "half a file": (lambda f: os.truncate(f / "model.safetensors", 9999), "it is truncated"),
     "another width": (lambda f: edit(f, hidden_size=32, head_dim=8), "has shape"),
     "another depth": (lambda f: edit(f, num_hidden_layers=3), "layers.2"),
-    "absurd": (lambda f: edit(f, max_position_embeddings=10**12), "no network can be built"),
     "not a number": (lambda f: edit(f, num_attention_heads="many"), "no network can be built"),
     "a bias": (lambda f: edit(f, attention_bias=True), "attention_bias is True"),
     "wide heads": (lambda f: edit(f, head_dim=32), "has shape"),
@@ -417,7 +414,6 @@ REFUSED = {
         lambda f: edit(f, rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e6}),
         "knows linear, yarn, llama3",
     ),
-    "no rope": (lambda f: edit(f, rope_parameters={"rope_type": "default", "rope_theta": 0.0}), "rope_theta 0.0"),
     "quantised": (lambda f: edit(f, quantization_config={"quant_method": "gptq"}), "quantization_config"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
     "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json or"),
@@ -525,10 +521,10 @@ def test_what_a_killed_conversion_left_is_removed_by_the_next(weight, tmp_path):
     path, out = weight(), tmp_path / "out"
     flags = ["--weight", path, "--to", "minimind", "--output", out / "folder"]
     killed = Preloaded(ROOT / "scripts" / "convert_model.py", *flags)
-    while not list(out.glob(".folder.*/folder/*.safetensors")):
+    while not list(out.glob(".folder.tmp/folder/*.safetensors")):
         assert killed.process.is_alive()
     killed.send_signal(signal.SIGKILL)
     killed.join()
-    assert [entry.name for entry in out.iterdir()] == [f".folder.{killed.pid}.tmp"]
+    assert [entry.name for entry in out.iterdir()] == [".folder.tmp"]
     run(path, "minimind", out / "folder")
     assert [entry.name for entry in out.iterdir()] == ["folder"]

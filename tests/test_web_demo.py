@@ -82,7 +82,7 @@ def test_a_broken_weight_is_one_sentence_and_another_one_can_be_chosen(open_page
     out_dir = shutil.copytree(weights, tmp_path / "out")
     (out_dir / "full_sft_32.pth").write_bytes(b"PK\x03\x04 no weight")
     page = open_page(out_dir)
-    assert ENGLISH.weight_broken.format(name="full_sft_32.pth") in texts(page)
+    assert ENGLISH.broken.format(name="full_sft_32.pth") in texts(page)
     assert not page.exception and page.chat_input[0].disabled and "WeightError" in capfd.readouterr().err
     page.selectbox(key="weight").set_value("pretrain_32").run()
     assert ENGLISH.continues in texts(page) and not page.chat_input[0].disabled

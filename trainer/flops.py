@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 SAMPLES, TOKENS = 8, 1024  # of the training data that are counted: so many, but no more once they hold so many tokens
@@ -38,9 +39,6 @@ class Product(NamedTuple):
         return 2 * self.n * self.rows * self.inner * self.columns
 
 
-Factor = tuple[torch.Tensor, ...]  # a factor, or what one is computed from inside an operation
-
-
 class ProductRecorder(TorchDispatchMode):
     """Records the matrix products of what runs within it: `products` counts them by shape, `training_flops` adds up
     those of training the tensors `trained`, backward pass included. To be used without gradients."""
@@ -57,26 +55,18 @@ class ProductRecorder(TorchDispatchMode):
         for product, *factors in products_of(function, args, kwargs):
             self.products[product] += 1
             self.training_flops += product.flops * (1 + sum(map(self.any_depends, factors)))
-        if self.any_depends(tensors_in((*args, *kwargs.values()))):
-            results = [tensor for tensor in tensors_in((out,)) if tensor.is_floating_point()]
+        if self.any_depends(tree_leaves((args, kwargs))):
+            results = [x for x in tree_leaves(out) if isinstance(x, torch.Tensor) and x.is_floating_point()]
             for tensor in results + [result._base for result in results if result._base is not None]:
                 self.depends[tensor] = True  # the base too: a part of it may have been written in place
         return out
 
-    def any_depends(self, tensors: Iterable[torch.Tensor]) -> bool:
-        return any(tensor in self.depends for tensor in tensors)
+    def any_depends(self, values: Iterable) -> bool:
+        return any(isinstance(value, torch.Tensor) and value in self.depends for value in values)
 
 
-def tensors_in(values: Iterable) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from tensors_in(value)
-
-
-def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[Product, Factor, Factor]]:
-    """The products that one of torch's operations computes, each with what its two factors depend on."""
+def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[Product, tuple, tuple]]:
+    """The products that one of torch's operations computes, each with the tensors that its two factors depend on."""
     name = function.name()
     if name in FACTORS:
         x, w = (args[place] for place in FACTORS[name])

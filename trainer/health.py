@@ -15,12 +15,6 @@ MIN_SCALE = 1e-4
 MAX_LINES = 20  # line numbers that a message lists
 
 
-def list_lines(numbers: list[int]) -> str:
-    """[3, 17, …] -> "3,17,…", the first MAX_LINES of them."""
-    more = f" and {len(numbers) - MAX_LINES} more" if len(numbers) > MAX_LINES else ""
-    return ",".join(map(str, numbers[:MAX_LINES])) + more
-
-
 def samples_of_step(sampler: StepSampler, step: int) -> list[int]:
     """This rank's samples of a step, which counts from 0 and lies in the sampler's epoch."""
     in_epoch = step - sampler.epoch * sampler.steps_per_epoch
@@ -53,9 +47,10 @@ def where_not_finite(
         what = f"{n_bad} of the step's {n_samples} samples"
     else:
         what = f"the step's {n_samples} samples" + ("" if each is None else " together, from none of them alone")
-    places = [
-        f"{data.path}:{list_lines(lines)}" + (f" (rank {rank})" if len(found) > 1 else "")
-        for rank, (_, bad_of_rank, lines) in enumerate(found)
-        if lines and (bad_of_rank or not n_bad)
-    ]
+    places = []
+    for rank, (_, bad_of_rank, lines) in enumerate(found):
+        if lines and (bad_of_rank or not n_bad):
+            more = f" and {len(lines) - MAX_LINES} more" if len(lines) > MAX_LINES else ""
+            of_rank = f" (rank {rank})" if len(found) > 1 else ""
+            places.append(f"{data.path}:{','.join(map(str, lines[:MAX_LINES]))}{more}{of_rank}")
     return f"{what}: {', '.join(places)}"

@@ -13,7 +13,6 @@ from model.model_minimind import MiniMindForCausalLM
 from model.weights import find_weight, load_weights
 from trainer.command_line import ROOT, require
 from trainer.distributed import choose_device
-from trainer.process import as_text
 
 
 def load_tokenizer(folder: str):
@@ -21,7 +20,6 @@ def load_tokenizer(folder: str):
     UsageError when there is none, ValueError when it cannot be read or no network can be trained with it."""
     there = (Path(folder) / "tokenizer.json").is_file()
     require(there, f"--tokenizer {folder}: there is no tokenizer.json in it; scripts/train_tokenizer.py makes one")
-    require(as_text(folder) == folder, f"--tokenizer {folder}: the library cannot read a folder whose name is no UTF-8")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         encode_texts(tokenizer, ["你好 🙂"])  # one without an unknown token fails at what it does not know
@@ -43,9 +41,8 @@ def load_tokenizer(folder: str):
 
 def set_template(tokenizer, name: str | None, weight: str | Path) -> None:
     """Give the tokenizer that of dataset.chat_template's templates, unless it has it (or none is named)."""
-    if name is not None and str(name) not in CHAT_TEMPLATES:
-        known = f"known here are {' and '.join(CHAT_TEMPLATES)}"
-        raise ValueError(f"{weight}: its .json names the chat template {name}, {known}: copy the .json again")
+    if name and name not in CHAT_TEMPLATES:
+        raise ValueError(f"{weight}: its .json names the chat template {name}, which is not known here")
     if name and name != template_name(tokenizer):
         tokenizer.chat_template = CHAT_TEMPLATES[name]
 

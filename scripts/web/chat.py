@@ -12,7 +12,6 @@ import traceback
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from types import SimpleNamespace
 
 from scripts.serving.markup import MarkupParser
@@ -63,16 +62,6 @@ def adapters_for(weight: Path) -> dict[str, Path]:
 # ---------------------------------------------------------------- models
 
 
-class Pieces(SimpleQueue):
-    """The pieces of an answer. `latest` is when one was put in; it may be taken out later."""
-
-    latest = 0.0
-
-    def put(self, piece) -> None:
-        self.latest = time.monotonic()
-        super().put(piece)
-
-
 class ChatModel:
     """A weight in this process. Its engine generates all answers in one batch, and stops when the last reference to
     the model is gone: that of the page's cache, or of an answer in the making."""
@@ -109,7 +98,7 @@ class ChatModel:
             stop_ids=(tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id),
             skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
-        return self.engine.submit(prompt, sampling, Pieces()), begin
+        return self.engine.submit(prompt, sampling), begin
 
 
 # ---------------------------------------------------------------- conversation
@@ -152,7 +141,7 @@ class Exchange:
         while not self.finish_reason and not self.request.pieces.empty():
             piece = self.request.pieces.get()
             self.n_tokens = len(self.request.token_ids)
-            self.seconds = self.request.pieces.latest - self.started
+            self.seconds = time.monotonic() - self.started
             if isinstance(piece, BaseException):
                 traceback.print_exception(piece, file=sys.stderr)
                 self.fail(Problem("failed"))

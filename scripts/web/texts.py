@@ -61,14 +61,10 @@ TEXTS = {
     "untrained_then": ("训练完成后刷新本页。", "Reload this page when it has finished."),
     # errors
     "flags_wrong": ("启动参数有误，详情见终端。", "The flags are wrong; see the terminal for details."),
-    "weight_broken": (
-        "无法加载 {name}：文件损坏，或与 .json、词表不匹配。请重新训练或复制，或选择其他权重；详情见终端。",
-        "{name} cannot be loaded: it is damaged, or does not match its .json or the vocabulary. Train or copy it "
-        "again, or choose another weight; see the terminal for details."),
-    "adapter_broken": (
-        "{name} 与这个权重不匹配，或文件已损坏：请选择“不使用”，或重新训练；详情见终端。",
-        "{name} does not match this weight, or is damaged: choose none, or train it again; see the terminal for "
-        "details."),
+    "broken": (
+        "无法加载 {name}：文件损坏，或与权重、.json、词表不匹配。请重新训练或复制，或选择其他；详情见终端。",
+        "{name} cannot be loaded: it is damaged, or does not match the weight, its .json or the vocabulary. Train or "
+        "copy it again, or choose another; see the terminal for details."),
     "too_long": (
         "消息太长：最多 {room} 个 token。请缩短消息，或调低最大长度。",
         "The message is too long: at most {room} tokens fit. Shorten it, or lower the maximum length."),

@@ -4,38 +4,32 @@
     python tests/compat/llama_cpp_speed.py --prompt_tokens 8192 --new_tokens 128 --repeats 3
 """
 
-import dataclasses
 import os
-import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from scripts.measuring.harness import BenchmarkOptions, Side, Turn, median_ratio  # noqa: E402
+from scripts.benchmark import BenchmarkOptions  # noqa: E402
+from scripts.measuring import speed  # noqa: E402
 from scripts.measuring.measured import write_section  # noqa: E402
-from scripts.measuring.network import build_engine, build_generate, first_and_rest, new_model, random_rows  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
-
-SIDES = {  # name -> (which program, precision)
-    "transformers": ("generate", "float32"), "ours, float32": ("engine", "float32"), "llama.cpp, F32": ("llama", "f32"),
-    "ours, bfloat16": ("engine", "bfloat16"), "llama.cpp, F16": ("llama", "f16"), "ours, int8": ("engine", "int8"),
-    "llama.cpp, Q8_0": ("llama", "q8_0"),
-}  # fmt: skip
 
 
 @dataclass
 class SpeedOptions(BenchmarkOptions):
+    batch_size: int = flag(1, "one stream", choices=[1])
     threads: int = flag(2, "of each side")
+    write: bool = flag(False, "write the tables into MEASURED.md")
     gguf: str = flag("", "set by itself: the file of a llama.cpp side")
 
 
-def build_llama(options: SpeedOptions) -> Turn:
-    import torch
+def build_llama(options: SpeedOptions) -> speed.Turn:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -43,7 +37,7 @@ def build_llama(options: SpeedOptions) -> Turn:
     params.n_ctx = options.prompt_tokens + options.new_tokens + 8
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     server = xllamacpp.Server(params)
-    request = {"prompt": random_rows(1, options.prompt_tokens)[0].tolist()}
+    request = {"prompt": speed.random_rows(options, options.prompt_tokens)[0].tolist()}
     request |= {"temperature": 0, "ignore_eos": True, "cache_prompt": False}
 
     def generate(n: int) -> None:
@@ -51,44 +45,44 @@ def build_llama(options: SpeedOptions) -> Turn:
         if made != n:
             raise ValueError(f"llama.cpp made {made} tokens instead of {n}")
 
-    return first_and_rest(generate, options.new_tokens, torch.device("cpu"))
+    return speed.first_and_rest(generate, options)
 
 
-def write_files(options: SpeedOptions, folder: Path) -> None:
+SIDES = {  # name -> (which program, precision)
+    "transformers": (speed.build_generate, "float32"), "ours, float32": (speed.build_engine, "float32"),
+    "llama.cpp, F32": (build_llama, "f32"), "ours, bfloat16": (speed.build_engine, "bfloat16"),
+    "llama.cpp, F16": (build_llama, "f16"), "ours, int8": (speed.build_engine, "int8"),
+    "llama.cpp, Q8_0": (build_llama, "q8_0"),
+}  # fmt: skip
+
+
+def write_files(options: SpeedOptions, folder: str) -> None:
     from model.formats.gguf_file import write_gguf
     from trainer.loading import load_tokenizer
 
-    model, tokenizer = new_model(options), load_tokenizer(str(ROOT / "model"))
+    model, tokenizer = speed.our_model(options), load_tokenizer(str(ROOT / "model"))
     for outtype in ("f32", "f16", "q8_0"):
-        write_gguf(model, tokenizer, folder / f"{outtype}.gguf", outtype)
+        write_gguf(model, tokenizer, Path(folder) / f"{outtype}.gguf", outtype)
 
 
 def main() -> None:
     options = parse_options(SpeedOptions, "One greedy stream: our engine, transformers and llama.cpp.")
-    options = dataclasses.replace(options, batch_size=1)
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # the sides are processes of their own
-    builds = {"engine": build_engine, "generate": build_generate, "llama": build_llama}
     with tempfile.TemporaryDirectory() as folder:
-        write_files(options, Path(folder))
-        sides = {}
-        for name, (program, precision) in SIDES.items():
-            own = {"gguf": f"{folder}/{precision}.gguf"} if program == "llama" else {"engine_dtype": precision}
-            sides[name] = Side(builds[program], dataclasses.replace(options, **own))
-        try:
-            for side in sides.values():
-                side.request("turn")
-            rounds = [{name: side.request("turn") for name, side in sides.items()} for _ in range(options.repeats)]
-        finally:
-            for side in sides.values():
-                side.end()
+        write_files(options, folder)
+        sides = []
+        for build, precision in SIDES.values():
+            own = {"gguf": f"{folder}/{precision}.gguf"} if build is build_llama else {"dtype": precision}
+            sides.append((build, replace(options, **own)))
+        turns = speed.take_turns(options.repeats, *sides)
     parts = (("reading the prompt", options.prompt_tokens), ("generating", options.new_tokens - 1))
     tables = []
     for part, (what, tokens) in enumerate(parts):
-        found = {name: [turns[name][part] for turns in rounds] for name in sides}
+        found = {name: [turn[part] for turn in side] for name, side in zip(SIDES, turns, strict=True)}
         rows = [
             [
-                name, f"{tokens / statistics.median(seconds):,.0f}",
-                *(f"{median_ratio(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
+                name, f"{tokens / median(seconds):,.0f}",
+                *(f"{speed.median_ratio(found[other], seconds):.2f}" for other in ("transformers", "llama.cpp, F32")),
             ]
             for name, seconds in found.items()
         ]  # fmt: skip

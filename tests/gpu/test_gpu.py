@@ -117,7 +117,7 @@ def test_experts_in_one_kernel_are_the_experts_one_by_one():
 
 def test_the_table_of_the_benchmark(capsys):
     """Steps per second and MFU of 26M, 104M and the mixture of 145M, tokens per second, memory, beside transformers."""
-    flags = ["--device", DEVICE] if on_gpu else ["--step", "--hidden_size", 64, "--num_hidden_layers", 2]
+    flags = ["--all", 1, "--device", DEVICE] if on_gpu else ["--hidden_size", 64, "--num_hidden_layers", 2]
     done = run("scripts/benchmark.py", *flags, "--repeats", 3)
     with capsys.disabled():
         print("\n" + done.stdout[done.stdout.rindex("}\n") + 2 :])
