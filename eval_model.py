@@ -6,6 +6,7 @@
     python eval_model.py --prompt "法国的首都是哪里？"       # one answer
     python eval_model.py --auto 1                        # a few sample messages
     python eval_model.py --score                         # the held-out questions of the miniature world
+    python eval_model.py --score --samples 8             # and how often one of 8 sampled answers is right
 """
 
 import contextlib
@@ -45,6 +46,7 @@ class EvalOptions(WeightOptions):
     score_data: str | None = flag(None, "the questions; default: those of dataset/sample, and its chats")
     chat_data: str | None = flag(None, "chats to score too, turn by turn")
     half: str = flag("all", "dev: the half to tune on; test: the half to report", choices=["dev", "test", "all"])
+    samples: int = flag(0, "with --score: sample so many answers to each question too, for pass@1 and pass@N", least=0)
     score_json: str | None = flag(None, "write the table to this file too")
 
     def __post_init__(self):
@@ -165,7 +167,7 @@ def score(options: EvalOptions) -> None:
     from dataset import heldout
     from dataset.chat import answer_in, render_batch, split_thought
     from model.files import write_json
-    from trainer.answering import answer_all, answer_chats, sampling_of, tokens_a_reply
+    from trainer.answering import answer_all, answer_chats, sample_all, sampling_of, tokens_a_reply
 
     every, half = heldout.read_heldout(options.score_data), options.half
     questions = heldout.in_half(options.score_data, every, half)
@@ -178,7 +180,9 @@ def score(options: EvalOptions) -> None:
     room = model.config.max_position_embeddings - sampling_of(stage, options.thinking).max_tokens
     heldout.check_lengths(options.score_data, lengths, room)
     context, dtype = options.context(model, trained_length), options.compute_dtype(model)
-    replies = answer_all(model, tokenizer, [q["messages"] for q in questions], stage, dtype, options.thinking)
+    asked, n = [q["messages"] for q in questions], options.samples
+    replies = answer_all(model, tokenizer, asked, stage, dtype, options.thinking)
+    sampled = sample_all(model, tokenizer, asked, stage, n, options.seed, dtype, options.thinking) if n else []
     said = answer_chats(model, tokenizer, chats, context, stage, dtype, options.thinking)
     form = {}
     if stage == "reason":
@@ -186,8 +190,12 @@ def score(options: EvalOptions) -> None:
     form["tokens_per_reply"] = tokens_a_reply(tokenizer, replies, stage, options.thinking)
     replies, *said = [[answer_in(reply, stage) for reply in given] for given in (replies, *said)]
     table = heldout.score_table(questions, replies) | form | {"half": half, "chats": heldout.score_chats(chats, said)}
+    if n:
+        table["pass"] = heldout.pass_table(questions, [[answer_in(r, stage) for r in given] for given in sampled])
     print(title if half == "all" else f"{title}, on the half {half}")
     heldout.print_table(table)
+    if n:
+        heldout.print_passes(table["pass"])
     heldout.print_chats(table["chats"])
     print(f"{form['tokens_per_reply']:.1f} tokens a reply")
     if "well_formed" in form:

@@ -25,7 +25,7 @@ LIFE_LORA_TEAHOUSE=(--data_path "$LIFE_WORLD/lora_teahouse.jsonl" --lora_name te
 LIFE_DPO=(--data_path "$SAMPLE/dpo.jsonl" --val_path "$SAMPLE/heldout_dpo.jsonl" --from_weight "$LIFE_SFT"
     --max_seq_len 512 --batch_size 8 --learning_rate 1.4e-5 --beta 0.3 --epochs 1)
 # The student, with a teacher and alone: all but the teacher and the learning rate is the same. Keep the defaults of
-# scripts/compare_distillation.py equal to these.
+# scripts/compare_seeds.py equal to these.
 LIFE_STUDENT=(--data_path "$SAMPLE/distill.jsonl" --val_path "$SAMPLE/heldout_distill.jsonl" --from_weight none
     --hidden_size 112 --num_hidden_layers 4 --num_attention_heads 4 --max_seq_len 256 --batch_size 16
     --max_steps 1250)
@@ -50,6 +50,8 @@ lora|trainer/train_lora.py|learn something small in an adapter, the rest frozen
 dpo|trainer/train_dpo.py|learn a preference, from pairs of answers
 distill|trainer/train_distillation.py|a small network learns from a larger one
 reason|trainer/train_distill_reason.py|learn to think before answering
+grpo|trainer/train_grpo.py|learn from its own answers, by what came out right
+ppo|trainer/train_ppo.py|the same with a critic
 eval|eval_model.py --score --half test|the held-out score by category, and of chats
 chat|eval_model.py --model_mode 1|talk to the trained model
 serve|scripts/serve_openai_api.py|serve it by the OpenAI protocol, on http://127.0.0.1:8998/v1

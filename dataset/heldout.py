@@ -142,6 +142,32 @@ def paired_difference(before: list[float], after: list[float]) -> tuple[float, t
     return 100 * (q - p), (100 * max(-1.0, low), 100 * min(1.0, high))  # rounding can lead beyond
 
 
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """How probably one of k replies is right, where c of n sampled ones are: without bias, for each k up to n (Chen et
+    al. 2021, "Evaluating large language models trained on code", equation 1)."""
+    return 1 - math.comb(n - c, k) / math.comb(n, k)
+
+
+def pass_table(questions: list[dict], samples: list[list[str]]) -> dict:
+    """Of as many sampled replies to each question: pass@1, pass@8 and pass of all, in percent, over all questions and
+    by category, each with the 95 percent Wilson interval of the mean over questions."""
+    n, right = len(samples[0]), {}
+    for question, replies in zip(questions, samples, strict=True):
+        c = sum(is_right(reply, question["answers"]) for reply in replies)
+        right.setdefault(question["category"], []).append(c)
+
+    def row(counts: list[int]) -> dict:
+        sums = {f"pass@{k}": sum(pass_at_k(n, c, k) for c in counts) for k in sorted({1, min(8, n), n})}
+        return {
+            name: {"score": 100 * total / len(counts),
+                   "interval": [100 * end for end in wilson_interval(total, len(counts))]}
+            for name, total in sums.items()
+        }  # fmt: skip
+
+    every = [c for counts in right.values() for c in counts]
+    return {"samples": n, "categories": {name: row(counts) for name, counts in right.items()}, "all": row(every)}
+
+
 def score_chats(chats: list[list[dict]], replies: list[list[str]]) -> list[dict]:
     """For the first turn, the second, …: n, score in percent and its 95 percent `interval`."""
     right: dict[int, list[int]] = {}
@@ -161,6 +187,13 @@ def print_table(table: dict) -> None:
         print(f"{name:<20}{row['n']:>10}{row['score']:>7.1f}%{row['constant']:>22.1f}%")
     low, high = table["interval"]
     print(f"{'all':<20}{table['n']:>10}{table['score']:>7.1f}%   (95 % interval {low:.1f} to {high:.1f})")
+
+
+def print_passes(table: dict) -> None:
+    print(f"\n{'samples: ' + str(table['samples']):<20}" + "".join(f"{name:<24}" for name in table["all"]).rstrip())
+    for name, row in (table["categories"] | {"all": table["all"]}).items():
+        cells = (f"{c['score']:>5.1f}% ({c['interval'][0]:.1f} to {c['interval'][1]:.1f})" for c in row.values())
+        print(f"{name:<20}" + "".join(f"{cell:<24}" for cell in cells).rstrip())
 
 
 def print_chats(rows: list[dict]) -> None:

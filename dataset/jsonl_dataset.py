@@ -29,6 +29,7 @@ class JsonlDataset(torch.utils.data.Dataset):
     """
 
     sequences = ("input_ids",)
+    variant = ""  # what else decides how a record is read
 
     def __init__(self, path, tokenizer, max_length: int, skip_bad_lines=False, cache_dir=None, num_proc=None):
         self.path, self.tokenizer, self.max_length = check_file(path), tokenizer, max_length
@@ -38,10 +39,9 @@ class JsonlDataset(torch.utils.data.Dataset):
         self.dtypes |= {name: types[name] for name in self.sequences}
         identity = [CACHE_FORMAT, type(self).__name__, self.skip_bad_lines, tokenizer.backend_tokenizer.to_str()]
         identity += [tokenizer.bos_token_id, tokenizer.eos_token_id, template_name(tokenizer)]
+        identity += [self.variant] if self.variant else []
         cache_dir = Path(cache_dir or Path.home() / ".cache" / "minimind").absolute()
-        self.cache = open_or_build(
-            self.path, cache_dir, str(identity), self.dtypes, self.tokenise, len(tokenizer), num_proc
-        )
+        self.cache = open_or_build(self.path, cache_dir, str(identity), self.dtypes, self.tokenise, num_proc)
         self.fingerprint = self.cache.content_hash
         n_tokens = np.diff(self.cache["rows"]["end"], prepend=0)
         # Of every line only small numbers are held in memory: int32 and uint32 do for two billion lines.

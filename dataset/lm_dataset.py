@@ -21,6 +21,7 @@ from dataset.chat import (
     PAD,
     answer_text,
     as_json,
+    as_trained,
     check_messages,
     encode_texts,
     learned_text,
@@ -29,7 +30,8 @@ from dataset.chat import (
     split_thought,
 )
 from dataset.chat_template import template_name
-from dataset.jsonl import check_text
+from dataset.heldout import normalise
+from dataset.jsonl import check_text, parse_line
 from dataset.jsonl_dataset import JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
@@ -298,3 +300,73 @@ def only_last_answer(weights: list[int]) -> list[int]:
     places = np.flatnonzero(weights)
     begin = int(places[np.diff(places, prepend=-2) > 1][-1])
     return [0] * begin + weights[begin:]
+
+
+class QuestionDataset(JsonlDataset):
+    """Questions, perhaps with what answers them: {"messages": […], "answers": […]} lines, as the held-out files have
+    them, or published ones, {"conversations": […], "gt": […]}, whose last answer is left out.
+
+    Each sample is {"questions": its place}; `prompt` and `question` give what is there. Prompts are written as `stage`
+    wants them (dataset.chat.as_trained) and begin the answer with `opening`. Raises DataError for the first that
+    leaves no `room` for the answer within `max_length` tokens, or has no right answer where they are needed.
+    """
+
+    keys = ()
+    numbers = ()
+
+    def __init__(self, path, tokenizer, max_length: int, stage="", opening="", room=0, needs_answers=False, **kwargs):
+        self.stage, self.opening, self.room, self.needs_answers = stage, opening, max_length - room, needs_answers
+        self.variant = f"{stage} {opening} {self.room} {needs_answers}"
+        super().__init__(path, tokenizer, max_length, **kwargs)
+
+    def check(self, record: dict) -> None:
+        messages, answers = question_of(record)
+        check_messages(messages)
+        if not messages or messages[-1]["role"] not in ("user", "tool"):
+            raise ValueError("there is no question: the conversation must end with what a user says")
+        for message in messages:
+            check_text(message["content"], "a message")
+        if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+            raise ValueError('"answers" (or "gt") must be a list of texts')
+        if self.needs_answers and not any(normalise(answer) for answer in answers):
+            raise ValueError('there is no right answer, which these rewards need (key "answers" or "gt")')
+        (n_tokens,) = (len(line["input_ids"]) for line in self.encode([record]))
+        if n_tokens > self.room:
+            raise ValueError(f"the question is {n_tokens} tokens long, only {self.room} fit beside the answer")
+
+    def encode(self, records: list[dict]) -> Iterator[dict]:
+        asked = [as_trained(question_of(record)[0], self.stage) for record in records]
+        rendered = render_batch(self.tokenizer, asked, add_generation_prompt=True, opening=self.opening)
+        yield from ({"input_ids": ids} for ids, _ in rendered)
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    def make_collate(self):
+        return collate_places
+
+    def prompt(self, index: int) -> list[int]:
+        return self.sequence("input_ids", index).tolist()
+
+    def question(self, index: int) -> tuple[list[dict], list[str]]:
+        """(messages, what is right), read from the file."""
+        with open(self.path, "rb") as file:
+            file.seek(int(self.cache["rows"]["offset"][self.kept[index]]))
+            return question_of(parse_line(file.readline()))
+
+    def split_validation(self, share: float = 0.05):
+        return super().split_validation(share)
+
+
+def question_of(record: dict) -> tuple[list[dict], list[str]]:
+    """(messages up to the question, right answers) of a record."""
+    messages = record.get("messages", record.get("conversations"))
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        messages = messages[: -1 if messages[-1].get("role") == "assistant" else None]
+    answers = record.get("answers", record.get("gt", []))
+    answers = answers if isinstance(answers, list) else [answers]
+    return messages, [str(a) if isinstance(a, int | float) else a for a in answers]
+
+
+def collate_places(places: list[int]) -> dict[str, torch.Tensor]:
+    return {"questions": torch.tensor(places, dtype=torch.long)}

@@ -294,12 +294,16 @@ class Generator:
         return joining
 
     def prefill(self, joining: list[Request]) -> None:
-        first_row, lengths = len(self.running), [len(request.prompt_ids) for request in joining]
+        """Read the prompts of new requests, one that several share once."""
+        first_row, asked = len(self.running), [tuple(request.prompt_ids) for request in joining]
         self.running += joining
-        ids = torch.zeros(len(joining), max(lengths), dtype=torch.long)
-        for row, request in enumerate(joining):
-            ids[row, : lengths[row]] = torch.tensor(request.prompt_ids)
-        logits = self.network.prefill(ids.to(self.cache.data.device), lengths, self.cache, first_row)
+        places = {prompt: place for place, prompt in enumerate(dict.fromkeys(asked))}
+        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in places], batch_first=True)
+        logits = self.network.prefill(ids.to(self.cache.data.device), [*map(len, places)], self.cache, first_row)
+        if len(places) < len(joining):
+            sources = torch.tensor([places[prompt] for prompt in asked], device=logits.device)
+            self.cache.spread(first_row, sources, ids.shape[1])
+            logits = logits[sources]
         self.hand_out(logits, joining)
 
     def decode(self) -> None:

@@ -49,6 +49,10 @@ class KVCache:
         data = self.data[layer, :rows, :, :length]
         return data[:, : self.n_kv_heads], data[:, self.n_kv_heads :]
 
+    def spread(self, first_row: int, sources: torch.Tensor, length: int) -> None:
+        """Row first_row + i becomes what first_row + sources[i] is, for prompts that several requests share."""
+        self.data[:, first_row : first_row + len(sources), :, :length] = self.data[:, first_row + sources, :, :length]
+
     def move(self, source: int, target: int, length: int) -> None:
         """Row `source` takes the place of `target`, whose request has left."""
         self.data[:, target, :, :length] = self.data[:, source, :, :length]

@@ -254,7 +254,7 @@ def notes(runs: dict, questions: dict) -> list[str]:
         "Both students learn from the same few conversations, of which a quarter have another question's answer "
         "(dataset/sample/careless.py); they are validated on correct ones.",
         f"The student alone: the same initial weights, data, order and {alone['step']:,} steps, without a teacher "
-        f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_distillation.py has more.",
+        f"({alone['tokens']:,} tokens, {alone['seconds']:.1f} s). One seed; scripts/compare_seeds.py has more.",
         f"Direct answers: the same start, problems and {direct['step']:,} steps as reasoning, without the thought "
         f"({direct['tokens']:,} tokens, {direct['seconds']:.1f} s).",
     ]
@@ -269,7 +269,7 @@ def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
         (f'{ask} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
         (f"{chat} --model_mode 2", "the weight after DPO"),
         (f"{chat} --model_mode 3", "see it think"),
-        (command("scripts/compare_distillation.py", out_dir=out_dir), "the students over three seeds"),
+        (command("scripts/compare_seeds.py", "--what distillation", out_dir), "the students over three seeds"),
     ]
     return format_table(["what to type next", ""], commands, 2)
 

@@ -1,5 +1,6 @@
 """Talking to a weight at a terminal."""
 
+import json
 import os
 import pty
 import select
@@ -10,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from preloaded import run_preloaded
-from serving import teach
+from serving import teach, user
 
 from dataset.chat import answer_in
 from eval_model import EvalOptions, converse, show, talk
 from model.model_lora import apply_lora, save_lora
 from model.weights import load_weights, save_weights
 from scripts.reports.comparing import replies_of
-from trainer.answering import answer_all
+from trainer.answering import answer_all, sample_all
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 90
@@ -171,6 +172,26 @@ def test_a_weight_thinks_or_not_as_it_is_told(tmp_path, tokenizer, capsys):
     reported = replies_of("SFT", out_dir / "full_sft_64.pth", {"sums": [{"messages": questions[0]}]}, device="cpu")
     assert reported["sums"][0] in ("4", "四")  # without its thought
     assert answer_in("<think>\n二加", "full_sft") == answer_in("四", "reason") == "" and answer_in("四", "dpo") == "四"
+
+
+def test_sampled_answers_repeat_and_are_scored(out_dir, tokenizer, tmp_path):
+    """Each by its question, its number and the seed alone; one of three is taken for right."""
+    model, _ = load_weights(out_dir / "full_sft_48.pth", tokenizer)
+    asked = [[user("你好")], [user("再见")]]
+    first, second = sample_all(model.eval(), tokenizer, asked, "full_sft", 3, seed=42)
+    assert sample_all(model, tokenizer, asked[1:], "full_sft", 3, seed=42) == [second]
+    other = sample_all(model, tokenizer, asked[1:], "full_sft", 3, seed=1)[0]
+    assert len({*first, *second, *other}) == 9
+    right = (answer_in(first[1], "full_sft"), "x")
+    questions = zip("ab", asked, right, strict=True)
+    lines = [json.dumps({"category": c, "messages": m, "answers": [a]}) for c, m, a in questions]
+    (tmp_path / "questions.jsonl").write_text("\n".join(lines))
+    flags = ["--out_dir", out_dir, "--dtype", "float32", "--score", "--score_data", tmp_path / "questions.jsonl"]
+    done = run_preloaded(ROOT / "eval_model.py", *flags, "--samples", 3, "--score_json", tmp_path / "score.json")
+    assert done.returncode == 0, done.stderr
+    table = json.loads((tmp_path / "score.json").read_text("utf-8"))["pass"]
+    assert [row["score"] for row in table["all"].values()] == pytest.approx([100 / 6, 50])
+    assert "samples: 3          pass@1                  pass@3\na                    33.3% (" in done.stdout
 
 
 def test_a_thought_that_a_weight_leaves_empty_is_not_shown():

@@ -194,6 +194,21 @@ def test_joining_and_leaving_change_nobodys_tokens(make_engine, kind):
     assert ids_of(requests) == expected and sizes >= {1, 2, 3, 4}
 
 
+def test_several_answers_to_a_prompt_read_it_once_and_are_what_each_is_alone(make_engine, monkeypatch):
+    prompts, read = [prompt for prompt in prompts_of(9, 4, 12) for _ in range(3)], []
+    samplings = [Sampling(max_tokens=12, stop_ids=(), temperature=1.0, seed=seed, logprobs=0) for seed in range(9)]
+    alone = [make_engine(max_batch=1).generate([p], s)[0] for p, s in zip(prompts, samplings, strict=True)]
+    engine = make_engine(max_batch=7)  # the second group joins in two parts
+    prefill = engine.network.prefill
+    monkeypatch.setattr(engine.network, "prefill", lambda ids, *rest: (read.append(len(ids)), prefill(ids, *rest))[1])
+    requests = [engine.submit(p, s) for p, s in zip(prompts, samplings, strict=True)]
+    while engine.step():
+        pass
+    assert ids_of(requests) == ids_of(alone) and read[0] == 3 and sum(read) <= 5
+    for one, other in zip(requests, alone, strict=True):
+        assert [x.logprob for x in one.logprobs] == pytest.approx([x.logprob for x in other.logprobs], abs=1e-4)
+
+
 def test_noise_depends_on_seed_and_position_alone(make_engine):
     engine, (prompt, *others) = make_engine(max_batch=8), prompts_of(9, 3, 20, 11)
     wild = Sampling(max_tokens=20, temperature=2.0, seed=7, stop_ids=())

@@ -1,13 +1,14 @@
 """Held-out questions in two halves, and chats scored turn by turn."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from preloaded import run_preloaded
 from serving import assistant, teach, user
 
-from dataset.heldout import half_of, read_chats, read_heldout
+from dataset.heldout import half_of, pass_at_k, pass_table, read_chats, read_heldout
 from dataset.jsonl import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +36,25 @@ def test_a_half_without_questions_is_refused(tmp_path):
     other = {"dev": "test", "test": "dev"}[half_of(question)]
     with pytest.raises(DataError, match=f"one.jsonl: no question of it is in the half {other}"):
         read_heldout(write_lines(tmp_path / "one.jsonl", [question]), other)
+
+
+def test_pass_at_k_is_the_share_of_all_subsets_that_hold_a_right_reply():
+    for n in range(1, 8):
+        for c in range(n + 1):
+            for k in range(1, n + 1):
+                subsets = list(combinations([i < c for i in range(n)], k))
+                assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
+
+
+def test_samples_are_scored_over_all_questions_and_by_category():
+    questions = [{"category": name, "answers": ["4"]} for name in "aab"]
+    table = pass_table(questions, [["4"] * 10, ["4"] + ["5"] * 9, ["5"] * 10])
+    assert table["samples"] == 10 and list(table["categories"]) == ["a", "b"]
+    scores = {name: row["score"] for name, row in table["categories"]["a"].items()}
+    assert scores == pytest.approx({"pass@1": 55, "pass@8": 90, "pass@10": 100})
+    assert table["all"]["pass@1"]["score"] == pytest.approx(110 / 3)
+    low, high = table["all"]["pass@1"]["interval"]
+    assert 0 < low < 110 / 3 < high < 100 and list(pass_table(questions, [["4"]] * 3)["all"]) == ["pass@1"]
 
 
 @pytest.mark.parametrize("bad", [{"chat": []}, {"chat": "hello"}, {"chat": [{"content": "hello"}]}, {"messages": []}])

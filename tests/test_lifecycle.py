@@ -1,6 +1,5 @@
 """The life cycle: every stage as `./run.sh all` chains them, on a tiny network, and the report that is made of it."""
 
-import dataclasses
 import itertools
 import json
 import shutil
@@ -12,7 +11,7 @@ import torch
 from preloaded import run_preloaded
 
 from dataset.heldout import half_of, paired_difference, wilson_interval
-from scripts.compare_distillation import TAUGHT, ComparisonOptions, over_seeds
+from scripts.compare_seeds import RECIPES
 from scripts.direct_answers import direct_line
 from scripts.lifecycle_report import HEADER, cells_of, ends_with_wish
 from scripts.reports.comparing import loss, paired_scores, share
@@ -184,22 +183,22 @@ def test_the_student_alone_is_the_student_whose_teacher_counts_nothing(life, dat
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_students_are_compared(life, data):
+def test_recipes_are_compared(life, data):
+    """Of one seed both see the same data, and each question counts once, by its mean over the seeds."""
     out_dir, _ = life
-    flags = ("--data_path", data / "sft.jsonl", "--score_data", data / "heldout.jsonl", "--out_dir", out_dir)
-    small = ("--hidden_size", 16, "--num_hidden_layers", 1, "--num_attention_heads", 2, "--max_steps", 2)
-    call("scripts/compare_distillation.py", *flags, *small, "--seeds", 1, "--max_seq_len", 96, "--batch_size", 4)
+    small = "--hidden_size 16 --num_hidden_layers 1 --num_attention_heads 2 --max_steps 2 --max_seq_len 96 "
+    small += f"--data_path {data}/sft.jsonl --val_path {data}/sft.jsonl"
+    flags = ("--data_dir", data, "--held_out", data, "--out_dir", out_dir, "--seeds", 2, f"--flags={small}")
+    call("scripts/compare_seeds.py", "--what", "distillation", *flags)
     folder = out_dir / "compare_distillation"
     made = json.loads((folder / "comparison.json").read_text("utf-8"))
-    assert [seed["seed"] for seed in made["seeds"]] == [0] and made["teacher"] == str(out_dir / "full_sft_32.pth")
-    for seed in made["seeds"]:
-        alone, taught = (
-            json.loads((folder / f"{s}_seed{seed['seed']}_16.json").read_text()) for s in ("alone", "taught")
-        )
+    n = len([q for q in lines(data / "heldout.jsonl") if half_of(json.loads(q)) == "test"])
+    assert [(row["recipe"], row["n"]) for row in made if row["figure"] == "general"] == [("alone", n), ("taught", n)]
+    for row in made:
+        assert row["after"] == pytest.approx(sum(row["seeds"]) / 2)
+    for seed in range(2):
+        alone, taught = (json.loads((folder / f"{n}_seed{seed}_16.json").read_text()) for n in ("alone", "taught"))
         assert alone["step"] == taught["step"] == 2 and alone["tokens"] == taught["tokens"]
-        assert seed["cross_entropy"]["before"] == alone["validation"]["val_loss"]
-        assert seed["cross_entropy"]["after"] == taught["validation"]["val_cross_entropy"]
-    assert made["all"] == {name: made["seeds"][0][name] for name in ("cross_entropy", "score")}
 
 
 # ---------------------------------------------------------------- its parts
@@ -237,14 +236,6 @@ def test_a_share_against_a_known_one():
     low, high = wilson_interval(90, 100)
     assert figures["difference"] == pytest.approx(40)
     assert figures["interval"] == pytest.approx([100 * low - 50, 100 * high - 50])
-
-
-def test_a_question_asked_of_several_seeds_counts_once():
-    right = {"alone": [[0, 1, 0], [0, 1, 1]], "taught": [[1, 1, 0], [1, 1, 0]]}
-    seeds = [{"cross_entropy": loss(1.0, 0.5)}, {"cross_entropy": loss(2.0, 1.0)}]
-    figures = over_seeds(seeds, right)
-    assert figures["score"] == paired_scores([0, 1, 0.5], [1, 1, 0]) and figures["score"]["n"] == 3
-    assert figures["cross_entropy"] == loss(1.5, 0.75)
 
 
 def test_cells():
@@ -290,11 +281,12 @@ def test_the_comparison_trains_the_students_of_run_sh():
         flags[name] = {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2], strict=True)}
     assert flags["LIFE_ALONE"]["learning_rate"] == flags["LIFE_TAUGHT"]["learning_rate"]
     both = flags["LIFE_STUDENT"] | flags["LIFE_TAUGHT"]
-    for name in ("teacher_weight", "from_weight"):  # places
-        del both[name]
-    defaults = dataclasses.asdict(ComparisonOptions()) | TAUGHT
-    for name, value in both.items():
-        assert type(defaults[name])(value) == defaults[name], name
+    places = ("teacher_weight", "data_path", "val_path")
+    (command,) = RECIPES["distillation"]["taught"]
+    words = command.split()[1:]
+    trained = {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2], strict=True)}
+    for name in both.keys() - {*places, "temperature"}:
+        assert float(trained[name]) == float(both[name]) if name != "from_weight" else trained[name] == "none", name
 
 
 def test_the_manner_is_that_of_all_advice_given_fitting_or_not():

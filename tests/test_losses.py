@@ -8,7 +8,19 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer import losses
-from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
+from trainer.losses import (
+    dpo_loss,
+    generalised_advantages,
+    group_advantages,
+    k3,
+    policy_loss,
+    sequence_log_probs,
+    sequence_mean,
+    token_cross_entropy,
+    token_kl,
+    token_log_probs,
+    value_loss,
+)
 
 B, T, C, V = 3, 5, 8, 11
 
@@ -139,7 +151,7 @@ def test_nothing_to_learn_is_zero_with_a_gradient_for_every_parameter(batch):
     hidden, head = batch["hidden"], batch["head"]
     for value in (
         token_cross_entropy(**batch), sequence_log_probs(**batch).sum(),
-        token_kl(hidden, head, hidden, head, batch["loss_mask"]),
+        token_kl(hidden, head, hidden, head, batch["loss_mask"]), token_log_probs(**batch)[0].sum(),
     ):  # fmt: skip
         assert value == 0 and not torch.autograd.grad(value, head)[0].any()
 
@@ -157,7 +169,7 @@ class LargestTensor(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("loss", ["cross-entropy", "log-probs", "kl"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "log-probs", "kl", "token-log-probs"])
 def test_the_logits_of_a_batch_never_exist(monkeypatch, loss):
     """Neither forward nor backward makes a tensor of more than a chunk's logits."""
     monkeypatch.setattr(losses, "HEAD_CHUNK", 16)
@@ -169,7 +181,114 @@ def test_the_logits_of_a_batch_never_exist(monkeypatch, loss):
             value = token_cross_entropy(hidden, head, targets, mask)
         elif loss == "log-probs":
             value = sequence_log_probs(hidden, head, targets, mask).sum()
+        elif loss == "token-log-probs":
+            value = token_log_probs(hidden, head, targets, mask)[0].sum()
         else:
             value = token_kl(hidden, head, hidden * 2, head, mask)
         value.backward()
     assert 0 < largest.numel <= 16 * vocabulary < rows * vocabulary
+
+
+# ---------------------------------------------------------------- reinforcement learning
+
+
+def test_token_log_probs(batch, chunk):
+    """Each is that of the whole softmax, and so is the gradient of a weighted sum; the entropy has none."""
+    found, entropies = token_log_probs(**batch)
+    places = batch["loss_mask"].nonzero().tolist()
+    assert found.shape == entropies.shape == (len(places),) and not entropies.requires_grad
+    weights = random(len(places), seed=2).detach()
+    expected = torch.stack([log_prob(batch, b, t) for b, t in places])
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    assert_same((weights * found).sum(), (weights * expected).sum(), batch["hidden"], batch["head"])
+    for entropy, (b, t) in zip(entropies.tolist(), places, strict=True):
+        p = (batch["head"] @ batch["hidden"][b, t]).softmax(0).tolist()
+        assert entropy == pytest.approx(-sum(each * math.log(each) for each in p), rel=1e-12)
+
+
+def test_the_mean_of_k3_is_the_kl():
+    p, q = (random(V, seed=seed).detach().log_softmax(0) for seed in (0, 1))
+    estimates, mean = k3(p, q).tolist(), 0.0
+    for a, b, estimate in zip(p.tolist(), q.tolist(), estimates, strict=True):
+        assert estimate == pytest.approx(math.exp(b - a) - (b - a) - 1, abs=1e-12)
+        mean += math.exp(a) * estimate
+    assert min(estimates) >= 0 and not k3(p, p).any()
+    assert mean == pytest.approx(F.kl_div(q, p, reduction="sum", log_target=True).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_group_advantages(scaled):
+    """The last group is worth the same throughout."""
+    rewards = [[1.0, 0.0, 0.5, 2.5], [-3.0, -1.0, -1.0, 0.0], [0.7] * 4]
+    expected = []
+    for group in rewards:
+        mean = sum(group) / 4
+        deviation = math.sqrt(sum((reward - mean) ** 2 for reward in group) / 3)
+        expected += [(reward - mean) / (deviation + 1e-4 if scaled else 1.0) for reward in group]
+    found = group_advantages(torch.tensor(rewards, dtype=torch.float64), scaled)
+    assert found.flatten().tolist() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_sequence_mean():
+    """Tokens of a sequence need not be neighbours, and a sequence may have none."""
+    values, sequences = random(6, seed=0), torch.tensor([0, 0, 3, 1, 3, 3])
+    x = values.tolist()
+    first, last = (x[0] + x[1]) / 2, (x[2] + x[4] + x[5]) / 3
+    found = sequence_mean(values, sequences)
+    assert found.tolist() == pytest.approx([first, first, last, x[3], last, last], rel=1e-12)
+    assert torch.autograd.grad(found[2], values)[0].tolist() == pytest.approx([0, 0, 1 / 3, 0, 1 / 3, 1 / 3])
+    assert sequence_mean(values[:0], sequences[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", ["reinforce", "dapo"])
+def test_policy_loss(kind):
+    """Ratios beyond, within and under the bounds 0.8 and 1.28, each with advantages of both signs."""
+    ratios, advantages = [1.5, 1.5, 1.1, 1.1, 0.9, 0.9, 0.5, 0.5], [2.0, -1.0, 1.0, -3.0, 0.5, -1.0, 1.0, -2.0]
+    log_probs = random(8, seed=0)
+    old = log_probs.detach() - torch.tensor(ratios, dtype=torch.float64).log()
+    losses, found, clipped = policy_loss(
+        kind, log_probs, old, torch.tensor(advantages, dtype=torch.float64), torch.zeros(8, dtype=torch.long), 0.2, 0.28
+    )
+    expected, pulls, limited = [], [], []
+    for log_prob, ratio, advantage in zip(log_probs.tolist(), ratios, advantages, strict=True):
+        near = min(max(ratio, 0.8), 1.28)
+        if kind == "reinforce":
+            expected.append(-advantage * log_prob)
+            limited.append(False)
+        else:
+            expected.append(-min(ratio * advantage, near * advantage))
+            limited.append(near * advantage < ratio * advantage)
+        pulls.append(0.0 if limited[-1] else -advantage * (1 if kind == "reinforce" else ratio))
+    assert sum(limited) == (2 if kind == "dapo" else 0)
+    assert losses.tolist() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.grad(losses.sum(), log_probs)[0].tolist() == pytest.approx(pulls, rel=1e-12)
+    assert found.tolist() == pytest.approx(ratios, rel=1e-12) and clipped.tolist() == limited
+
+
+@pytest.mark.parametrize(("gamma", "lam"), [(1.0, 1.0), (0.9, 0.8), (0.9, 0.0), (0.9, 1.0)])
+def test_generalised_advantages_are_sums_over_the_sampled_tokens(gamma, lam):
+    """A_k = sum over l >= k of (gamma lambda)^(l - k) delta_l, where what is not sampled takes no time."""
+    mask = torch.tensor([[0, 1, 1, 0, 0, 1, 1, 0], [1] * 8, [0] * 7 + [1], [0] * 8])
+    rewards, values = (random(4, 8, seed=seed).detach() for seed in (0, 1))
+    expected = torch.zeros(4, 8, dtype=torch.float64)
+    for row in range(4):
+        sampled = mask[row].nonzero().flatten().tolist()
+        v = [*values[row, sampled].tolist(), 0.0]
+        deltas = [r + gamma * v[i + 1] - v[i] for i, r in enumerate(rewards[row, sampled].tolist())]
+        for k, t in enumerate(sampled):
+            expected[row, t] = sum((gamma * lam) ** i * delta for i, delta in enumerate(deltas[k:]))
+    found = generalised_advantages(rewards, values, mask, gamma, lam)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_value_loss():
+    """A value that has moved towards its return by more than `clip` has no gradient; one that has moved away has."""
+    old, returns = [0.0, 0.0, 0.0, 1.0, 1.0], [2.0, -2.0, 0.1, 1.0, 0.0]
+    values = torch.tensor([1.0, 1.0, 0.1, 1.1, 0.5], dtype=torch.float64, requires_grad=True)
+    losses = value_loss(values, *(torch.tensor(x, dtype=torch.float64) for x in (old, returns)), 0.2)
+    expected = []
+    for value, before, wanted in zip(values.tolist(), old, returns, strict=True):
+        near = min(max(value, before - 0.2), before + 0.2)
+        expected.append(max((value - wanted) ** 2, (near - wanted) ** 2) / 2)
+    assert losses.tolist() == pytest.approx(expected, rel=1e-12)
+    assert torch.autograd.grad(losses.sum(), values)[0].tolist() == pytest.approx([0, 3, 0, 0.1, 0], abs=1e-12)

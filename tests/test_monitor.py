@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from preloaded import run_preloaded
 
-from trainer.monitor import Monitor
+from trainer.monitor import Monitor, is_unchanged
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ROOT / "tests" / "faulty_stage.py"
@@ -33,6 +33,19 @@ def test_a_stage_of_several_says_once_how_long_all_takes(tmp_path, monkeypatch, 
                 monitor.step(step)
             monitor.close()
         assert capsys.readouterr().err.count("at this machine's speed: about 0 min more") == times
+
+
+def test_a_run_with_rollouts_shows_its_reward_and_keeps_its_validations(tmp_path):
+    record = {"step": 1, "loss": 0.1, "lr": 1e-4, "tokens_per_second": 9, "data_wait": 0.5, "peak_memory_mib": 1024}
+    with Monitor(tmp_path, "a", "a", total_steps=5, from_step=0, validated=-1) as monitor:
+        monitor.log(record)
+        assert monitor.bar.postfix.startswith("loss 0.100, ") and "tokens/s, data 50%" in monitor.bar.postfix
+        monitor.log(record | {"reward": 0.625, "length": 54.3})
+        shown = monitor.bar.postfix
+        monitor.close()
+    assert shown == "reward 0.62, lr 1.0e-04, 9 tokens/s, length 54, rollouts 50%, 1.0 GiB"
+    line = b'{"step": 4, "val_reward": 1.0}\n'
+    assert is_unchanged(line, 3, validated=4) and not is_unchanged(line, 5, validated=3)
 
 
 def figures(out_dir: Path) -> list[tuple]:

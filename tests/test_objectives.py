@@ -4,10 +4,17 @@ import math
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from dataset.batching import PairCollate
-from trainer.losses import token_cross_entropy, token_kl
-from trainer.objectives import DistillationObjective, PreferenceObjective, decode
+from dataset.batching import Collate, PairCollate
+from trainer.losses import CLIPS, token_cross_entropy, token_kl
+from trainer.objectives import (
+    ActorCriticObjective,
+    DistillationObjective,
+    PolicyObjective,
+    PreferenceObjective,
+    decode,
+)
 from trainer.reference import sample_answers
 
 
@@ -109,3 +116,119 @@ def test_an_answer_is_sampled_within_the_positions_of_the_network(make_model, to
         batch = sample_answers(model, tokenizer, [list(range(20, 20 + n_tokens)), [30, 31]], torch.device("cpu"))
         assert n_tokens <= batch["input_ids"].shape[1] <= 16 and batch["loss_mask"].sum() >= 2
         decode(model, batch, right_padded=False)
+
+
+ANSWERS = [sample(9, 4), sample(6, 2, 1), sample(12, 6, 2), sample(5, 3, 3)]
+KINDS = [*CLIPS, "shared critic", "own critic"]
+
+
+def trajectories(answers) -> dict[str, torch.Tensor]:
+    """A batch as of trainer/rollout.py; each answer's numbers are its own in whatever company."""
+    batch = Collate(0)(answers) | {"told": torch.zeros(0), "n_told": torch.tensor(0.0)}
+    for place, name in enumerate(("old_log_probs", "advantages", "old_values", "returns")):
+        seeds = [torch.Generator().manual_seed(place + 10 * int(ids.sum())) for ids, *_ in answers]
+        rows = [torch.randn(len(one[0]), generator=seed) for one, seed in zip(answers, seeds, strict=True)]
+        batch[name] = pad_sequence(rows, batch_first=True) if rows else torch.zeros_like(batch["loss_mask"])
+    batch["old_log_probs"] -= 5  # about as likely as the network finds them: some ratios are clipped
+    return batch
+
+
+def policy_objective(make_model, kind: str, **config) -> PolicyObjective:
+    """With a reference, or a critic that knows something and has gone its own way."""
+    model = make_model(**config)
+    if kind in CLIPS:
+        return PolicyObjective(model, kind, (None, None), 8, 0.1, make_model(seed=1, **config))
+    critic = {"shared": kind == "shared critic", "value_weight": 0.5, "value_clip": 0.2}
+    objective = ActorCriticObjective(model, "dapo", (None, None), 8, **critic)
+    torch.manual_seed(2)
+    for module in (objective.value_head, *([objective.critic] if objective.critic else [])):
+        for parameter in module.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return objective
+
+
+def summed(objective, *batches) -> tuple[dict, dict, list[torch.Tensor]]:
+    """Sums and counts over batches, and the gradients of all that is trained."""
+    sums, counts = {}, {}
+    objective.zero_grad()
+    for batch in batches:
+        found = objective(batch)
+        sum(value for value in found.values() if value.requires_grad).backward()
+        for total, values in ((sums, {n: v.item() for n, v in found.items()}), (counts, objective.counts(batch))):
+            total |= {name: total.get(name, 0.0) + value for name, value in values.items()}
+    return sums, counts, [parameter.grad for parameter in objective.parameters()]
+
+
+@pytest.mark.parametrize("kind", ["shared critic", "own critic"])
+def test_actor_critic_is_ppo_written_out(make_model, kind):
+    objective, batch = policy_objective(make_model, kind), trajectories(ANSWERS)
+    policy, value, n_tokens = 0.0, 0.0, 0
+    weight, bias = objective.value_head.weight.detach()[0], objective.value_head.bias.detach()[0]
+    for row, (ids, targets, mask) in enumerate(ANSWERS):
+        with torch.no_grad():
+            log_probs = objective.model(ids[None]).logits[0].log_softmax(-1)
+            hidden = decode(objective.critic or objective.model, {"input_ids": ids[None]}).last_hidden_state[0]
+        for t in mask.nonzero().flatten().tolist():
+            old, advantage, before, wanted = (
+                float(batch[name][row, t]) for name in ("old_log_probs", "advantages", "old_values", "returns")
+            )
+            ratio, worth = math.exp(float(log_probs[t, targets[t]]) - old), float(hidden[t] @ weight + bias)
+            policy -= min(ratio * advantage, min(max(ratio, 0.8), 1.28) * advantage)
+            near = min(max(worth, before - 0.2), before + 0.2)
+            value += max((worth - wanted) ** 2, (near - wanted) ** 2) / 2
+            n_tokens += 1
+    sums, counts, _ = summed(objective, batch)
+    assert sums["loss"] == pytest.approx(policy + 0.5 * value, rel=1e-5)
+    assert sums["value_loss"] == pytest.approx(value, rel=1e-5)
+    assert counts == dict.fromkeys(objective.figures, float(n_tokens))
+    assert 0 < sums["clipped"] < n_tokens
+
+
+def test_an_own_critic_leaves_the_policy_alone(make_model):
+    """Its error moves the critic; the policy's gradient is that of the policy's loss. A shared trunk has both."""
+    batch = trajectories(ANSWERS)
+    alone = PolicyObjective(make_model(), "dapo", (None, None), 8)
+    *_, wanted = summed(alone, batch)
+    for kind in ("own critic", "shared critic"):
+        objective = policy_objective(make_model, kind)
+        summed(objective, batch)
+        same = [torch.equal(p.grad, want) for p, want in zip(objective.model.parameters(), wanted, strict=True)]
+        assert all(same) if kind == "own critic" else not any(same)
+        assert objective.value_head.weight.grad.any()
+
+
+def test_the_kl_to_the_reference_is_part_of_the_loss(make_model):
+    """As it is estimated at the sampled tokens: exp(d) - d - 1 with d = log reference - log policy."""
+    batch, expected = trajectories(ANSWERS), 0.0
+    without, _, _ = summed(PolicyObjective(make_model(), "dapo", (None, None), 8), batch)
+    sums, _, _ = summed(policy_objective(make_model, "dapo"), batch)
+    for ids, targets, mask in ANSWERS:
+        with torch.no_grad():
+            policy, reference = (make_model(seed)(ids[None]).logits[0].log_softmax(-1) for seed in (0, 1))
+        for t in mask.nonzero().flatten().tolist():
+            d = float(reference[t, targets[t]] - policy[t, targets[t]])
+            expected += math.exp(d) - d - 1
+    assert sums["reference_kl"] == pytest.approx(expected, rel=1e-5)
+    assert sums["loss"] - without["loss"] == pytest.approx(0.1 * expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_micro_batches_are_one(make_model, kind):
+    objective = policy_objective(make_model, kind)
+    sums, counts, grads = summed(objective, trajectories(ANSWERS))
+    parts, part_counts, part_grads = summed(objective, trajectories(ANSWERS[:1]), trajectories(ANSWERS[1:]))
+    assert set(sums) == set(counts) == set(objective.figures) and part_counts == counts
+    assert parts == pytest.approx(sums, rel=1e-5, abs=1e-5)
+    largest = max(float(grad.abs().max()) for grad in grads)
+    for grad, other in zip(grads, part_grads, strict=True):
+        torch.testing.assert_close(other, grad, rtol=0, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize("use_moe", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answers_have_no_loss_and_a_gradient_of_zero(make_model, kind, use_moe):
+    """A rank without any has to send gradients to the others all the same."""
+    objective = policy_objective(make_model, kind, use_moe=use_moe)
+    sums, counts, grads = summed(objective, trajectories([]))
+    assert not any([*sums.values(), *counts.values()])
+    assert all(grad is not None and not grad.any() for grad in grads)

@@ -2,21 +2,23 @@
 
 import importlib
 import json
+import random
 import re
 import sys
 import unicodedata
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from preloaded import run_preloaded
 
 from dataset.chat import as_trained, render_batch, split_thought
-from dataset.heldout import half_of, read_chats
+from dataset.heldout import half_of, is_right, read_chats, read_heldout
 
 SAMPLE = Path(__file__).resolve().parents[1] / "dataset" / "sample"
 STAGES = ("dpo", "lora_identity", "lora_teahouse", "reason")  # after SFT; each has held-out records of its own
-BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl"]
+BUILT = ["pretrain.jsonl", "sft.jsonl", "heldout.jsonl", "rl.jsonl"]
 BUILT += [f"{prefix}{stage}.jsonl" for stage in STAGES for prefix in ("", "heldout_")]
 BUILT += ["distill.jsonl", "heldout_distill.jsonl", "heldout_chats.jsonl"]
 
@@ -63,9 +65,16 @@ def later_questions() -> dict[str, list[dict]]:
 
 
 @pytest.fixture(scope="module")
-def training_texts(dialogues, later) -> list[str]:
+def tried() -> list[dict]:
+    """The questions of reinforcement learning."""
+    return read_heldout(SAMPLE / "rl.jsonl")
+
+
+@pytest.fixture(scope="module")
+def training_texts(dialogues, later, tried) -> list[str]:
     """Every document and every message that a model is trained on."""
     texts = [record["text"] for record in read_jsonl("pretrain.jsonl")]
+    texts += [text for question in tried for text in (asked(question), *question["answers"])]
     texts += [pair["rejected"][-1]["content"] for pair in read_jsonl("dpo.jsonl")]
     trained = [dialogues, *later.values()]
     messages = [message for each in trained for dialogue in each for message in dialogue]
@@ -81,6 +90,10 @@ def plain(text: str) -> str:
 
 def asked(question: dict) -> str:
     return question["messages"][-1]["content"]
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
 
 
 # ---------------------------------------------------------------- what it is
@@ -119,18 +132,19 @@ def test_a_damaged_row_of_a_table_is_named(tmp_path, monkeypatch):
         tables.read("facts")
 
 
-def test_held_out_questions_are_questions(questions, later_questions):
-    for question in questions + sum((made for name, made in later_questions.items() if name != "dpo"), []):
+def test_held_out_questions_are_questions(questions, later_questions, tried):
+    for question in questions + tried + sum((made for name, made in later_questions.items() if name != "dpo"), []):
         assert question.keys() - {"preferred", "name"} == {"category", "messages", "answers"}
         roles = [message["role"] for message in question["messages"] if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
         assert question["answers"] and all(isinstance(answer, str) and plain(answer) for answer in question["answers"])
-    conversations = [tuple(plain(message["content"]) for message in q["messages"]) for q in questions]
-    assert len(set(conversations)) == len(conversations)
+    for made in (questions, tried):
+        conversations = [tuple(plain(message["content"]) for message in q["messages"]) for q in made]
+        assert len(set(conversations)) == len(conversations)
 
 
-def test_the_world_is_chinese_first_and_english_too(dialogues, later, questions):
-    for turns in (dialogues, *later.values(), [question["messages"] for question in questions]):
+def test_the_world_is_chinese_first_and_english_too(dialogues, later, questions, tried):
+    for turns in (dialogues, *later.values(), *([q["messages"] for q in made] for made in (questions, tried))):
         said = [next(m["content"] for m in reversed(d) if m["role"] == "user") for d in turns]  # a sum has no language
         chinese = sum(bool(re.search("[\u4e00-\u9fff]", question)) for question in said)
         assert 0.5 <= chinese / len(turns) <= 0.8
@@ -354,9 +368,6 @@ def value(side: str) -> int:
 
 
 def test_held_out_problems_join_known_verbs_to_new_stories_and_numbers(later, later_questions, questions, dialogues):
-    def numbers(text: str) -> list[int]:
-        return [int(number) for number in re.findall(r"\d+", text)]
-
     stories = source("stories")
     trained = [d[-2]["content"] for d in later["reason"] if split_thought(d[-1]["content"])[0]]
     trained += [d[-2]["content"] for d in dialogues if d[-1].get("reasoning_content")]
@@ -380,3 +391,29 @@ def test_held_out_problems_join_known_verbs_to_new_stories_and_numbers(later, la
         openings = [opening.split("{n}") for s in scenes if s["held"] for opening in s["openings"]]
         assert len(openings) >= 6
         assert not [o for o in openings if re.search(r" ?\d+ ?[^，。.]{1,20}".join(map(re.escape, o)), text) and any(o)]
+
+
+def test_reinforcement_learning_tries_problems_and_what_must_not_be_forgotten(tried, dialogues):
+    counts = Counter(question["category"] for question in tried)
+    problems = {name: count for name, count in counts.items() if name.startswith("reason_")}
+    assert 0.55 <= sum(problems.values()) / len(tried) <= 0.65 and counts.keys() - problems == {"world", "unknown"}
+    assert problems["reason_2"] < min(problems["reason_3"], problems["reason_4"])
+    assert 0.25 <= counts["world"] / len(tried) <= 0.31 and 0.1 <= counts["unknown"] / len(tried) <= 0.14
+    taught, declines = {}, source("unknown").declines
+    for message, reply in (pair for dialogue in dialogues for pair in pairwise(dialogue)):
+        taught.setdefault(message["content"], set()).add(reply["content"])
+    for question in tried:
+        if question["category"] not in problems:
+            assert all(is_right(reply, question["answers"]) for reply in taught[asked(question)])
+            assert declines([{"content": question["answers"][-1]}]) == (question["category"] == "unknown")
+            continue
+        first, *others = numbers(asked(question))
+        results = {first, 2 * first}  # twice where both numbers are added in the end
+        for number in others:
+            results = {result + sign * number for result in results for sign in (1, -1)}
+        assert [numbers(answer) for answer in question["answers"]] == 2 * [numbers(question["answers"][1])]
+        assert numbers(question["answers"][1])[0] in results
+        assert not source("stories").reserved_numbers([first, *others])
+    trials = source("trials")
+    twice, factor = trials.train_questions(random.Random(0), dialogues, 2), 2 * trials.MORE
+    assert Counter(q["category"] for q in twice) == {name: factor * count for name, count in counts.items()}

@@ -27,7 +27,7 @@ from trainer.distributed import OtherRankError
 from trainer.options import TrainOptions
 
 GENERATORS = {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}  # of random numbers
-FORMAT = 8  # raise it when a state means something else than before
+FORMAT = 9  # raise it when a state means something else than before
 
 
 class StateError(ValueError):

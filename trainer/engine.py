@@ -32,14 +32,14 @@ from trainer.evaluation import Evaluator
 from trainer.flops import peak_rate
 from trainer.health import MAX_SKIPPED, MIN_SCALE, samples_of_step, where_not_finite
 from trainer.monitor import Figures, Monitor, peak_memory_mib, wandb_options
-from trainer.optim import get_lr
+from trainer.optim import Average, get_lr
 from trainer.options import TrainOptions
 from trainer.process import stop_signals
 from trainer.replicas import Replicas
+from trainer.rollout import RolloutError, Rollouts
 
 # Attributes of a Trainer in a training state, which also has tensors, random generators and the identity.
-RESTORED = ("start", "step", "tokens", "seconds", "validation", "validated", "skipped_steps", "mean", "n_averaged")
-N_AVERAGED = 50  # states of the weights of which --average makes its mean
+RESTORED = ("start", "step", "tokens", "seconds", "validation", "validated", "skipped_steps")
 
 
 class TrainingError(ValueError):
@@ -51,16 +51,19 @@ class Trainer:
 
     `save_result(model, path, tokenizer, **info)` writes what the run is for: the weights, or an adapter alone.
     `extra_figures(model)` gives what a validation reports beside the objective's own figures; all ranks call it.
+    With `rollouts`, the data are questions, and a step trains on the policy's answers to them.
     """
 
     def __init__(
         self, options: TrainOptions, stage: str, world: World, objective: nn.Module, tokenizer,
         train_data: JsonlDataset, val_data: JsonlDataset, save_result: Callable = save_weights,
         extra_figures: Callable[[nn.Module], dict[str, float]] | None = None, make_replicas: type[Replicas] = Replicas,
+        rollouts: Rollouts | None = None,
     ):  # fmt: skip
         self.options, self.stage, self.world, self.tokenizer = options, stage, world, tokenizer
         self.train_data, self.val_data = train_data, val_data
-        self.save_result, self.extra_figures = save_result, extra_figures
+        self.save_result, self.extra_figures, self.rollouts = save_result, extra_figures, rollouts
+        self.spoken = rollouts.data.stage if rollouts and rollouts.rewards else stage  # how the result is spoken to
         self.objective, self.model = objective.to(world.device), objective.model
         self.name = weight_name(options.save_weight, self.model.config.hidden_size, self.model.config.use_moe)
         self.out_dir = Path(options.out_dir).absolute()
@@ -72,7 +75,7 @@ class Trainer:
             # transformers 5.17 knows it by the second name
             enable = getattr(self.model, "activation_checkpointing_enable", None)
             (enable or self.model.gradient_checkpointing_enable)({"use_reentrant": False})
-        self.peak_rate = peak_rate(objective, train_data, self.dtype)
+        self.peak_rate = None if rollouts else peak_rate(objective, train_data, self.dtype)
         packed = isinstance(train_data, PretrainDataset)
         if options.compile:
             # Packed rows have few shapes, each compiled for itself; else what is compiled for a shape, and how it
@@ -82,28 +85,23 @@ class Trainer:
         self.optimizer, self.scaler = self.replicas.optimizer, self.replicas.scaler
         self.sampler = StepSampler(
             len(train_data), options.batch_size, options.accumulation_steps, world.rank, world.world_size,
-            options.seed, None if packed else train_data.lengths,
+            options.seed, None if packed or rollouts else train_data.lengths,
         )  # fmt: skip
-        self.evaluator = Evaluator(self.objective, train_data.make_collate(), world, self.autocast)
+        self.evaluator = Evaluator(self.objective, val_data.make_collate(), world, self.autocast)
         self.total_steps = options.max_steps or options.epochs * self.sampler.steps_per_epoch
         self.warmup_steps = options.warmup_steps
         if self.warmup_steps < 0:
             self.warmup_steps = min(self.total_steps // 2, max(1, self.total_steps // 50))
         self.eval_interval = options.eval_interval or max(1, self.total_steps // 10)
-        self.averaged_steps = int(options.average * self.total_steps)  # at the end
+        self.average = Average(int(options.average * self.total_steps))
 
         self.step = 0  # optimizer steps done
         self.tokens = 0  # text tokens seen, padding not counted, all ranks
         self.seconds = 0.0  # of training, without validation and saving
-        self.validation: dict[str, float] = {}
-        self.validated = -1  # the step that they are of
-        self.saved = None  # (step, validated) that this process has put on the disk
-        self.saved_step: int | None = None  # of the newest state there
+        self.validation, self.validated = {}, -1  # figures, and the step that they are of
+        self.saved = self.saved_step = None  # (step, validated) that this process has saved; step of the newest state
         self.recent = Figures()  # since the last log
-        self.skipped_steps = 0  # that float16 lost to a scale too large
-        self.skipped_in_a_row = 0
-        self.mean: dict[str, torch.Tensor] = {}  # of the weights, over n_averaged of the steps of --average
-        self.n_averaged = 0
+        self.skipped_steps = self.skipped_in_a_row = 0  # that float16 lost to a scale too large
         self.grad_norm = torch.tensor(math.nan)
         self.stop_signal = 0  # that this rank got, or learned of
         self.stopping = False  # all ranks know of it: set in sum_or_stop() alone
@@ -128,8 +126,12 @@ class Trainer:
         with stop_signals(self.ask_to_stop), monitor() as self.monitor:
             if self.validation_is_due():
                 self.validate()
-            while self.step < self.total_steps and not self.stopping:
-                self.train_epoch(self.step // self.sampler.steps_per_epoch)
+            try:
+                while self.step < self.total_steps and not self.stopping:
+                    self.train_epoch(self.step // self.sampler.steps_per_epoch)
+            except RolloutError:  # of all ranks
+                self.save()
+                raise
             if self.saved != (self.step, self.validated):
                 self.save()
         if self.monitor:
@@ -142,10 +144,12 @@ class Trainer:
         if isinstance(self.train_data, PretrainDataset):
             self.train_data.set_order(np.random.default_rng((self.options.seed, epoch, 1)))
         pin, workers = self.world.device.type == "cuda", self.options.num_workers
-        batches = iter(make_loader(self.train_data, self.sampler, self.evaluator.collate, workers, pin))
+        batches = iter(make_loader(self.train_data, self.sampler, self.train_data.make_collate(), workers, pin))
         while self.step < self.total_steps and not self.stopping:
             started = time.perf_counter()
             micro_batches = list(itertools.islice(batches, self.options.accumulation_steps))
+            if self.rollouts and micro_batches:
+                micro_batches = self.rollouts.make_batches(micro_batches, self.step)
             waited = time.perf_counter() - started
             if not micro_batches or not self.train_step(micro_batches):
                 return
@@ -155,13 +159,21 @@ class Trainer:
             self.after_step()
 
     def train_step(self, micro_batches: list[dict[str, torch.Tensor]]) -> bool:
-        """One optimizer step: forward and backward of every micro-batch, then clip and update. False: asked to stop."""
+        """One step: an update, or on a rollout `passes` of them. False: asked to stop."""
         counts = self.count(micro_batches)
         if counts is None:
             return False
         self.lr = get_lr(self.step, self.total_steps, self.options.learning_rate, self.warmup_steps)
         self.optimizer.set_lr(self.lr)
-        losses = []  # of this rank: what each micro-batch is trained on
+        for left in reversed(range(self.options.passes if self.rollouts else 1)):
+            sums = self.update(micro_batches, counts)
+            if left and self.rollouts.is_far(sums, counts):
+                break
+        return True
+
+    def update(self, micro_batches: list[dict[str, torch.Tensor]], counts: Counter) -> Counter:
+        """Forward and backward of every micro-batch, then clip and step. Returns this rank's sums."""
+        losses, sums_of_update = [], Counter()  # the first: what each micro-batch is trained on
         for i, batch in enumerate(micro_batches):
             batch = {k: v.to(self.world.device, non_blocking=True) for k, v in batch.items()}
             with self.replicas.micro_step(last=i == len(micro_batches) - 1):
@@ -172,8 +184,10 @@ class Trainer:
                 total = total * (1 + 0 * total.detach())
                 # DDP averages over ranks, and the sums are to be added.
                 self.replicas.backward(total * self.world.world_size)
-            self.recent.sums.update({name: value.detach() for name, value in sums.items()})
+            sums_of_update.update({name: value.detach() for name, value in sums.items()})
             losses.append(total.detach())
+        self.recent.sums.update(sums_of_update)
+        self.recent.counts.update(counts)
         norm = self.replicas.clip_gradients()
         if torch.isfinite(norm):  # here the host waits for the device, once per step
             self.scaler.step(self.optimizer)
@@ -182,7 +196,7 @@ class Trainer:
             self.skip_or_fail(losses, counts)
         self.scaler.update()
         self.optimizer.zero_grad()
-        return True
+        return sums_of_update
 
     def count(self, micro_batches: list[dict[str, torch.Tensor]]) -> Counter | None:
         """What each sum is divided by: counted over all micro-batches and ranks. None: some rank was asked to stop."""
@@ -193,7 +207,6 @@ class Trainer:
         if (summed := self.sum_or_stop([*counts.values()])) is None:
             return None
         counts = Counter(dict(zip(counts, summed, strict=True)))
-        self.recent.counts.update(counts)
         self.tokens += int(counts["tokens"])
         return counts
 
@@ -202,31 +215,14 @@ class Trainer:
         done = self.step == self.total_steps
         if self.monitor:
             self.monitor.step(self.step)
-        if self.averaging_is_due():
-            self.average()
+        if self.average.is_due(left := self.total_steps - self.step):
+            self.average.add(self.model, self.replicas, last=not left)
         if done or self.step % self.options.log_interval == 0:
             self.log()
         if self.validation_is_due():
             self.validate()
         if done or self.step % self.options.save_interval == 0:
             self.save()
-
-    def averaging_is_due(self) -> bool:
-        left = self.total_steps - self.step
-        return left < self.averaged_steps and left % -(-self.averaged_steps // N_AVERAGED) == 0
-
-    def average(self) -> None:
-        """Add the weights to their running mean. After the last step the mean takes their place: it lies in the middle
-        of where the steps lead to and fro, and is better than any of them (Izmailov et al. 2018, section 3)."""
-        done = self.step == self.total_steps
-        self.n_averaged += 1
-        with self.replicas.gathered(write=done), torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if parameter.requires_grad:
-                    mean = self.mean.setdefault(name, torch.zeros_like(parameter, device="cpu"))
-                    mean.lerp_(parameter.cpu(), 1 / self.n_averaged)
-                    if done:
-                        parameter.copy_(mean)
 
     # ------------------------------------------------------------ stops and failures
 
@@ -254,7 +250,7 @@ class Trainer:
                 return
             why = f" (in float16 at scale {scale:.2g}, after {self.skipped_in_a_row} skipped steps)"
         samples = samples_of_step(self.sampler, self.step)
-        each = None if self.replicas.in_step else self.evaluator.each(self.train_data, samples)
+        each = None if self.replicas.in_step or self.rollouts else self.evaluator.each(self.train_data, samples)
         where = where_not_finite(samples, each, counts, self.objective, self.scaler, self.train_data, self.world)
         what = f"the {'gradient' if finite else 'loss'} is not finite at step {self.step + 1}{why}"
         self.fail(f"{what}, the weights were not touched. It comes from {where}")
@@ -282,6 +278,7 @@ class Trainer:
         recent, self.recent = self.recent, Figures()
         figures = recent.over_all_ranks(self.world)
         self.seconds += recent.seconds
+        figures |= self.rollouts.speed() if self.rollouts else {}
         if self.monitor:
             position = {"step": self.step, "epoch": self.step / self.sampler.steps_per_epoch, "tokens": self.tokens}
             extra = {"skipped_steps": self.skipped_steps} if self.scaler.is_enabled() else {}
@@ -300,8 +297,9 @@ class Trainer:
 
     def validate(self) -> None:
         """The objective's figures on the held-out samples; a signal ends it after the current batch, without any."""
+        measure = self.rollouts if self.rollouts and self.rollouts.rewards else self.evaluator
         with self.evaluator.without_gradients():
-            figures = self.evaluator.figures(
+            figures = measure.figures(
                 self.val_data, self.options.batch_size, self.sum_or_stop,
                 interrupted=lambda: self.stop_signal and not self.replicas.in_step,
             )  # fmt: skip
@@ -348,9 +346,10 @@ class Trainer:
         seconds = self.seconds + self.recent.seconds
         state = {name: getattr(self, name) for name in RESTORED} | {"seconds": seconds, "rngs": rngs}
         state |= {"model": self.trained_state(), "optimizer": self.optimizer.state_dict(), "identity": self.identity}
-        checkpoint.save_state(state | {"scaler": self.scaler.state_dict()}, self.state_path)
+        state |= {"scaler": self.scaler.state_dict(), "average": vars(self.average)}
+        checkpoint.save_state(state, self.state_path)
         self.save_result(
-            self.model, self.weight_path, self.tokenizer, stage=self.stage, step=self.step, tokens=self.tokens,
+            self.model, self.weight_path, self.tokenizer, stage=self.spoken, step=self.step, tokens=self.tokens,
             seconds=round(seconds, 1), from_weight=Path(self.options.from_weight).name,
             chat_template=template_name(self.tokenizer),
             data={"file": self.train_data.path.name, "fingerprint": self.train_data.fingerprint},
@@ -358,8 +357,8 @@ class Trainer:
         )  # fmt: skip
 
     def trained_state(self) -> dict[str, torch.Tensor]:
-        """The model's tensors without those that are frozen: a resumed run loads them as this one did."""
-        state = self.model.state_dict(keep_vars=True)
+        """The tensors that are trained, a critic's too: a resumed run loads the others as this one did."""
+        state = self.objective.state_dict(keep_vars=True)
         return {key: value.detach() for key, value in state.items() if value.requires_grad}
 
     def resume(self) -> None:
@@ -377,9 +376,10 @@ class Trainer:
                 print(f"note: this run began from other weights than {self.options.from_weight}: it keeps its own")
             for name in RESTORED:
                 setattr(self, name, state[name])
+            vars(self.average).update(state["average"])
             if self.trained_state().keys() != state["model"].keys():
                 raise KeyError("the identity decides the tensors")
-            self.model.load_state_dict(state["model"], strict=False)
+            self.objective.load_state_dict(state["model"], strict=False)
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             rngs = state["rngs"]  # each rank draws its own dropout

@@ -120,3 +120,100 @@ def token_kl(
 
     chunks = zip(rows.split(HEAD_CHUNK), teacher_rows.split(HEAD_CHUNK), strict=True)
     return temperature**2 * torch.stack([recomputed(of_chunk, *chunk) for chunk in chunks]).sum()
+
+
+# ---------------------------------------------------------------- reinforcement learning
+
+# Of each policy loss: how far the ratio may leave 1 downwards and upwards; of cispo, its largest value.
+CLIPS = {
+    "grpo": (0.2, 0.2), "dapo": (0.2, 0.28), "dr_grpo": (0.2, 0.2), "cispo": (0.0, 5.0), "gspo": (3e-4, 4e-4),
+    "reinforce": (0.0, 0.0),
+}  # fmt: skip
+PER_SEQUENCE = ("grpo", "gspo")  # these average within an answer first, then over answers
+
+
+def token_log_probs(
+    hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(log pi of the learned tokens, entropy of the distributions they were drawn from, without a gradient), (N,) each.
+
+    hidden (B, T, C), head (V, C), targets and loss_mask (B, T); temperature 1.
+    """
+    learned = learned_tokens(loss_mask)
+    rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
+
+    def of_chunk(rows: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = linear(rows, head)
+        log_probs = F.log_softmax(logits.to(at_least_float32(logits)), dim=-1)
+        with torch.no_grad():
+            entropy = -(log_probs.exp() * log_probs).sum(-1)
+        return log_probs.gather(1, wanted[:, None])[:, 0], entropy
+
+    chunks = zip(rows.split(HEAD_CHUNK), wanted.split(HEAD_CHUNK), strict=True)
+    log_probs, entropies = zip(*(recomputed(of_chunk, *chunk) for chunk in chunks), strict=True)
+    return torch.cat(log_probs), torch.cat(entropies)
+
+
+def k3(log_probs: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """An estimate of KL(pi || other) at tokens that pi has drawn, never negative (Schulman 2020, "Approximating KL
+    divergence", k3): exp(d) - d - 1 with d = log other - log pi."""
+    difference = other - log_probs
+    return difference.expm1() - difference
+
+
+def group_advantages(rewards: torch.Tensor, scaled: bool) -> torch.Tensor:
+    """How much better an answer is than the others to its question: rewards (P, G) less their group's mean, and
+    `scaled` over its standard deviation + 1e-4 (Shao et al. 2024, "DeepSeekMath", section 4.1.2)."""
+    centred = rewards - rewards.mean(1, keepdim=True)
+    return centred / (rewards.std(1, keepdim=True) + 1e-4) if scaled else centred
+
+
+def sequence_mean(values: torch.Tensor, sequences: torch.Tensor) -> torch.Tensor:
+    """Each token's value becomes the mean over its sequence; `sequences` (N,) says which that is."""
+    n = int(sequences.max()) + 1 if len(sequences) else 0
+    total = values.new_zeros(n).index_add(0, sequences, values)
+    return (total / sequences.bincount(minlength=n).clamp(min=1))[sequences]
+
+
+def policy_loss(
+    kind: str, log_probs: torch.Tensor, old_log_probs: torch.Tensor, advantages: torch.Tensor,
+    sequences: torch.Tensor, low: float, high: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    """(loss, ratio pi / old pi, whether it was clipped) of each sampled token, (N,) like all arguments.
+
+        grpo, dapo, dr_grpo   -min(ratio A, clip(ratio, 1 - low, 1 + high) A)     (Schulman et al. 2017, eq. 7)
+        gspo                  the same with one ratio per answer: exp(mean log ratio)   (Zheng et al. 2025, eq. 5)
+        cispo                 -min(ratio, high) A log pi, no gradient through the ratio (MiniMax 2025, eq. 4)
+        reinforce             -A log pi                                             (Williams 1992)
+
+    The first three differ in what the sum over tokens is divided by, which `PolicyObjective.counts` says.
+    """
+    log_ratio = log_probs - old_log_probs
+    ratio = (sequence_mean(log_ratio, sequences) if kind == "gspo" else log_ratio).exp()
+    if kind == "reinforce":
+        return -advantages * log_probs, ratio, torch.zeros_like(ratio)
+    if kind == "cispo":
+        return -ratio.detach().clamp(max=high) * advantages * log_probs, ratio, (ratio > high).float()
+    limited = ratio.clamp(1 - low, 1 + high) * advantages
+    return -torch.minimum(ratio * advantages, limited), ratio, (limited < ratio * advantages).float()
+
+
+def generalised_advantages(
+    rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: float, lam: float
+) -> torch.Tensor:
+    """GAE (Schulman et al. 2016, eq. 16) of sampled tokens: delta_t = r_t + gamma V_t+1 - V_t, A_t = delta_t + gamma
+    lambda A_t+1. All (B, T); what is not sampled (mask 0) is passed over, and after the last token V is 0."""
+    advantages, following, value_after = torch.zeros_like(values), *torch.zeros(2, len(values)).to(values)
+    for t in reversed(range(values.shape[1])):
+        delta = rewards[:, t] + gamma * value_after - values[:, t]
+        advantages[:, t] = mask[:, t] * (delta + gamma * lam * following)
+        following = torch.where(mask[:, t] > 0, advantages[:, t], following)
+        value_after = torch.where(mask[:, t] > 0, values[:, t], value_after)
+    return advantages
+
+
+def value_loss(values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, clip: float) -> torch.Tensor:
+    """The critic's error per token, (N,) like all arguments: half the larger square of V - R with V as it is, and V no
+    further than `clip` from where it was."""
+    near = old_values + (values - old_values).clamp(-clip, clip)
+    return 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)

@@ -100,9 +100,11 @@ class Monitor:
         if "loss" in record:
             mfu = f"MFU {record['mfu']:.0%}, " if "mfu" in record else ""
             skipped = f", {record['skipped_steps']} steps skipped" if record.get("skipped_steps") else ""
+            shown = f"reward {record['reward']:.2f}" if "reward" in record else f"loss {record['loss']:.3f}"
+            waited = f"length {record['length']:.0f}, rollouts" if "length" in record else "data"  # of rollouts
             self.bar.set_postfix_str(
-                f"loss {record['loss']:.3f}, lr {record['lr']:.1e}, {record['tokens_per_second']:,.0f} tokens/s, "
-                f"{mfu}data {record['data_wait']:.0%}, {record['peak_memory_mib'] / 1024:.1f} GiB"
+                f"{shown}, lr {record['lr']:.1e}, {record['tokens_per_second']:,.0f} tokens/s, "
+                f"{mfu}{waited} {record['data_wait']:.0%}, {record['peak_memory_mib'] / 1024:.1f} GiB"
                 f"{skipped}"
             )
         if self.wandb_run:
@@ -130,7 +132,7 @@ def is_unchanged(line: bytes, step: int, validated: int) -> bool:
     """Whether a line of a metrics file is a whole record of what a run has done that continues after `step`."""
     try:
         record = json.loads(line) if line.endswith(b"\n") else {}
-        return record["step"] <= (validated if "val_loss" in record else step)
+        return record["step"] <= (validated if any(key.startswith("val_") for key in record) else step)
     except (ValueError, KeyError, TypeError):
         return False
 

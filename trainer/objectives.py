@@ -5,11 +5,26 @@ forward.
 whole optimizer step, trains on the sum of all that have a gradient, and reports the others too.
 """
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from trainer.loading import speed_up
-from trainer.losses import dpo_loss, sequence_log_probs, token_cross_entropy, token_kl
+from trainer.losses import (
+    CLIPS,
+    PER_SEQUENCE,
+    dpo_loss,
+    k3,
+    learned_tokens,
+    policy_loss,
+    sequence_log_probs,
+    token_cross_entropy,
+    token_kl,
+    token_log_probs,
+    value_loss,
+)
 
 # Log-probabilities in nats that differ by less are one number, computed in batches of another shape.
 TIE = 1e-4
@@ -146,3 +161,88 @@ class DistillationObjective(Objective):
         soft = token_kl(hidden, head, teacher_hidden, teacher_head, mask, self.temperature, self.reverse)
         loss = self.alpha * hard + (1 - self.alpha) * soft
         return {"loss": loss, "cross_entropy": hard.detach(), "kl": soft.detach()}
+
+
+class PolicyObjective(Objective):
+    """Reinforcement learning on the trajectories of trainer/rollout.py. A batch also holds, (B, T) and aligned with
+    `targets`, old_log_probs (of the policy that sampled) and advantages, and what the rollout tells: `told`, sums over
+    n_told answers by `told_names`.
+
+    `loss` is a kind of `policy_loss`, `clip` its (low, high), where None is the usual, `longest` the tokens that an
+    answer may have. With a `reference`, kl_weight * KL(pi || reference) is added to the loss of each token.
+    """
+
+    text_loss = None
+    unit = ""
+
+    def __init__(
+        self, model, loss: str, clip: Sequence[float | None], longest: int, kl_weight=0.0, reference=None, origin=None
+    ):
+        super().__init__(model, origin)
+        self.clip = [usual if own is None else own for own, usual in zip(clip, CLIPS[loss], strict=True)]
+        self.loss, self.longest, self.kl_weight = loss, longest, kl_weight
+        self.told_names: Sequence[str] = ()
+        self.figures = ("loss", "entropy", "ratio", "clipped", "policy_kl")
+        self.figures += ("reference_kl",) if reference else ()
+        self.frozen = (speed_up(reference.eval().requires_grad_(False)),) if reference else ()
+
+    def to(self, *args, **kwargs):
+        for model in self.frozen:
+            model.to(*args, **kwargs)
+        return super().to(*args, **kwargs)
+
+    def counts(self, batch):
+        """The losses differ in what they are divided by: answers (grpo, gspo), answers times the longest (dr_grpo: Liu
+        et al. 2025, "Understanding R1-Zero-like training"), or tokens (dapo: Yu et al. 2025, eq. 8; and the others)."""
+        n = float(n_sequences(batch))
+        by_answers = {"dr_grpo": n * self.longest} | dict.fromkeys(PER_SEQUENCE, n)
+        told = dict.fromkeys(self.told_names, float(batch["n_told"]))
+        return super().counts(batch) | {"loss": by_answers.get(self.loss, self.n_items(batch))} | told
+
+    def sums(self, hidden, batch):
+        head, targets, mask = self.model.lm_head.weight, batch["targets"], batch["loss_mask"]
+        learned = learned_tokens(mask)
+        sequences = learned // mask.shape[1]
+        log_probs, entropy = token_log_probs(hidden, head, targets, mask)
+        old, advantages = (batch[name].flatten()[learned] for name in ("old_log_probs", "advantages"))
+        losses, ratio, clipped = policy_loss(self.loss, log_probs, old, advantages, sequences, *self.clip)
+        figures = {"entropy": entropy, "ratio": ratio, "clipped": clipped, "policy_kl": k3(old, log_probs)}
+        for reference in self.frozen:
+            with torch.no_grad():
+                theirs = decode(reference, batch).last_hidden_state
+                theirs, _ = token_log_probs(theirs, reference.lm_head.weight, targets, mask)
+            figures["reference_kl"] = k3(log_probs, theirs)
+            losses = losses + self.kl_weight * figures["reference_kl"]
+        if self.loss in PER_SEQUENCE:
+            losses = losses / sequences.bincount()[sequences]
+        told = dict(zip(self.told_names, batch["told"], strict=True))
+        return {"loss": losses.sum()} | {name: value.detach().sum() for name, value in figures.items()} | told
+
+
+class ActorCriticObjective(PolicyObjective):
+    """PPO: a critic beside the policy learns what an answer will be worth, token by token, from `returns` and
+    `old_values` (B, T) in the batch. It is a head on the policy's own trunk (`shared`), or on a copy of it. `loss` must
+    be one that counts tokens, as the critic's error does."""
+
+    def __init__(self, *args, shared: bool, value_weight: float, value_clip: float, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.figures += ("value_loss",)
+        self.value_weight, self.value_clip = value_weight, value_clip
+        self.critic = None if shared else copy.deepcopy(self.model)
+        if self.critic and self.critic.lm_head.weight is not self.critic.model.embed_tokens.weight:
+            self.critic.lm_head.requires_grad_(False)  # it reads no logits, and DDP would wait for their gradient
+        self.value_head = nn.Linear(self.model.config.hidden_size, 1)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+
+    def values(self, batch, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, T): the worth of what comes from each place on. `hidden` are the policy's, if they are there."""
+        if self.critic or hidden is None:
+            hidden = decode(self.critic or self.model, batch).last_hidden_state
+        return self.value_head(hidden)[..., 0].float()
+
+    def sums(self, hidden, batch):
+        sums, learned = super().sums(hidden, batch), learned_tokens(batch["loss_mask"])
+        values = (self.values(batch, hidden), batch["old_values"], batch["returns"])
+        errors = value_loss(*(value.flatten()[learned] for value in values), self.value_clip).sum()
+        return sums | {"loss": sums["loss"] + self.value_weight * errors, "value_loss": errors.detach()}

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
+N_AVERAGED = 50  # states of the weights of which --average makes its mean
+
 
 def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0) -> float:
     """Linear warm-up to `lr` over `warmup_steps`, then a cosine down to lr / 10 at the last step.
@@ -89,17 +91,19 @@ def orthogonalise(matrix: torch.Tensor, coefficients: tuple[float, float, float]
 
 
 def make_optimizer(
-    module: nn.Module, name: str, weight_decay: float, device_type: str, embedding_lr_scale: float = 1.0
-) -> Optimizers:
+    module: nn.Module, name: str, weight_decay: float, device_type: str, embedding_lr_scale: float = 1.0,
+    norm_lr_scale: float = 1.0,
+) -> Optimizers:  # fmt: skip
     """AdamW (Loshchilov & Hutter 2019) for everything, or Muon (Jordan et al. 2024) for the layers' matrices.
 
     Weight decay pulls matrices of the layers only: a norm's gain has its rest at 1, and an embedding row would shrink
     in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
-    so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it.
+    so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it,
+    the norms' gains at `norm_lr_scale` times.
     """
     groups = {
         "embedding": {"params": [], "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
-        "rest": {"params": [], "weight_decay": 0.0},
+        "rest": {"params": [], "weight_decay": 0.0, "lr_scale": norm_lr_scale},
         "matrices": {"params": [], "weight_decay": weight_decay},
     }
     for key, parameter in module.named_parameters():
@@ -114,3 +118,26 @@ def make_optimizer(
     if adamw := [group for group in groups.values() if group["params"]]:
         parts.append(torch.optim.AdamW(adamw, betas=(0.9, 0.95), fused=device_type in ("cuda", "cpu")))
     return Optimizers(parts)
+
+
+class Average:
+    """The mean of the weights over the last `steps` of a run, of at most N_AVERAGED states of them. It lies in the
+    middle of where the steps lead to and fro, and is better than any of them (Izmailov et al. 2018, section 3)."""
+
+    def __init__(self, steps: int):
+        self.steps, self.n, self.mean = steps, 0, {}
+
+    def is_due(self, left: int) -> bool:
+        """Whether the weights count, `left` steps before the end."""
+        return left < self.steps and left % -(-self.steps // N_AVERAGED) == 0
+
+    def add(self, model: nn.Module, replicas, last: bool) -> None:
+        """Take the weights in; after the last step their mean takes their place."""
+        self.n += 1
+        with replicas.gathered(write=last), torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    mean = self.mean.setdefault(name, torch.zeros_like(parameter, device="cpu"))
+                    mean.lerp_(parameter.cpu(), 1 / self.n)
+                    if last:
+                        parameter.copy_(mean)

@@ -3,10 +3,11 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from trainer.command_line import ROOT, flag, require
 
-STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason"}  # by --model_mode
+STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason", 4: "ppo", 5: "grpo"}  # by --model_mode
 LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
 
 
@@ -108,6 +109,7 @@ class TrainOptions(ModelOptions):
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
     learning_rate: float = flag(5e-4, "peak learning rate; the schedule is get_lr in trainer/optim.py", above=0)
     embedding_lr_scale: float = flag(1.0, "the embedding's rate, in multiples of learning_rate", above=0, most=1e6)
+    norm_lr_scale: float = flag(1.0, "the norms' rate, in multiples of learning_rate", above=0, most=1e6)
     warmup_steps: int = flag(-1, "linear warm-up steps; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
@@ -135,11 +137,58 @@ class TrainOptions(ModelOptions):
 
 
 @dataclass
+class RolloutOptions(TrainOptions):
+    """What the stages share that learn from their own answers. A step is one rollout and `passes` updates on it."""
+
+    equal_groups: ClassVar[str] = "keep"  # what GRPO makes flags of
+    scale_rewards: ClassVar[str] = "none"
+    group_size: int = flag(8, "answers to each question", least=1, most=65536)
+    max_new_tokens: int = flag(256, "tokens of an answer, at most", least=1)
+    passes: int = flag(1, "updates on each rollout", least=1, most=1000)
+    mask_truncated: bool = flag(False, "learn nothing from answers that did not end within max_new_tokens")
+    thinking: bool | None = flag(None, "think before answering (1) or answer at once (0); default: as it was trained")
+    answers_per_batch: int = flag(32, "answers in one forward and backward pass: fewer need less memory", free=True,
+                                  least=1)  # fmt: skip
+    rollout_url: str | None = flag(None, "sample the answers on a server of OpenAI's protocol that gives token ids and "
+                                   "log-probabilities, as http://127.0.0.1:8998/v1", free=True)  # fmt: skip
+    rollout_model: str = flag("minimind", "name of the model there", free=True)
+    max_batch: int = flag(128, "answers that are sampled at a time", free=True, least=1)
+    sample_interval: int = flag(5, "steps between groups of answers in out_dir/rollouts", free=True, least=1)
+    batch_size: int = flag(32, "questions per device and step")
+    max_seq_len: int = flag(512, "tokens of question and answer")
+    optimizer: str = flag("adamw", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
+    weight_decay: float = flag(0.0, "weight decay of matrices")
+    learning_rate: float = flag(1e-4, "peak learning rate; it rises over warmup_steps and falls by a cosine to a tenth")
+
+    def check_rollouts(self) -> None:
+        room = f"of --max_seq_len {self.max_seq_len} nothing is left for the question"
+        require(self.max_new_tokens < self.max_seq_len, f"--max_new_tokens {self.max_new_tokens}: {room}")
+        require(not self.deepspeed, "--deepspeed: rollouts need the whole model on every rank: use torchrun alone")
+
+
+@dataclass
+class RewardOptions(RolloutOptions):
+    """What GRPO and PPO share."""
+
+    rewards: list[str] = flag(["right=1", "form=0.1"], "NAME=WEIGHT: right, number, form, length, repetition, "
+                              "language, model, or FILE.py:FUNCTION")  # fmt: skip
+    reward_model: str | None = flag(None, "folder of a sequence-classification model, for the reward `model`")
+    kl_weight: float = flag(0.0, "pull towards the starting weight, which then is in memory too", least=0)
+    max_kl: float = flag(1e30, "a rollout's passes end when the policy has moved so far, in nats per token", above=0)
+    from_weight: str = flag("reason", "weight to start from: a name in out_dir, or a .pth path")
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.check_rollouts()
+        require(self.from_weight != "none", "--from_weight none: a policy needs a trained weight to start from")
+
+
+@dataclass
 class WeightOptions(ModelOptions):
     """Which weight, and where it runs."""
 
-    model_mode: int = flag(1, "newest weight of: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning; with --weight, the stage of a "
-                           "file without metadata", choices=[0, 1, 2, 3])  # fmt: skip
+    model_mode: int = flag(1, "newest weight of: 0 pretrain, 1 SFT, 2 DPO, 3 reasoning, 4 PPO, 5 GRPO; with --weight, "
+                           "the stage of a file without metadata", choices=[0, 1, 2, 3, 4, 5])  # fmt: skip
     weight: str | None = flag(None, "a weight file or Hugging Face folder, instead of the stage's newest in out_dir")
     load: int = flag(0, "1: --weight must be a Hugging Face folder; 0: it may be", choices=[0, 1])
     lora_name: str | None = flag(None, "LoRA adapter to apply: a name in out_dir/lora, or a path")

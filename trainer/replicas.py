@@ -21,8 +21,9 @@ class Replicas:
         self.objective, self.options, self.world, self.model = objective, options, world, objective.model
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=dtype == torch.float16)
         self.optimizer = make_optimizer(
-            objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale
-        )
+            objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale,
+            options.norm_lr_scale,
+        )  # fmt: skip
         self.wrapped = self.wrap(dtype)  # the objective as it is called in training
 
     @staticmethod

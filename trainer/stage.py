@@ -5,22 +5,24 @@ import gc
 import os
 import signal
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from dataset.lm_dataset import JsonlDataset
+from dataset.chat import opening
+from dataset.lm_dataset import JsonlDataset, QuestionDataset
 from model.memory import lack_of_memory
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
-from model.weights import find_weight, load_weights
+from model.weights import find_weight, load_weights, read_info
 from trainer.checkpoint import is_finished
 from trainer.command_line import UsageError, check_out_dir, default_data, require
 from trainer.distributed import World, end_rank, join_world
 from trainer.engine import Trainer
 from trainer.loading import length_of, load_tokenizer, quiet_transformers, set_template, speed_up
-from trainer.options import TrainOptions
+from trainer.options import RolloutOptions, TrainOptions
 from trainer.replicas import Replicas
 
 
@@ -118,8 +120,9 @@ def check_length(options: TrainOptions, model: MiniMindForCausalLM, weight: str 
 
 
 def load_data(
-    kind: type[JsonlDataset], options: TrainOptions, tokenizer, world: World, full_sets: Sequence[str], sample: str
-) -> tuple[JsonlDataset, JsonlDataset]:
+    kind: Callable[..., JsonlDataset], options: TrainOptions, tokenizer, world: World, full_sets: Sequence[str],
+    sample: str,
+) -> tuple[JsonlDataset, JsonlDataset]:  # fmt: skip
     """(training, validation) data from --data_path and --val_path, or what `default_data` finds."""
     path = Path(options.data_path) if options.data_path else default_data(full_sets, sample, quiet=not world.is_main)
     cache_dir = Path(options.out_dir).absolute() / "cache"
@@ -140,6 +143,17 @@ def load_data(
     if world.is_main:
         print(train_data.summary(), flush=True)
     return train_data, val_data
+
+
+def load_questions(
+    options: RolloutOptions, tokenizer, world: World, full_sets: Sequence[str], sample: str, needs_answers: bool = False
+) -> tuple[QuestionDataset, QuestionDataset]:
+    """`load_data` of questions, asked and answered as the weight was trained to that the policy starts from."""
+    info = {} if options.from_weight == "none" else read_info(Path(options.from_weight)) or {}
+    spoken = info.get("stage", "full_sft").replace("pretrain", "full_sft")
+    begin, room = opening(tokenizer, spoken, options.thinking), options.max_new_tokens
+    kind = partial(QuestionDataset, stage=spoken, opening=begin, room=room, needs_answers=needs_answers)
+    return load_data(kind, options, tokenizer, world, full_sets, sample)
 
 
 def train(options: TrainOptions, name: str, world: World, objective, tokenizer, *args, **kwargs) -> None:

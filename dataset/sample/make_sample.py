@@ -8,8 +8,8 @@ All texts are in the folder `tables`. `relations.py` makes documents and questio
 questions that nothing here answers: of these are pretrain.jsonl, sft.jsonl and heldout.jsonl, which the table
 `free_questions`, written by hand, joins. `chats.py` joins the conversations into chats of up to twelve turns. The
 stages after SFT have a module each: `preference.py` (DPO), `persona.py` and `teahouse.py` (LoRA), `careless.py`
-(distillation) and `reason.py`, each with a held-out file of its own. The files are the same to the byte on every run
-and machine.
+(distillation) and `reason.py`, each with a held-out file of its own; `trials.py` makes the questions of reinforcement
+learning. The files are the same to the byte on every run and machine.
 """
 
 import argparse
@@ -33,6 +33,7 @@ import stories
 import tables
 import talk
 import teahouse
+import trials
 import unknown
 
 HERE = Path(__file__).resolve().parent
@@ -123,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_dir", type=Path, default=HERE, help="folder to write the files to")
     parser.add_argument("--times", type=int, choices=range(1, 6), default=1,
-                        help="make the files of LoRA and reasoning so many times as large, so that less is forgotten")
+                        help="make the files of LoRA, reasoning and RL so many times as large, to forget less")
     options = parser.parse_args()
     output_dir = options.output_dir
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -144,8 +145,10 @@ def main() -> None:
         known = joined if name == "reason" else dialogues
         later[name] = without_duplicates(module.train_dialogues(generator(name), known, options.times), name)
     held_later = {name: module.heldout_questions(generator(f"{name} held out")) for name, module in LATER.items()}
+    tried = without_duplicates(trials.train_questions(generator("rl"), dialogues, options.times), "rl")
 
     trained = supervised + [pair[side] for pair in pairs for side in ("chosen", "rejected")] + sum(later.values(), [])
+    trained += [question["messages"] for question in tried]
     held_out = questions + [{"messages": pair["chosen"][:-1]} for pair in held_pairs] + sum(held_later.values(), [])
     held_out += [{"messages": [turn]} for chat in held_chats for turn in chat["chat"]]
     check_held_out(trained, held_out)
@@ -166,6 +169,8 @@ def main() -> None:
         write(output_dir / f"{name}.jsonl", conversations(later[name]))
         write(output_dir / f"heldout_{name}.jsonl", held_later[name])
         count_categories(held_later[name])
+    write(output_dir / "rl.jsonl", tried)
+    count_categories(tried)
 
 
 if __name__ == "__main__":

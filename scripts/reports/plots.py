@@ -31,12 +31,13 @@ FORMATS = (".png", ".jpg", ".svg", ".pdf")
 
 @dataclass
 class Curves:
-    """One run: training and validation loss in nats per token (of DPO: per pair), over tokens or seconds."""
+    """One run: training and validation loss in nats per token (of DPO: per pair), over tokens or seconds; of
+    reinforcement learning the reward."""
 
     title: str
     train: list[tuple[float, float]]
     validation: list[tuple[float, float]]
-    unit: str = "token"
+    label: str = "loss (nats per token)"
 
 
 # ---------------------------------------------------------------- reading
@@ -54,8 +55,10 @@ def read_curves(path: str | Path, x: str = "tokens") -> Curves:
         try:
             record = json.loads(line)
             if "reward_margin" in record:
-                curves.unit = "pair"
-            for key, points in (("loss", curves.train), ("val_loss", curves.validation)):
+                curves.label = "loss (nats per pair)"
+            name = "reward" if "reward" in record or "val_reward" in record else "loss"
+            curves.label = "reward" if name == "reward" else curves.label
+            for key, points in ((name, curves.train), (f"val_{name}", curves.validation)):
                 if key in record:
                     place, loss = float(record[x]), float(record[key])
                     if not 0 <= place < LARGEST:
@@ -159,10 +162,10 @@ def draw_losses(
         drawn = [draw_run(axes[0 if overlay else i], run, COLORS[i % len(COLORS)]) for i, run in enumerate(runs)]
         if overlay:
             entries = [(run[0][0], curves.title) for run, curves in zip(drawn, runs, strict=True)]
-            finish(axes[0], x, runs[0].unit, entries, "line: training, points: validation")
+            finish(axes[0], x, runs[0].label, entries, "line: training, points: validation")
         else:
             for axis, entries, curves in zip(axes, drawn, runs, strict=False):
-                finish(axis, x, curves.unit, entries, None)
+                finish(axis, x, curves.label, entries, None)
                 axis.set_title(curves.title)
         for axis in axes[n_panels:]:
             axis.remove()
@@ -192,16 +195,17 @@ def draw_run(axis, curves: Curves, color: str) -> list[tuple]:
     return entries
 
 
-def finish(axis, x: str, loss_unit: str, entries: Sequence[tuple], legend_title: str | None) -> None:
+def finish(axis, x: str, label: str, entries: Sequence[tuple], legend_title: str | None) -> None:
     """Labels with units, ticks a person can read, and the legend."""
     from matplotlib.ticker import EngFormatter
 
     axis.xaxis.set_major_formatter(EngFormatter())  # 2 k, 5 M
-    axis.set(xlabel="tokens" if x == "tokens" else "seconds of training", ylabel=f"loss (nats per {loss_unit})")
+    axis.set(xlabel="tokens" if x == "tokens" else "seconds of training", ylabel=label)
     axis.set_xlim(left=0)
     if not any(loss < 0 for line in axis.lines for loss in line.get_ydata()):
         axis.set_ylim(bottom=0)
     # Named one by one: of its own accord matplotlib leaves out what begins with "_".
     size = min(10, 160 / len(entries))
-    legend = axis.legend(*zip(*entries, strict=True), title=legend_title, loc="upper right", fontsize=size)
+    place = "lower right" if label == "reward" else "upper right"  # where the curve does not end
+    legend = axis.legend(*zip(*entries, strict=True), title=legend_title, loc=place, fontsize=size)
     legend.set_in_layout(False)  # long names are no reason for a narrow panel

@@ -22,8 +22,7 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dataset.chat import as_trained, begin_document, opening, render, turns
-from dataset.chat_template import template_name
+from dataset.chat import as_trained, begin_document, opening, render
 from model.generation import Generator
 from scripts.serving.addresses import host_of, is_loopback
 from scripts.serving.markup import MarkupParser
@@ -35,6 +34,7 @@ from scripts.serving.protocol import (
     as_api_error,
     chat_logprobs,
     event,
+    text_tokens,
     whole_choice,
 )
 
@@ -55,7 +55,6 @@ class Service:
     def __init__(self, engine: Generator, tokenizer, stage: str, n_places: int, thinking: bool | None = None):
         self.engine, self.tokenizer, self.stage, self.n_places, self.n_busy = engine, tokenizer, stage, n_places, 0
         self.thinking = thinking  # unless a request says otherwise
-        self.longest_token = max(map(len, engine.token_bytes[False]))
         self.created = int(time.time())
 
     @contextlib.asynccontextmanager
@@ -67,12 +66,6 @@ class Service:
         stopping.set()
         await asyncio.to_thread(thread.join)
 
-    def check_text(self, n_bytes: int, param: str) -> None:
-        """Refuse a text that cannot fit before it is tokenized, which takes time."""
-        if n_bytes > self.engine.max_length * self.longest_token:
-            message = f"the prompt does not fit the context of {self.engine.max_length} tokens"
-            raise ApiError(400, message, "context_length_exceeded", param)
-
     def opening(self, body: ChatRequest) -> str:
         """How the prompt begins the answer."""
         thinking = self.thinking if body.thinking is None else body.thinking
@@ -80,18 +73,13 @@ class Service:
 
     def chat_prompt(self, body: ChatRequest) -> list[int]:
         messages = as_trained(body.plain_messages(), self.stage)
-        written = [text for _, parts in turns(messages, template_name(self.tokenizer)) for text, _ in parts]
-        self.check_text(sum(len(text.encode()) for text in written), "messages")
         if self.stage == "pretrain":
             return begin_document(self.tokenizer, messages[-1]["content"])
         return render(self.tokenizer, messages, add_generation_prompt=True, opening=self.opening(body))[0]
 
     def completion_prompt(self, prompt: str | list[int]) -> list[int]:
         """Text is begun like a document of pretraining; token ids are used as they are."""
-        if isinstance(prompt, list):
-            return prompt
-        self.check_text(len(prompt.encode()), "prompt")
-        return begin_document(self.tokenizer, prompt)
+        return prompt if isinstance(prompt, list) else begin_document(self.tokenizer, prompt)
 
 
 class Answers:
@@ -295,8 +283,8 @@ def make_app(service: Service, api_key: str | None, cors_origins: list[str] | No
     async def completions(body: CompletionRequest, request: Request):
         check_model(body.model)
         prompts = [service.completion_prompt(prompt) for prompt in body.prompts()]
-        answers = Answers(service, request.scope["requests"], prompts, body)
-        return await respond(body, answers, text_choices(answers), f"cmpl-{uuid.uuid4().hex}", "text_completion")
+        answers = Answers(service, request.scope["requests"], prompts, body, logprobs=body.logprobs)
+        return await respond(body, answers, text_choices(body, answers), f"cmpl-{uuid.uuid4().hex}", "text_completion")
 
     return app
 
@@ -331,9 +319,12 @@ async def chat_choices(body: ChatRequest, answers: Answers) -> AsyncIterator[dic
             yield choice(index, {}, finish_reason="tool_calls" if calls else finish_reason)
 
 
-async def text_choices(answers: Answers) -> AsyncIterator[dict]:
+async def text_choices(body: CompletionRequest, answers: Answers) -> AsyncIterator[dict]:
     async for index, text, _, finish_reason in answers.pieces():
-        yield {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        if finish_reason:
+            choice |= text_tokens(body, answers.requests[index], answers.service.engine.token_bytes[False])
+        yield choice
 
 
 async def respond(body: GenerationRequest, answers: Answers, choices: AsyncIterator[dict], answer_id: str, kind: str):

@@ -170,12 +170,6 @@ class GenerationRequest(Part):
     min_p: Probability = 0.0
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] = 1.0
 
-    @model_validator(mode="after")
-    def check_stream(self):
-        if self.stream_options and not self.stream:
-            raise PydanticCustomError("stream_options", "stream_options is only allowed when stream is true")
-        return self
-
     def sampling(self, choice: int, **fields) -> Sampling:
         """For one of the n choices. Each has its own noise; the first one's is that of the seed itself."""
         return Sampling(
@@ -248,13 +242,9 @@ class ChatRequest(GenerationRequest):
 
 class CompletionRequest(GenerationRequest):
     harmless = {"logit_bias": {}, "echo": False, "suffix": "", "best_of": 1}
-    prompt: Text | list[Text] | list[int] | list[list[int]]
-
-    @model_validator(mode="after")
-    def check_prompt(self):
-        if not self.prompt:
-            raise PydanticCustomError("prompt", "prompt is empty: send some text")
-        return self
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    return_token_ids: bool = False  # vLLM's: with its log-probabilities, what reinforcement learning needs
+    prompt: Annotated[Text | list[Text] | list[int] | list[list[int]], Field(min_length=1)]
 
     def prompts(self) -> list[str] | list[list[int]]:
         """One per answer (times n)."""
@@ -276,6 +266,22 @@ def chat_logprobs(logprobs: list[Logprob], token_bytes: list[bytes]) -> dict:
     return {"content": content, "refusal": None}
 
 
+def text_tokens(body: CompletionRequest, request, token_bytes: list[bytes]) -> dict:
+    """What the last chunk of a completion says of its tokens, the end of turn among them."""
+
+    def text(token: int) -> str:
+        return token_bytes[token].decode(errors="replace")
+
+    found = {"token_ids": request.token_ids} if body.return_token_ids else {}
+    if body.logprobs is not None:
+        found["logprobs"] = {
+            "tokens": [text(x.token_id) for x in request.logprobs],
+            "token_logprobs": [finite(x.logprob) for x in request.logprobs],
+            "top_logprobs": [{text(token): finite(value) for token, value in x.top} for x in request.logprobs],
+        }
+    return found
+
+
 def finite(logprob: float) -> float:
     """JSON has no infinity; OpenAI writes -9999 for probability 0."""
     return logprob if math.isfinite(logprob) else -9999.0
@@ -286,7 +292,7 @@ def whole_choice(chunks: list[dict]) -> dict:
     if "delta" in chunks[0]:
         content = {"message": whole_message([chunk["delta"] for chunk in chunks])}
     else:
-        content = {"text": "".join(chunk["text"] for chunk in chunks)}
+        return chunks[-1] | {"text": "".join(chunk["text"] for chunk in chunks)}
     logprobs, *later = [chunk["logprobs"] for chunk in chunks if chunk["logprobs"]] or [None]
     for part in later:
         logprobs["content"] += part["content"]
