@@ -27,7 +27,8 @@ STUDENT = (f"{FEW} --from_weight none --hidden_size 112 --num_hidden_layers 4 --
            "--max_seq_len 256 --max_steps 1250 --learning_rate 5e-3")  # fmt: skip
 FURTHER = (f"{FEW} --from_weight {{full_dist}} --teacher_weight {{full_sft}} --alpha 0 --max_seq_len 384 "
            "--max_new_tokens 128 --learning_rate 1e-3 --max_steps 300")  # fmt: skip
-POLICY = "--from_weight {reason} --data_path {data}/rl.jsonl --learning_rate 1e-4 --max_steps 60 --eval_interval 1000"
+POLICY = ("--from_weight {reason} --data_path {data}/rl.jsonl --max_steps 100 --learning_rate 7e-5 --norm_lr_scale 200 "
+          "--average 0.4 --eval_interval 1000")  # fmt: skip
 RECIPES = {
     "distillation": {
         "alone": [f"trainer/train_full_sft.py {STUDENT}"],
