@@ -41,7 +41,9 @@ class JsonlDataset(torch.utils.data.Dataset):
         identity += [tokenizer.bos_token_id, tokenizer.eos_token_id, template_name(tokenizer)]
         identity += [self.variant] if self.variant else []
         cache_dir = Path(cache_dir or Path.home() / ".cache" / "minimind").absolute()
-        self.cache = open_or_build(self.path, cache_dir, str(identity), self.dtypes, self.tokenise, num_proc)
+        self.cache = open_or_build(
+            self.path, cache_dir, str(identity), self.dtypes, self.tokenise, len(tokenizer), num_proc
+        )
         self.fingerprint = self.cache.content_hash
         n_tokens = np.diff(self.cache["rows"]["end"], prepend=0)
         # Of every line only small numbers are held in memory: int32 and uint32 do for two billion lines.

@@ -31,7 +31,7 @@ from dataset.chat import (
 )
 from dataset.chat_template import template_name
 from dataset.heldout import normalise
-from dataset.jsonl import check_text, parse_line
+from dataset.jsonl import bad_line, check_text, parse_line
 from dataset.jsonl_dataset import JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
@@ -315,9 +315,17 @@ class QuestionDataset(JsonlDataset):
     numbers = ()
 
     def __init__(self, path, tokenizer, max_length: int, stage="", opening="", room=0, needs_answers=False, **kwargs):
-        self.stage, self.opening, self.room, self.needs_answers = stage, opening, max_length - room, needs_answers
-        self.variant = f"{stage} {opening} {self.room} {needs_answers}"
+        self.stage, self.opening, self.needs_answers = stage, opening, needs_answers
+        self.variant = f"{stage} {opening} {needs_answers}"
         super().__init__(path, tokenizer, max_length, **kwargs)
+        fits = self.lengths <= max_length - room
+        if not (fits.all() or self.skip_bad_lines):
+            first = int(fits.argmin())
+            what = f"the question is {self.lengths[first]} tokens long, only {max_length - room} fit beside the answer"
+            advice = "shorten it, or pass --skip_bad_lines 1"
+            raise bad_line(self.path, int(self.cache["rows"]["offset"][self.kept[first]]), what, advice)
+        self.kept, self.lengths = self.kept[fits], self.lengths[fits]
+        self.require_samples("no question leaves room for the answer")
 
     def check(self, record: dict) -> None:
         messages, answers = question_of(record)
@@ -330,9 +338,6 @@ class QuestionDataset(JsonlDataset):
             raise ValueError('"answers" (or "gt") must be a list of texts')
         if self.needs_answers and not any(normalise(answer) for answer in answers):
             raise ValueError('there is no right answer, which these rewards need (key "answers" or "gt")')
-        (n_tokens,) = (len(line["input_ids"]) for line in self.encode([record]))
-        if n_tokens > self.room:
-            raise ValueError(f"the question is {n_tokens} tokens long, only {self.room} fit beside the answer")
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
         asked = [as_trained(question_of(record)[0], self.stage) for record in records]

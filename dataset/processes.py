@@ -4,7 +4,9 @@
 import atexit
 import multiprocessing
 import os
+import queue
 import signal
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -84,12 +86,21 @@ def _work(job: Callable, pipe, parent_end) -> None:
     parent_end.close()
     torch.set_num_threads(1)  # one process per core is enough
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
+    tasks = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(pipe, tasks), daemon=True).start()
+    with suppress(BrokenPipeError, ConnectionResetError):
         while True:
-            task = pipe.recv()
             try:
-                answer = job(*task), None
+                answer = job(*tasks.get()), None
             except Exception as error:
                 error.add_note(traceback.format_exc())
                 answer = None, error
             pipe.send(answer)
+
+
+def _read(pipe, tasks: queue.SimpleQueue) -> None:
+    """Accept tasks at any time, so that the parent never waits to send one; end the process when the parent is gone."""
+    with suppress(EOFError, ConnectionResetError):
+        while True:
+            tasks.put(pipe.recv())
+    os._exit(1)

@@ -10,6 +10,7 @@
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from dataset.processes import run_in_order, usable_cpus
 
 BYTES_PER_TASK = 1 << 18  # of the file, tokenised by a process at a time
 MIN_BYTES_PER_PROCESS = 8 << 20  # another process costs about as much as tokenising this
+TOKENS_PER_BYTE = 0.4  # of a JSONL file, to estimate the space; measured: 0.25 (conversations) to 0.43 (short lines)
 SECONDS_BEFORE_BAR = 1.5
 LARGE = 64 << 20  # bytes of a file that takes too long to be read whole at each start
 CONTENT, INCOMPLETE = "content.sha256", ".incomplete"
@@ -46,7 +48,7 @@ class TokenCache(dict):
 
 
 def open_or_build(
-    path: Path, cache_dir: Path, identity: str, dtypes: dict, tokenise: Callable, num_proc: int | None
+    path: Path, cache_dir: Path, identity: str, dtypes: dict, tokenise: Callable, vocab_size: int, num_proc: int | None
 ) -> TokenCache:
     """The cache of a file; where there is none, the file is tokenised first, with all cores or `num_proc` processes.
 
@@ -73,16 +75,23 @@ def open_or_build(
                 build(folder, path, fingerprint, dtypes, tokenise, num_proc or usable_cpus())
     try:
         cache = TokenCache(folder, dtypes)
-        check_intact(cache)
+        check_intact(cache, vocab_size)
     except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ValueError(f"{folder}: this token cache of {path} is damaged: delete it and start again") from None
     return cache
 
 
 def fingerprint_file(path: Path) -> str:
-    """What changes with the content: a hash of it or, of a LARGE file, size and time of change."""
-    stat = path.stat()
-    return hash_content(path) if stat.st_size <= LARGE else f"{stat.st_size} {stat.st_mtime_ns}"
+    """A hash that changes with the content. For a LARGE file it covers size, time of change and 65 sampled blocks."""
+    size = path.stat().st_size
+    if size <= LARGE:
+        return hash_content(path)
+    digest = hashlib.sha256(f"{size} {path.stat().st_mtime_ns}".encode())
+    with open(path, "rb") as file:
+        for block in range(65):
+            file.seek(min(block * (size // 64), size - (1 << 16)))
+            digest.update(file.read(1 << 16))
+    return digest.hexdigest()[:16]
 
 
 def hash_content(path: Path) -> str:
@@ -96,6 +105,14 @@ def build(folder: Path, path: Path, fingerprint: str, dtypes: dict, tokenise: Ca
     for killed in folder.parent.glob(f"*-{'[0-9a-f]' * 16}{INCOMPLETE}"):  # the whole name: the user's files stay
         shutil.rmtree(killed, ignore_errors=True)
     size = path.stat().st_size
+    bytes_per_token = sum(np.dtype(dtype).itemsize for name, dtype in dtypes.items() if name != "rows")
+    need, free = TOKENS_PER_BYTE * size * bytes_per_token, shutil.disk_usage(folder.parent).free
+    no_space = OSError(
+        f"{folder.parent}: tokenising {path.name} needs about {tqdm.format_sizeof(need, 'B')} there, "
+        f"{tqdm.format_sizeof(free, 'B')} are free: delete files, or pass an --out_dir on another disk"
+    )
+    if need > free:
+        raise no_space
     n_processes = min(num_proc, size // MIN_BYTES_PER_PROCESS)
     tasks = ((start, min(start + BYTES_PER_TASK, size)) for start in range(0, size, BYTES_PER_TASK))
     parts = run_in_order(tokenise, tasks, n_processes if n_processes > 1 else 0)
@@ -117,19 +134,21 @@ def build(folder: Path, path: Path, fingerprint: str, dtypes: dict, tokenise: Ca
         (unfinished / CONTENT).write_text(hash_content(path), "utf-8")
         if fingerprint_file(path) != fingerprint:
             raise DataError(f"{path}: it changed while it was read: start again once it is complete")
+        os.utime(unfinished / "rows")  # the youngest: see check_intact
         unfinished.rename(folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            what = f"the disk is full, and {path.name} is not yet tokenised"
-            raise OSError(f"{folder.parent}: {what}: delete files, or pass an --out_dir on another disk") from None
-        raise
+        raise (no_space if error.errno in (errno.ENOSPC, errno.EDQUOT) else error) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def check_intact(cache: TokenCache) -> None:
-    """ValueError for a cache whose arrays do not fit each other, as a power cut may leave it."""
+def check_intact(cache: TokenCache, vocab_size: int) -> None:
+    """ValueError for a cache with other content than was written, as far as it would crash or corrupt training."""
     ends = cache["rows"]["end"]
     n_tokens = ends[-1] if len(ends) else 0
     if (np.diff(ends, prepend=0) < 0).any() or any(len(cache[name]) != n_tokens for name in cache if name != "rows"):
-        raise ValueError
+        raise ValueError("the arrays do not fit each other")
+    # Reading all tokens takes long: only if they were written later than the rest, changed or copied.
+    written, tokens_written = ((cache.folder / name).stat().st_mtime_ns for name in ("rows", "input_ids"))
+    if tokens_written > written and cache["input_ids"].max(initial=0) >= vocab_size:
+        raise ValueError("numbers that are no tokens")

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written under a temporary name, flushed to the disk, then renamed."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -21,12 +22,13 @@ def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, p
     Raises OSError, in one sentence, when the disk is full or fails; `path` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(path)
     temporary = temporary_name(path)
     try:
         write(temporary)
         flush(temporary)
         if previous is not None and path.exists():  # the new one is whole and on the disk by now
-            os.replace(path, previous)
+            hard_link(path, previous)
         os.replace(temporary, path)
         flush(path.parent)
     except Exception as error:
@@ -39,8 +41,40 @@ def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, p
 
 
 def temporary_name(path: Path) -> Path:
-    """Always the same, so that what a killed process has left there is overwritten by the next."""
-    return path.with_name(f".{path.name}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_stale(path: Path) -> None:
+    """Delete the temporary files and folders of `path` whose writers were killed, known by their process ids."""
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        writer = stale.name[len(f".{path.name}.") : -len(".tmp")]
+        if writer.isdecimal() and not is_running(int(writer)):
+            shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def hard_link(path: Path, previous: Path) -> None:
+    """Give the file at `path` the second name `previous`, so that at every moment `path` has a whole file. Where the
+    disk has no hard links it is renamed, and until the new one takes its place only `previous` is there."""
+    remove_stale(previous)
+    link = temporary_name(previous)
+    try:
+        link.unlink(missing_ok=True)
+        os.link(path, link)
+        os.replace(link, previous)
+    except OSError:
+        os.replace(path, previous)
+    finally:
+        link.unlink(missing_ok=True)  # renaming one name of a file to another of its names leaves both
 
 
 def flush(path: Path) -> None:

@@ -5,7 +5,6 @@
 """
 
 import os
-import re
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from eval_model import converse  # noqa: E402
+from scripts.serving.addresses import is_http_url  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
@@ -29,10 +29,11 @@ class ChatOptions:
     history_cnt: int = flag(-1, "earlier messages that are sent along; -1: all", least=-1)
 
     def __post_init__(self):
-        is_address = re.fullmatch(r"https?://(\[.+\]|[^/:]+)(:\d+)?(/.*)?", self.base_url)
-        require(is_address, f"--base_url {self.base_url}: it must be an http:// or https:// address")
+        require(is_http_url(self.base_url), f"--base_url {self.base_url}: it must be an http:// or https:// address")
         self.model = as_text(self.model)
         self.api_key = self.api_key or os.environ.get("MINIMIND_API_KEY") or "none"  # the client requires one
+        plain = self.api_key.isascii() and self.api_key.isprintable()
+        require(plain, "--api_key (or MINIMIND_API_KEY): this client can send printable ASCII only")
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import in_words, paired_scores, replies_of  # noqa: E402
+from scripts.reports.comparing import in_words, paired_scores  # noqa: E402
 from scripts.reports.tables import format_table, percent  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -128,13 +128,14 @@ def judge(name: str, weight: Path, general: list[dict], problems: list[dict], op
     """For each figure a number from 0 to 1 for each question of its set."""
     from dataset.chat import answer_in
     from dataset.heldout import is_right, pass_at_k
-    from trainer.answering import sample_all
+    from trainer.answering import answer_all, sample_all
     from trainer.options import WeightOptions
 
     places = {"tokenizer": options.tokenizer, "device": options.device}
     loaded = WeightOptions(weight=str(weight), **places).load_model()
-    replies = [answer_in(reply, loaded.stage) for reply in replies_of(name, weight, {"": general}, **places)[""]]
-    hits = [int(is_right(reply, q["answers"])) for q, reply in zip(general, replies, strict=True)]
+    print(f"{name}: {len(general) + len(problems):,} questions for {loaded.title}", flush=True)
+    said = answer_all(loaded.model, loaded.tokenizer, [q["messages"] for q in general], loaded.stage)
+    hits = [int(is_right(answer_in(reply, loaded.stage), q["answers"])) for q, reply in zip(general, said, strict=True)]
     unknown = [hit for q, hit in zip(general, hits, strict=True) if q["category"] == "unknown"]
     figures = {"general": hits} | ({"unknown": unknown} if unknown else {})
     if problems:

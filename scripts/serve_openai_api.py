@@ -12,7 +12,6 @@ The application itself is scripts/serving/app.py.
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.serving.addresses import is_loopback, listen  # noqa: E402
+from scripts.serving.addresses import is_http_url, is_loopback, listen  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 
@@ -41,13 +40,14 @@ class ServeOptions(WeightOptions):
     def __post_init__(self):
         super().__post_init__()
         for origin in self.cors_origin or ():
-            plain = re.fullmatch(r"\*|https?://[^/]+", origin)
+            plain = origin == "*" or (is_http_url(origin) and origin.count("/") == 2)
             require(plain, f"--cors_origin {origin}: it must look like https://example.org, without a path")
         if self.api_key is None:
             self.api_key = os.environ.get("MINIMIND_API_KEY") or None
         if self.api_key is not None:
             self.api_key = self.api_key.strip()  # as in a header
-            require(self.api_key, "--api_key (or MINIMIND_API_KEY) is blank: give one, or leave it out")
+            what = "it must not be blank, and may only contain characters that can be printed"
+            require(self.api_key and self.api_key.isprintable(), f"--api_key (or MINIMIND_API_KEY): {what}")
         require(
             self.api_key or is_loopback(self.host),
             f"--host {self.host}: other machines can reach it, so it needs a key: set MINIMIND_API_KEY or --api_key",

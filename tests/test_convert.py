@@ -521,10 +521,10 @@ def test_what_a_killed_conversion_left_is_removed_by_the_next(weight, tmp_path):
     path, out = weight(), tmp_path / "out"
     flags = ["--weight", path, "--to", "minimind", "--output", out / "folder"]
     killed = Preloaded(ROOT / "scripts" / "convert_model.py", *flags)
-    while not list(out.glob(".folder.tmp/folder/*.safetensors")):
+    while not list(out.glob(".folder.*/folder/*.safetensors")):
         assert killed.process.is_alive()
     killed.send_signal(signal.SIGKILL)
     killed.join()
-    assert [entry.name for entry in out.iterdir()] == [".folder.tmp"]
+    assert [entry.name for entry in out.iterdir()] == [f".folder.{killed.pid}.tmp"]
     run(path, "minimind", out / "folder")
     assert [entry.name for entry in out.iterdir()] == ["folder"]

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -477,16 +478,18 @@ def test_a_file_that_changes_while_it_is_tokenised_leaves_no_cache(tokenizer, tm
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
-def test_a_disk_that_fills_is_named(tokenizer, tmp_path, monkeypatch):
+def test_a_disk_without_space_is_named_before_and_while_it_fills(tokenizer, tmp_path, monkeypatch):
     path = write_jsonl(tmp_path / "p.jsonl", [{"text": "one"}, {"text": "two"}])
 
     def fill_disk(dataset, records):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(PretrainDataset, "encode", fill_disk)
-    with pytest.raises(OSError, match=r"cache: the disk is full, and p\.jsonl .*: delete files") as full:
-        PretrainDataset(path, tokenizer, 16, cache_dir=tmp_path / "cache")
-    assert full.value.errno is None and [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
+    for free in (10, 1 << 40):
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: SimpleNamespace(free=free))
+        with pytest.raises(OSError, match=r"cache: tokenising p\.jsonl needs about .* are free: delete files") as full:
+            PretrainDataset(path, tokenizer, 16, cache_dir=tmp_path / "cache")
+        assert full.value.errno is None and [file.name for file in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
 def test_a_cache_is_sent_to_a_process_as_its_name(tokenizer, pretrain_sample):
@@ -509,7 +512,7 @@ def test_a_changed_file_is_noticed_whatever_its_time(tokenizer, tmp_path):
 
 
 def test_a_changed_large_file_is_noticed(tmp_path):
-    """By its time or its size; and its copy, or itself at another time, is known by its content."""
+    """By its time; and its copy, or itself at another time, is known by its content."""
     path = tmp_path / "large"
     path.write_bytes(b" " * (70 << 20))
     before, content = fingerprint_file(path), hash_content(path)
@@ -517,7 +520,7 @@ def test_a_changed_large_file_is_noticed(tmp_path):
     os.utime(path, (1, 1))
     assert fingerprint_file(path) != before and hash_content(path) == content
     with open(path, "r+b") as file:
-        file.seek(0, os.SEEK_END)
+        file.seek(34_567_890)
         file.write(b"x")
     assert fingerprint_file(path) != before and hash_content(path) != content
 
@@ -663,18 +666,25 @@ def test_two_that_start_at_once_share_one_tokenising(tokenizer, slow_file, tmp_p
     assert len(list((tmp_path / "log").iterdir())) == 2  # it was tokenised once
 
 
-DAMAGES = ["cut short", "other ends", "no ends", "half a row", "gone", "pickle", "a folder", "no hash"]
+DAMAGES = ["cut short", "other bytes", "other tokens", "other ends", "no ends", "half a row", "gone", "pickle"]
+DAMAGES += ["a folder", "no hash"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_named_and_when_deleted_made_anew(tokenizer, tmp_path, damage):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"第{i}句话"} for i in range(50)])
     data = PretrainDataset(path, tokenizer, 32, cache_dir=tmp_path / "cache")
-    before = content_of(data)
+    before, document = content_of(data), data.document(3).tobytes()
     (tokens,) = (tmp_path / "cache").rglob("input_ids")
     rows = tokens.with_name("rows")
     if damage == "cut short":
         os.truncate(tokens, tokens.stat().st_size - 300)
+    elif damage == "other bytes":
+        content = tokens.read_bytes()
+        tokens.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    elif damage == "other tokens":
+        assert document in tokens.read_bytes()
+        tokens.write_bytes(tokens.read_bytes().replace(document, b"\xff" * len(document)))
     elif damage == "other ends":
         rows.write_bytes(np.fromfile(rows, data.dtypes["rows"])[[1, 0, *range(2, 50)]].tobytes())
     elif damage == "no ends":

@@ -14,7 +14,7 @@ import torch
 from preloaded import run_preloaded
 
 from model.memory import lack_of_memory
-from trainer.command_line import compared_flags, flag, parse_options
+from trainer.command_line import compared_flags, flag, parse_options, run
 from trainer.options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +65,15 @@ def test_a_preset_is_a_published_network_that_flags_change():
     assert set(parse_options(TrainOptions, "", []).sizes().values()) == {None}
 
 
+@pytest.mark.parametrize("said", ["WORLD_SIZE=", "WORLD_SIZE=two", "LOCAL_WORLD_SIZE=x", "RANK=0.5"])
+def test_a_launchers_variable_that_is_no_number_is_one_sentence(said, monkeypatch, capsys):
+    monkeypatch.setenv(*said.split("="))
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and line.startswith(f"error: {said.split('=')[0]}=")
+
+
 def test_at_its_edge_a_flag_is_taken():
     edges = "--epochs 99999999999 --batch_size 2147483648 --max_steps 9223372036854775807 --max_seq_len 32768"
     edges += " --dropout 0 --learning_rate 1e-300 --grad_clip 0 --weight_decay 0 --warmup_steps -1 --seed 4294967295"
@@ -78,12 +87,12 @@ def test_a_resumed_run_shares_every_flag_that_is_not_free_where_it_is_defined():
     assert not {"out_dir", "epochs", "max_steps", "from_weight", "batch_size"} & compared.keys()  # it inherits
 
 
-@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\udcff"], ids=["NUL", "line end", "no UTF-8"])
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\udcff", "长" * 90], ids=["NUL", "line end", "no UTF-8", "long"])
 def test_what_cannot_be_the_name_of_a_file_is_refused(name, capsys):
     with pytest.raises(SystemExit):
         parse("--save_weight", name)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: --save_weight ") and "a plain name" in line
+    assert line.startswith("error: --save_weight ") and "a name for a file" in line or "a plain name" in line
 
 
 @pytest.mark.parametrize("name", ["out_dir", "data_path", "from_weight", "tokenizer", "save_weight"])

@@ -257,6 +257,7 @@ def test_markup_is_taken_apart_wherever_the_pieces_are_cut(text, message):
         ({"stop": ["a"] * 5}, 400, "stop"),
         ({"stop": ""}, 400, "stop"),
         ({"top_logprobs": 3}, 400, "top_logprobs"),
+        ({"stream_options": {"include_usage": True}}, 400, "stream_options"),
         ({"response_format": {"type": "json_object"}}, 400, "response_format"),
         ({"logit_bias": {"5": 1}}, 400, "logit_bias"),
         ({"tool_choice": "required"}, 400, "tool_choice"),

@@ -6,9 +6,7 @@ import os
 import pickle
 import resource
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,6 @@ from transformers import AutoTokenizer
 from model.files import file_hash, write_atomically
 from model.weights import WeightError, find_weight, load_weights, save_weights, tokenizer_hash, weight_name
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2}
 HEADS = {"num_attention_heads": 8, "num_key_value_heads": 2}  # what the sizes alone imply
 
@@ -332,20 +329,15 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_writer_left_is_gone_when_the_file_is_written_again(tmp_path):
-    path, another = tmp_path / "file", tmp_path / ".file.json.tmp"
-    script = (
-        "import os, signal; from pathlib import Path; from model.files import write_atomically\n"
-        "def write(temporary):\n"
-        "    temporary.write_text('longer than the new one')\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"write_atomically(Path({str(path)!r}), write)"
-    )
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    another.touch()
+def test_what_killed_writers_left_is_cleared_and_what_others_are_writing_is_not(tmp_path):
+    path, ended = tmp_path / "file", subprocess.Popen(["true"])
+    ended.wait()
+    dead, alive = (tmp_path / f".file.{pid}.tmp" for pid in (ended.pid, os.getppid()))
+    other = tmp_path / f".file.json.{ended.pid}.tmp"
+    for left in (dead, alive, other):
+        left.touch()
     write_atomically(path, lambda temporary: temporary.write_text("new"))
-    assert left != path and set(tmp_path.iterdir()) == {path, another} and path.read_text() == "new"
+    assert set(tmp_path.iterdir()) == {path, alive, other}
 
 
 def test_equal_weights_are_equal_bytes_under_any_name(weight, network, tokenizer, tmp_path):

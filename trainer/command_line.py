@@ -78,6 +78,7 @@ def check_flags(options_class: type, given: dict) -> None:
             if rules.get("is_name"):
                 plain = one.isprintable() and one not in (".", "..") and not set(one) & set("/\\")
                 require(plain, f"{typed}: it must be a plain name for a file, not a path")
+                require(len(one.encode()) <= 200, f"{typed}…: a name for a file must be at most 200 bytes long")
             require(not isinstance(one, float) or math.isfinite(one), f"{typed}: it must be a finite number")
             for kind, bound in (WIDEST.get(type(one), {}) | bounds).items():
                 words, holds = BOUNDS[kind]
@@ -123,6 +124,10 @@ def run(main: Callable[[], None]) -> None:
     code 1, or with a traceback under MINIMIND_TRACEBACK=1; Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end it with
     130, 143 and 129, after it has cleaned up.
     """
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
+        if not os.environ.get(name, "1").removeprefix("-").isdecimal():
+            what = f"{name}={os.environ.pop(name)!r} in the environment is not a number"
+            sys.exit(fail(f"{what}: unset it, or start with torchrun", code=2))
     share_cores()
     own = os.getpid()
 
@@ -157,6 +162,9 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+    except (FileExistsError, NotADirectoryError):
+        what = "a file is in the place of this folder"
+        raise ValueError(f"{folder}: {what}: move it, or pass another {flag}") from None
     except OSError as error:
         raise ValueError(f"{folder}: cannot write there ({error.strerror}): pass another {flag}") from None
 

@@ -91,13 +91,16 @@ class Rollouts:
         while sampler.step():
             pass
         self.objective.train()
-        made = [self.answer(data, question, requests[i]) for i, question in enumerate(np.repeat(questions, n).tolist())]
-        return [made[i : i + n] for i in range(0, len(made), n)]
+        groups = []
+        for i, question in enumerate(questions):
+            known = data.question(question)  # reads the file
+            groups.append([self.answer(data, question, known, request) for request in requests[i * n :][:n]])
+        return groups
 
-    def answer(self, data: QuestionDataset, question: int, request) -> Answer:
+    def answer(self, data: QuestionDataset, question: int, known: tuple, request) -> Answer:
         text, finished = data.opening + request.text, request.finish_reason == "stop"
         said, longest = answer_in(text, data.stage), self.options.max_new_tokens
-        reply = Reply(*data.question(question), text, said, request.token_ids, finished, longest)
+        reply = Reply(*known, text, said, request.token_ids, finished, longest)
         log_probs = [logprob.logprob for logprob in request.logprobs]
         return Answer(question, request.prompt_ids, request.token_ids, log_probs, finished, reply)
 

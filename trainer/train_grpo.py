@@ -11,6 +11,7 @@ Writes out/grpo_{hidden_size}[_moe].pth, or with --lora_name an adapter, and eve
 out/rollouts/ (scripts/show_rollouts.py makes a page of them).
 """
 
+import copy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def main() -> None:
 
     from model.files import file_hash
     from model.model_lora import apply_lora, save_lora
-    from model.weights import load_weights, save_weights
+    from model.weights import save_weights
     from trainer.objectives import PolicyObjective
     from trainer.rewards import Rewards
     from trainer.rollout import Rollouts
@@ -60,7 +61,7 @@ def main() -> None:
     with stage(options) as (world, tokenizer):
         rewards = Rewards(options.rewards, options.reward_model, world.device)
         model = make_model(options, tokenizer, world)
-        reference = load_weights(options.from_weight)[0] if options.kl_weight else None
+        reference = copy.deepcopy(model) if options.kl_weight else None
         if options.lora_name:
             apply_lora(model, options.lora_rank)
         questions = load_questions(options, tokenizer, world, ["rl.jsonl"], "rl.jsonl", rewards.need_answers)

@@ -8,6 +8,7 @@ a copy of it, and learns with it, token by token; its advantages are GAE's (Schu
 Writes out/ppo_{hidden_size}[_moe].pth, without the critic, which is in the training state.
 """
 
+import copy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,6 @@ def main() -> None:
     options = parse_options(PPOOptions, "Let MiniMind learn from its own answers, by PPO.")
 
     from model.files import file_hash
-    from model.weights import load_weights
     from trainer.objectives import ActorCriticObjective
     from trainer.rewards import Rewards
     from trainer.rollout import CriticRollouts
@@ -47,7 +47,7 @@ def main() -> None:
         questions = load_questions(options, tokenizer, world, ["rl.jsonl"], "rl.jsonl", rewards.need_answers)
         objective = ActorCriticObjective(
             model, "dapo", (options.clip, options.clip), options.max_new_tokens, options.kl_weight,
-            load_weights(options.from_weight)[0] if options.kl_weight else None, shared=options.critic == "shared",
+            copy.deepcopy(model) if options.kl_weight else None, shared=options.critic == "shared",
             value_weight=options.value_weight, value_clip=options.value_clip,
             origin={"starting weight": file_hash(options.from_weight)},
         )  # fmt: skip

@@ -38,6 +38,8 @@ def read_config(options: TrainOptions, world: World) -> dict:
     path = Path(options.deepspeed).absolute()
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"--deepspeed {path}: cannot read it ({error.strerror}): name a JSON file") from None
     except ValueError as error:
         raise ValueError(f"{path}: this is not valid JSON ({error})") from None
     zero = config.get("zero_optimization") if isinstance(config, dict) else None
@@ -61,6 +63,9 @@ def read_config(options: TrainOptions, world: World) -> dict:
     for key in {"optimizer", "scheduler", "bf16", "fp16", "torch_autocast"} & config.keys():
         flags = "--optimizer, --learning_rate, --weight_decay and --dtype"
         raise ValueError(f"{path}: leave {key} out: {flags} decide what the weights are trained with")
+    for key in ("offload_optimizer", "offload_param"):
+        if zero.get(key) not in (None, "auto") and zero[key].get("device") not in ("cpu", "none"):
+            raise ValueError(f'{path}: zero_optimization.{key}.device must be "cpu" or "none"')
     dtype = choose_dtype(options.dtype, world.device, old_gpu="float16")
     require(dtype != torch.float16, "--dtype float16 does not go with --deepspeed: pass bfloat16 or float32")
     if dtype != torch.float32:
@@ -85,6 +90,7 @@ class ZeroReplicas(Replicas):
         reason = "Muon needs whole matrices, and ZeRO divides them: with --deepspeed pass --optimizer adamw"
         require(options.optimizer == "adamw", f"--optimizer {options.optimizer}: {reason}")
         require(not options.compile or stage < 3, "--compile does not go with ZeRO stage 3: use stage 2 or 1")
+        require(world.device.type != "mps", "--deepspeed does not work on an Apple GPU: pass --device cpu")
 
     def wrap(self, dtype: torch.dtype) -> nn.Module:
         config = read_config(self.options, self.world)

@@ -1,4 +1,4 @@
-"""Network addresses: which ones only this machine can reach, and listening on one."""
+"""Network addresses: which ones only this machine can reach, which ones are valid, and listening on one."""
 
 import ipaddress
 import socket
@@ -20,6 +20,14 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:

@@ -170,6 +170,12 @@ class GenerationRequest(Part):
     min_p: Probability = 0.0
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)] = 1.0
 
+    @model_validator(mode="after")
+    def check_stream(self):
+        if self.stream_options and not self.stream:
+            raise PydanticCustomError("stream_options", "stream_options is only allowed when stream is true")
+        return self
+
     def sampling(self, choice: int, **fields) -> Sampling:
         """For one of the n choices. Each has its own noise; the first one's is that of the seed itself."""
         return Sampling(

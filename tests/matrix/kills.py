@@ -30,7 +30,7 @@ MOMENTS = ("start", "between steps", "while writing")
 
 def kill_once(run: Run, number: int, moment: str, start_seconds: float, rng: random.Random):
     """Start or go on with `run` and send it the signal at that moment; the process, ended."""
-    process, steps, old = run.start(), run.n_steps(), run.being_written()
+    process, steps, old = run.start(), run.n_steps(), set(run.left_over())
     ends = time.monotonic() + rng.uniform(0, 1.1 * start_seconds)
     if moment == "start":  # this one may start faster than the first did: it is not to get to its end
         wait_for(process, lambda: time.monotonic() > ends or run.n_steps() > steps + 1)
@@ -38,7 +38,7 @@ def kill_once(run: Run, number: int, moment: str, start_seconds: float, rng: ran
         if wait_for(process, lambda: run.n_steps() != steps):
             time.sleep(rng.uniform(0, min(0.2, start_seconds / 20)))
     elif wait_for(process, lambda: run.n_steps() != steps):
-        wait_for(process, lambda: run.being_written() - old)
+        wait_for(process, lambda: set(run.left_over()) - old)
         time.sleep(rng.uniform(0, 0.01))
     process.send_signal(number)
     return process.join(1800)

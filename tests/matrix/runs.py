@@ -1,6 +1,5 @@
 """What the scripts of this folder share: small data, a weight to start from, and runs that are stopped and compared."""
 
-import contextlib
 import json
 import signal
 import sys
@@ -97,14 +96,6 @@ class Run:
     def left_over(self) -> list[str]:
         """Temporary files that a process left behind."""
         return sorted(path.name for path in self.out_dir.rglob(".*.tmp"))
-
-    def being_written(self) -> set[tuple]:
-        """The same, told from one that an earlier process left under the same name."""
-        found = set()
-        for path in self.out_dir.rglob(".*.tmp"):
-            with contextlib.suppress(FileNotFoundError):
-                found.add((path.name, path.stat().st_mtime_ns))
-        return found
 
 
 def make_data(folder: Path) -> None:
