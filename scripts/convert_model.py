@@ -135,7 +135,7 @@ def compare(before, after) -> tuple[float, float]:
 def convert(options: ConvertOptions) -> None:
     from safetensors import SafetensorError
 
-    from model.files import temporary_name
+    from model.files import remove_stale, temporary_name
     from model.weights import WeightError
 
     output = Path(os.path.abspath(options.output))  # without "..": its last part is a name
@@ -148,8 +148,9 @@ def convert(options: ConvertOptions) -> None:
     n_params = sum(p.numel() for p in model.parameters())
     print(f"read {options.weight}: {n_params / 1e6:.2f}M parameters, {'MoE' if model.config.use_moe else 'dense'}")
     # Written and read back in a temporary folder: nothing incomplete ever has the final name.
+    remove_stale(output)
     folder = temporary_name(output)
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed process
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed process with the same id
     folder.mkdir()
     try:
         temporary = folder / output.name
