@@ -8,9 +8,7 @@ Work that is done twice to save memory counts once: these are the operations of 
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,35 +24,20 @@ FACTORS = {  # operation -> which two of its arguments are multiplied
 }  # fmt: skip
 
 
-class Product(NamedTuple):
-    """`n` products of a matrix (rows, inner) and a matrix (inner, columns)."""
-
-    n: int
-    rows: int
-    inner: int
-    columns: int
-
-    @property
-    def flops(self) -> int:
-        return 2 * self.n * self.rows * self.inner * self.columns
-
-
 class ProductRecorder(TorchDispatchMode):
-    """Records the matrix products of what runs within it: `products` counts them by shape, `training_flops` adds up
-    those of training the tensors `trained`, backward pass included. To be used without gradients."""
+    """Adds up in `training_flops` the operations of the matrix products that run within it, and of training the tensors
+    `trained` by their backward pass. To be used without gradients."""
 
-    def __init__(self, trained: Iterable[torch.Tensor] = ()):
+    def __init__(self, trained: Iterable[torch.Tensor]):
         super().__init__()
-        self.products: Counter[Product] = Counter()
         self.training_flops = 0
         self.depends = WeakTensorKeyDictionary(dict.fromkeys(trained, True))  # on what is trained
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         out = function(*args, **kwargs)
-        for product, *factors in products_of(function, args, kwargs):
-            self.products[product] += 1
-            self.training_flops += product.flops * (1 + sum(map(self.any_depends, factors)))
+        for flops, *factors in products_of(function, args, kwargs):
+            self.training_flops += flops * (1 + sum(map(self.any_depends, factors)))
         if self.any_depends(tree_leaves((args, kwargs))):
             results = [x for x in tree_leaves(out) if isinstance(x, torch.Tensor) and x.is_floating_point()]
             for tensor in results + [result._base for result in results if result._base is not None]:
@@ -65,24 +48,20 @@ class ProductRecorder(TorchDispatchMode):
         return any(isinstance(value, torch.Tensor) and value in self.depends for value in values)
 
 
-def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[Product, tuple, tuple]]:
-    """The products that one of torch's operations computes, each with the tensors that its two factors depend on."""
+def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[int, tuple, tuple]]:
+    """(operations, tensors that the first factor depends on, those of the second) of each matrix product in one of
+    torch's operations."""
     name = function.name()
     if name in FACTORS:
         x, w = (args[place] for place in FACTORS[name])
-        n = len(x) if x.dim() == w.dim() == 3 else 1
-        inner = x.shape[-1]
-        columns = w.numel() // inner // (len(w) if w.dim() == 3 else 1)  # of one expert, or one of a batch
-        yield Product(n, x.numel() // inner // n, inner, columns), (x,), (w,)
+        columns = w.numel() // x.shape[-1] // (len(w) if w.dim() == 3 else 1)  # of one expert, or one of a batch
+        yield 2 * x.numel() * columns, (x,), (w,)
     elif "scaled_dot_product" in name:  # q (B, H, T, D), k and v (B, K, S, D)
         given = dict(zip((argument.name for argument in function._schema.arguments), args, strict=False)) | kwargs
         q, k, v = args[:3]
-        n, rows = k.shape[0] * k.shape[1], q.shape[1] // k.shape[1] * q.shape[2]  # of heads that share a key head
-        seen = k.shape[2]
-        if given.get("is_causal"):
-            seen = -(-seen // 2)  # on average
-        yield Product(n, rows, q.shape[3], seen), (q,), (k,)
-        yield Product(n, rows, seen, v.shape[3]), (q, k), (v,)
+        seen = -(-k.shape[2] // 2) if given.get("is_causal") else k.shape[2]  # on average
+        yield 2 * q.numel() * seen, (q,), (k,)
+        yield 2 * q.shape[:3].numel() * v.shape[3] * seen, (q, k), (v,)
 
 
 def training_flops(objective: torch.nn.Module, batch: dict[str, torch.Tensor]) -> int:
@@ -97,10 +76,8 @@ def training_flops(objective: torch.nn.Module, batch: dict[str, torch.Tensor]) -
 
 
 def flops_per_token(objective: torch.nn.Module, data) -> float:
-    """Operations of training per token of text, on a few samples from all over the data set.
-
-    To be called before the objective is compiled, or divided among ranks.
-    """
+    """Operations of training per token of text, on a few samples from all over the data set. To be called before the
+    objective is compiled, or divided among ranks."""
     device, collate, flops, tokens = next(objective.parameters()).device, data.make_collate(), 0, 0
     for index in np.random.default_rng(0).integers(len(data), size=SAMPLES):
         batch = {name: tensor.to(device) for name, tensor in collate([data[int(index)]]).items()}
@@ -112,10 +89,8 @@ def flops_per_token(objective: torch.nn.Module, data) -> float:
 
 
 def peak_rate(objective: torch.nn.Module, data, dtype: torch.dtype) -> float | None:
-    """Tokens per second of one GPU that did all of training at the speed of a large matrix product: an MFU of 1.
-
-    None on a CPU, where that speed moves two-fold and more with what else runs at the moment.
-    """
+    """Tokens per second of one GPU that did all of training at the speed of a large matrix product: an MFU of 1. None
+    on a CPU, where that speed moves two-fold and more with what else runs at the moment."""
     device = next(objective.parameters()).device
     if device.type != "cuda":
         return None
