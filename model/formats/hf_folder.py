@@ -20,14 +20,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import (
-    GenerationConfig,
-    GraniteMoeSharedConfig,
-    LlamaConfig,
-    PreTrainedConfig,
-    Qwen3Config,
-    Qwen3MoeConfig,
-)
+from transformers import CONFIG_MAPPING, GenerationConfig, PreTrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from model.files import write_json
 from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
@@ -43,27 +37,24 @@ SHARED_FIELDS = (  # of all three configs, with the same meaning
     "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
     "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
 )  # fmt: skip
-GRANITE_FIELDS = {  # of GraniteMoeSharedConfig -> of MiniMindConfig
-    "num_local_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
-    "router_aux_loss_coef": "aux_loss_alpha",
-}  # fmt: skip
-QWEN_FIELDS = {  # of Qwen3MoeConfig, likewise
-    "num_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
-    "router_aux_loss_coef": "aux_loss_alpha", "moe_intermediate_size": "intermediate_size",
-    "norm_topk_prob": "norm_topk_prob",
-}  # fmt: skip
-MINIMIND3_FIELDS = {  # of MiniMind-3's own class, likewise
-    "num_experts": "n_routed_experts", "router_aux_loss_coef": "aux_loss_alpha",
-    "moe_intermediate_size": "intermediate_size",
+EXPERT_FIELDS = {  # of a mixture's config -> of MiniMindConfig
+    "granitemoeshared": {
+        "num_local_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
+        "router_aux_loss_coef": "aux_loss_alpha",
+    },
+    "qwen3_moe": {
+        "num_experts": "n_routed_experts", "num_experts_per_tok": "num_experts_per_tok",
+        "router_aux_loss_coef": "aux_loss_alpha", "moe_intermediate_size": "intermediate_size",
+        "norm_topk_prob": "norm_topk_prob",
+    },
 }  # fmt: skip
 REQUIRED = {  # of a stock network that computes what this one does
     "attention_bias": False, "mlp_bias": False, "quantization_config": None,
     "embedding_multiplier": 1, "logits_scaling": 1, "residual_multiplier": 1, "use_sliding_window": False,
     "decoder_sparse_step": 1, "mlp_only_layers": [],
 }  # fmt: skip
-
-STOCK = {
-    "llama": LlamaConfig, "qwen3": Qwen3Config, "granitemoeshared": GraniteMoeSharedConfig, "qwen3_moe": Qwen3MoeConfig,
+STOCK = {  # transformers' networks, by (use_moe, qk_norm)
+    (False, False): "llama", (False, True): "qwen3", (True, False): "granitemoeshared", (True, True): "qwen3_moe",
 }  # fmt: skip
 PROJECTIONS = ("gate_proj", "up_proj", "down_proj")  # of an expert
 ROUTER = "block_sparse_moe.router.layer."  # the gate in GraniteMoeShared
@@ -74,10 +65,8 @@ State = dict[str, torch.Tensor]
 
 
 def read_folder(folder: str | Path) -> MiniMindForCausalLM:
-    """The network of a folder of any kind, in float32; whole or in shards, safetensors or `.bin`.
-
-    Raises WeightError, naming the file, for what is missing, damaged, or of another network.
-    """
+    """The network of a folder of any kind, in float32; whole or in shards, safetensors or `.bin`. Raises WeightError,
+    naming the file, for what is missing, damaged, or of another network."""
     folder = Path(folder).absolute()
     content = read_config(folder)
     config = config_of(content, folder)
@@ -107,8 +96,8 @@ def read_config(folder: Path) -> dict:
         kind = content.get("model_type")
     except (ValueError, AttributeError, RecursionError) as error:
         raise WeightError(f"{path}: this does not describe a network: copy the folder again") from error
-    if kind not in ("minimind", *STOCK):
-        raise WeightError(f"{path}: its model_type is {kind}: give a folder of one of minimind, {', '.join(STOCK)}")
+    if kind not in (kinds := ["minimind", *STOCK.values()]):
+        raise WeightError(f"{path}: its model_type is {kind}: give a folder of one of {', '.join(kinds)}")
     return content
 
 
@@ -122,17 +111,16 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
             fields = {name: value for name, value in content.items() if name in MiniMindConfig().to_dict()}
             config = MiniMindConfig.from_dict(fields | {"architectures": None})
         else:
-            stock = STOCK[kind].from_dict(content)
+            stock = CONFIG_MAPPING[kind].from_dict(content)
             fields = {name: getattr(stock, name, None) for name in SHARED_FIELDS}
-            fields["qk_norm"] = kind.startswith("qwen3")
+            fields |= {ours: getattr(stock, theirs) for theirs, ours in EXPERT_FIELDS.get(kind, {}).items()}
+            fields |= {"use_moe": kind in EXPERT_FIELDS, "qk_norm": kind.startswith("qwen3")}
             if kind == "qwen3_moe":
-                fields |= {ours: getattr(stock, theirs) for theirs, ours in QWEN_FIELDS.items()}
-                fields |= {"use_moe": True, "n_shared_experts": 0, "seq_aux": False}
+                fields |= {"n_shared_experts": 0, "seq_aux": False}
             if kind == "granitemoeshared":
-                if stock.shared_intermediate_size % stock.intermediate_size:
+                fields["n_shared_experts"], rest = divmod(stock.shared_intermediate_size, stock.intermediate_size)
+                if rest:
                     raise ValueError("the width of its shared expert is not a multiple of the other experts'")
-                fields |= {ours: getattr(stock, theirs) for theirs, ours in GRANITE_FIELDS.items()} | {"use_moe": True}
-                fields["n_shared_experts"] = stock.shared_intermediate_size // stock.intermediate_size
             rope = dict(stock.rope_parameters)
             fields["rope_theta"] = rope.pop("rope_theta")
             if rope["rope_type"] in ("yarn", "llama3"):
@@ -156,7 +144,7 @@ def config_of(content: dict, folder: Path) -> MiniMindConfig:
 def from_minimind3(content: dict) -> dict:
     """The config.json of MiniMind-3's own class, which is a Qwen3, as this project's."""
     content = content | {"qk_norm": True, "n_shared_experts": 0, "seq_aux": False}
-    fields = MINIMIND3_FIELDS if content.get("use_moe") else {}
+    fields = EXPERT_FIELDS["qwen3_moe"] if content.get("use_moe") else {}
     content |= {ours: content[theirs] for theirs, ours in fields.items() if theirs in content}
     if scaling := content.get("rope_scaling"):
         scaling["rope_type"] = scaling.pop("type", scaling.get("rope_type"))
@@ -225,23 +213,15 @@ def write_stock(model: MiniMindForCausalLM, tokenizer, folder: Path, dtype: torc
 
 def stock_config(config: MiniMindConfig) -> PreTrainedConfig:
     """The same shape as transformers' Llama, GraniteMoeShared, Qwen3 or Qwen3Moe."""
-    shared = {name: getattr(config, name) for name in SHARED_FIELDS}
-    shared["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta} | (config.rope_scaling or {})
-    if config.qk_norm and config.use_moe:
-        shared |= {theirs: getattr(config, ours) for theirs, ours in QWEN_FIELDS.items()}
-        return Qwen3MoeConfig(**shared, architectures=["Qwen3MoeForCausalLM"])
-    if config.qk_norm:
-        return Qwen3Config(**shared, architectures=["Qwen3ForCausalLM"])
-    if not config.use_moe:
-        return LlamaConfig(**shared, architectures=["LlamaForCausalLM"])
-    return GraniteMoeSharedConfig(
-        **shared,
-        **{theirs: getattr(config, ours) for theirs, ours in GRANITE_FIELDS.items()},
-        num_experts=config.n_routed_experts,  # trl's name for it
-        shared_intermediate_size=config.n_shared_experts * config.intermediate_size,
-        attention_multiplier=config.head_dim**-0.5,
-        architectures=["GraniteMoeSharedForCausalLM"],
-    )
+    kind = STOCK[config.use_moe, config.qk_norm]
+    fields = {name: getattr(config, name) for name in SHARED_FIELDS}
+    fields |= {theirs: getattr(config, ours) for theirs, ours in EXPERT_FIELDS.get(kind, {}).items()}
+    fields["rope_parameters"] = {"rope_type": "default", "rope_theta": config.rope_theta} | (config.rope_scaling or {})
+    if kind == "granitemoeshared":
+        fields["num_experts"] = config.n_routed_experts  # trl's name for it
+        fields["shared_intermediate_size"] = config.n_shared_experts * config.intermediate_size
+        fields["attention_multiplier"] = config.head_dim**-0.5
+    return CONFIG_MAPPING[kind](**fields, architectures=[MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]])
 
 
 def check_mixture(config: MiniMindConfig, renormalised: bool) -> None:
