@@ -22,8 +22,17 @@ def learned_tokens(loss_mask: torch.Tensor) -> torch.Tensor:
     return loss_mask.flatten().nonzero().squeeze(-1)
 
 
-def at_least_float32(tensor: torch.Tensor) -> torch.dtype:
-    return torch.promote_types(tensor.dtype, torch.float32)
+def logits_of(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
+    """rows (N, C) @ head^T (C, V), at least float32."""
+    logits = linear(rows, head)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def in_chunks(function, *tensors: torch.Tensor) -> list:
+    """function(*tensors) of HEAD_CHUNK rows at a time, computed once more in the backward pass: else every chunk's
+    logits would wait for it."""
+    chunks = zip(*(tensor.split(HEAD_CHUNK) for tensor in tensors), strict=True)
+    return [checkpoint(function, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
 
 
 def token_cross_entropy(
@@ -45,16 +54,9 @@ def token_losses(rows: torch.Tensor, head: torch.Tensor, wanted: torch.Tensor) -
     """-log softmax(rows @ head^T)[wanted] of each token, at least float32: rows (N, C), head (V, C) -> (N,)."""
 
     def of_chunk(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        logits = linear(rows, head)
-        return F.cross_entropy(logits.to(at_least_float32(logits)), wanted, reduction="none")
+        return F.cross_entropy(logits_of(rows, head), wanted, reduction="none")
 
-    chunks = zip(rows.split(HEAD_CHUNK), wanted.split(HEAD_CHUNK), strict=True)
-    return torch.cat([recomputed(of_chunk, *chunk) for chunk in chunks])
-
-
-def recomputed(function, *tensors):
-    """function(*tensors), computed once more in the backward pass: else every chunk's logits would wait for it."""
-    return checkpoint(function, *tensors, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat(in_chunks(of_chunk, rows, wanted))
 
 
 def sequence_log_probs(
@@ -67,13 +69,9 @@ def sequence_log_probs(
 
 
 def dpo_loss(
-    policy_chosen: torch.Tensor,
-    policy_rejected: torch.Tensor,
-    reference_chosen: torch.Tensor,
-    reference_rejected: torch.Tensor,
-    beta: float,
-    label_smoothing: float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    policy_chosen: torch.Tensor, policy_rejected: torch.Tensor, reference_chosen: torch.Tensor,
+    reference_rejected: torch.Tensor, beta: float, label_smoothing: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
     """Direct preference optimisation, from log-probabilities (B,) to losses and both implicit rewards, each (B,).
 
         reward(y) = beta * (log pi(y) - log ref(y)),  loss = -log sigmoid(reward(chosen) - reward(rejected))
@@ -89,14 +87,9 @@ def dpo_loss(
 
 
 def token_kl(
-    hidden: torch.Tensor,
-    head: torch.Tensor,
-    teacher_hidden: torch.Tensor,
-    teacher_head: torch.Tensor,
-    loss_mask: torch.Tensor,
-    temperature: float = 1.0,
-    reverse: bool = False,
-) -> torch.Tensor:
+    hidden: torch.Tensor, head: torch.Tensor, teacher_hidden: torch.Tensor, teacher_head: torch.Tensor,
+    loss_mask: torch.Tensor, temperature: float = 1.0, reverse: bool = False,
+) -> torch.Tensor:  # fmt: skip
     """Divergence of two networks' next-token distributions, summed over the tokens where loss_mask is not 0, a scalar.
 
     With p the teacher's softmax(logits / T) and q the student's: T^2 * KL(p || q), or T^2 * KL(q || p) in `reverse`.
@@ -105,21 +98,16 @@ def token_kl(
     hidden (B, T, C), head (V, C); the teacher's C may be another, and no gradient reaches it.
     """
     learned = learned_tokens(loss_mask)
-    rows = hidden.flatten(0, 1)[learned]
-    teacher_rows = teacher_hidden.detach().flatten(0, 1)[learned]
+    rows, teacher_rows = (states.flatten(0, 1)[learned] for states in (hidden, teacher_hidden.detach()))
 
     def of_chunk(rows: torch.Tensor, teacher_rows: torch.Tensor) -> torch.Tensor:
-        log_q, log_p = log_probs(rows, head), log_probs(teacher_rows, teacher_head.detach())
+        pairs = (rows, head), (teacher_rows, teacher_head.detach())
+        log_q, log_p = (F.log_softmax(logits_of(*pair) / temperature, dim=-1) for pair in pairs)
         if reverse:
             log_p, log_q = log_q, log_p
         return (log_p.exp() * (log_p - log_q)).sum()
 
-    def log_probs(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:  # (N, V)
-        logits = linear(rows, head)
-        return F.log_softmax(logits.to(at_least_float32(logits)) / temperature, dim=-1)
-
-    chunks = zip(rows.split(HEAD_CHUNK), teacher_rows.split(HEAD_CHUNK), strict=True)
-    return temperature**2 * torch.stack([recomputed(of_chunk, *chunk) for chunk in chunks]).sum()
+    return temperature**2 * torch.stack(in_chunks(of_chunk, rows, teacher_rows)).sum()
 
 
 # ---------------------------------------------------------------- reinforcement learning
@@ -143,14 +131,12 @@ def token_log_probs(
     rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
 
     def of_chunk(rows: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = linear(rows, head)
-        log_probs = F.log_softmax(logits.to(at_least_float32(logits)), dim=-1)
+        log_probs = F.log_softmax(logits_of(rows, head), dim=-1)
         with torch.no_grad():
             entropy = -(log_probs.exp() * log_probs).sum(-1)
         return log_probs.gather(1, wanted[:, None])[:, 0], entropy
 
-    chunks = zip(rows.split(HEAD_CHUNK), wanted.split(HEAD_CHUNK), strict=True)
-    log_probs, entropies = zip(*(recomputed(of_chunk, *chunk) for chunk in chunks), strict=True)
+    log_probs, entropies = zip(*in_chunks(of_chunk, rows, wanted), strict=True)
     return torch.cat(log_probs), torch.cat(entropies)
 
 

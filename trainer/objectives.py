@@ -11,20 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from trainer import losses
 from trainer.loading import speed_up
-from trainer.losses import (
-    CLIPS,
-    PER_SEQUENCE,
-    dpo_loss,
-    k3,
-    learned_tokens,
-    policy_loss,
-    sequence_log_probs,
-    token_cross_entropy,
-    token_kl,
-    token_log_probs,
-    value_loss,
-)
 
 # Log-probabilities in nats that differ by less are one number, computed in batches of another shape.
 TIE = 1e-4
@@ -37,10 +25,18 @@ class Objective(nn.Module):
     unit = "nats per token"  # of the loss
     text_loss: str | None = "loss"  # the one that is plain cross-entropy of the text: bits per byte come from it
 
-    def __init__(self, model, origin: dict[str, str] | None = None):
-        """`origin` (what -> hash of a file) names other weights that shape the result; a resumed run must agree."""
+    def __init__(self, model, origin: dict[str, str] | None = None, frozen=None):
+        """`origin` (what -> hash of a file) names other weights that shape the result; a resumed run must agree.
+        `frozen` is another network, which is only read."""
         super().__init__()
         self.model, self.origin = model, origin or {}
+        # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
+        self.frozen = (speed_up(frozen.eval().requires_grad_(False)),) if frozen else ()
+
+    def to(self, *args, **kwargs):
+        for model in self.frozen:
+            model.to(*args, **kwargs)
+        return super().to(*args, **kwargs)
 
     def n_items(self, batch: dict[str, torch.Tensor]) -> float:
         """Target tokens, unweighted."""
@@ -90,7 +86,7 @@ class LanguageModelObjective(Objective):
 
     def sums(self, hidden, batch):
         head = self.model.lm_head.weight
-        return {"loss": token_cross_entropy(hidden, head, batch["targets"], batch["loss_mask"])}
+        return {"loss": losses.token_cross_entropy(hidden, head, batch["targets"], batch["loss_mask"])}
 
 
 class PreferenceObjective(Objective):
@@ -118,18 +114,19 @@ class PreferenceObjective(Objective):
 
     def log_probs(self, hidden: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """(2, B): log-probability of the chosen and of the rejected answers."""
-        return sequence_log_probs(hidden, self.model.lm_head.weight, batch["targets"], batch["loss_mask"]).view(2, -1)
+        head, targets, mask = self.model.lm_head.weight, batch["targets"], batch["loss_mask"]
+        return losses.sequence_log_probs(hidden, head, targets, mask).view(2, -1)
 
     def sums(self, hidden, batch):
         policy, reference = self.log_probs(hidden, batch), batch["reference"].T
         lengths = self.lengths(batch)
         if self.length_normalised:
             policy, reference = policy / lengths.clamp(min=1), reference / lengths.clamp(min=1)
-        losses, chosen, rejected = dpo_loss(*policy, *reference, self.beta, self.label_smoothing)
+        loss, chosen, rejected = losses.dpo_loss(*policy, *reference, self.beta, self.label_smoothing)
         margins, is_pair = (chosen - rejected).detach(), lengths[0] > 0
         tied = margins.abs() < TIE * self.beta
         accuracy = torch.where(tied, 0.5, (margins > 0).float())
-        each = (losses, margins, accuracy, *policy.detach())
+        each = (loss, margins, accuracy, *policy.detach())
         return {name: (values * is_pair).sum() for name, values in zip(self.figures, each, strict=True)}
 
 
@@ -143,22 +140,16 @@ class DistillationObjective(Objective):
     text_loss = "cross_entropy"
 
     def __init__(self, model, teacher, alpha: float, temperature: float, reverse: bool = False, origin=None):
-        super().__init__(model, origin)
-        # In a tuple, where neither DDP nor the optimizer nor a state dict sees it.
-        self.frozen = (speed_up(teacher.eval().requires_grad_(False)),)
+        super().__init__(model, origin, teacher)
         self.alpha, self.temperature, self.reverse = alpha, temperature, reverse
-
-    def to(self, *args, **kwargs):
-        self.frozen[0].to(*args, **kwargs)
-        return super().to(*args, **kwargs)
 
     def sums(self, hidden, batch):
         (teacher,), mask = self.frozen, batch["loss_mask"]
         with torch.no_grad():
             teacher_hidden = decode(teacher, batch).last_hidden_state
         head, teacher_head = self.model.lm_head.weight, teacher.lm_head.weight
-        hard = token_cross_entropy(hidden, head, batch["targets"], mask)
-        soft = token_kl(hidden, head, teacher_hidden, teacher_head, mask, self.temperature, self.reverse)
+        hard = losses.token_cross_entropy(hidden, head, batch["targets"], mask)
+        soft = losses.token_kl(hidden, head, teacher_hidden, teacher_head, mask, self.temperature, self.reverse)
         loss = self.alpha * hard + (1 - self.alpha) * soft
         return {"loss": loss, "cross_entropy": hard.detach(), "kl": soft.detach()}
 
@@ -178,45 +169,39 @@ class PolicyObjective(Objective):
     def __init__(
         self, model, loss: str, clip: Sequence[float | None], longest: int, kl_weight=0.0, reference=None, origin=None
     ):
-        super().__init__(model, origin)
-        self.clip = [usual if own is None else own for own, usual in zip(clip, CLIPS[loss], strict=True)]
+        super().__init__(model, origin, reference)
+        self.clip = [usual if own is None else own for own, usual in zip(clip, losses.CLIPS[loss], strict=True)]
         self.loss, self.longest, self.kl_weight = loss, longest, kl_weight
         self.told_names: Sequence[str] = ()
         self.figures = ("loss", "entropy", "ratio", "clipped", "policy_kl")
         self.figures += ("reference_kl",) if reference else ()
-        self.frozen = (speed_up(reference.eval().requires_grad_(False)),) if reference else ()
-
-    def to(self, *args, **kwargs):
-        for model in self.frozen:
-            model.to(*args, **kwargs)
-        return super().to(*args, **kwargs)
 
     def counts(self, batch):
         """The losses differ in what they are divided by: answers (grpo, gspo), answers times the longest (dr_grpo: Liu
         et al. 2025, "Understanding R1-Zero-like training"), or tokens (dapo: Yu et al. 2025, eq. 8; and the others)."""
         n = float(n_sequences(batch))
-        by_answers = {"dr_grpo": n * self.longest} | dict.fromkeys(PER_SEQUENCE, n)
+        by_answers = {"dr_grpo": n * self.longest} | dict.fromkeys(losses.PER_SEQUENCE, n)
         told = dict.fromkeys(self.told_names, float(batch["n_told"]))
         return super().counts(batch) | {"loss": by_answers.get(self.loss, self.n_items(batch))} | told
 
     def sums(self, hidden, batch):
         head, targets, mask = self.model.lm_head.weight, batch["targets"], batch["loss_mask"]
-        learned = learned_tokens(mask)
+        learned = losses.learned_tokens(mask)
         sequences = learned // mask.shape[1]
-        log_probs, entropy = token_log_probs(hidden, head, targets, mask)
+        log_probs, entropy = losses.token_log_probs(hidden, head, targets, mask)
         old, advantages = (batch[name].flatten()[learned] for name in ("old_log_probs", "advantages"))
-        losses, ratio, clipped = policy_loss(self.loss, log_probs, old, advantages, sequences, *self.clip)
-        figures = {"entropy": entropy, "ratio": ratio, "clipped": clipped, "policy_kl": k3(old, log_probs)}
+        loss, ratio, clipped = losses.policy_loss(self.loss, log_probs, old, advantages, sequences, *self.clip)
+        figures = {"entropy": entropy, "ratio": ratio, "clipped": clipped, "policy_kl": losses.k3(old, log_probs)}
         for reference in self.frozen:
             with torch.no_grad():
                 theirs = decode(reference, batch).last_hidden_state
-                theirs, _ = token_log_probs(theirs, reference.lm_head.weight, targets, mask)
-            figures["reference_kl"] = k3(log_probs, theirs)
-            losses = losses + self.kl_weight * figures["reference_kl"]
-        if self.loss in PER_SEQUENCE:
-            losses = losses / sequences.bincount()[sequences]
+                theirs, _ = losses.token_log_probs(theirs, reference.lm_head.weight, targets, mask)
+            figures["reference_kl"] = losses.k3(log_probs, theirs)
+            loss = loss + self.kl_weight * figures["reference_kl"]
+        if self.loss in losses.PER_SEQUENCE:
+            loss = loss / sequences.bincount()[sequences]
         told = dict(zip(self.told_names, batch["told"], strict=True))
-        return {"loss": losses.sum()} | {name: value.detach().sum() for name, value in figures.items()} | told
+        return {"loss": loss.sum()} | {name: value.detach().sum() for name, value in figures.items()} | told
 
 
 class ActorCriticObjective(PolicyObjective):
@@ -242,7 +227,7 @@ class ActorCriticObjective(PolicyObjective):
         return self.value_head(hidden)[..., 0].float()
 
     def sums(self, hidden, batch):
-        sums, learned = super().sums(hidden, batch), learned_tokens(batch["loss_mask"])
+        sums, learned = super().sums(hidden, batch), losses.learned_tokens(batch["loss_mask"])
         values = (self.values(batch, hidden), batch["old_values"], batch["returns"])
-        errors = value_loss(*(value.flatten()[learned] for value in values), self.value_clip).sum()
+        errors = losses.value_loss(*(value.flatten()[learned] for value in values), self.value_clip).sum()
         return sums | {"loss": sums["loss"] + self.value_weight * errors, "value_loss": errors.detach()}
