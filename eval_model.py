@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-SAMPLE = ROOT / "dataset" / "sample"
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parent)
 
-from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import ROOT, check_out_dir, flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 from trainer.process import as_text  # noqa: E402
 
@@ -53,8 +51,9 @@ class EvalOptions(WeightOptions):
         super().__post_init__()
         self.prompt, self.system = as_text(self.prompt), as_text(self.system)
         if self.score_data is None:
-            self.score_data = str(SAMPLE / "heldout.jsonl")
-            self.chat_data = self.chat_data or str(SAMPLE / "heldout_chats.jsonl")
+            sample = ROOT / "dataset" / "sample"
+            self.score_data = str(sample / "heldout.jsonl")
+            self.chat_data = self.chat_data or str(sample / "heldout_chats.jsonl")
 
 
 # ---------------------------------------------------------------- talking

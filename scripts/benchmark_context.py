@@ -15,13 +15,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from scripts.measuring.measured import write_section  # noqa: E402
 from scripts.reports.plots import COLORS, DPI, output_path, picture_style  # noqa: E402
 from scripts.reports.tables import markdown_table  # noqa: E402
-from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import ROOT, flag, parse_options, require, run  # noqa: E402
 from trainer.options import WeightOptions  # noqa: E402
 
 DEPTHS = (0.1, 0.3, 0.5, 0.7, 0.9)  # where a fact stands: 0 is the beginning of the row, 1 its end

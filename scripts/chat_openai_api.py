@@ -10,8 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eval_model import converse  # noqa: E402
 from scripts.serving.addresses import is_http_url  # noqa: E402

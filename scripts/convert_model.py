@@ -17,10 +17,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.command_line import check_out_dir, flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import ROOT, check_out_dir, flag, parse_options, require, run  # noqa: E402
 from trainer.options import ModelOptions  # noqa: E402
 
 TARGETS = ("minimind", "llama", "gguf", "torch")

@@ -11,10 +11,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from trainer.command_line import flag, parse_options, require, run  # noqa: E402
+from trainer.command_line import ROOT, flag, parse_options, require, run  # noqa: E402
 
 
 @dataclass

@@ -23,13 +23,12 @@ from urllib.parse import quote
 import httpx2
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from model.files import why_not_written  # noqa: E402
 from scripts.reports.shell import command, split_files, typed  # noqa: E402
 from scripts.reports.tables import format_table  # noqa: E402
-from trainer.command_line import UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
+from trainer.command_line import ROOT, UsageError, check_out_dir, flag, parse_options, run  # noqa: E402
 
 SETS = {  # name -> (purpose, the next command and its flags)
     "pretrain_t2t_mini": ("pretraining, of MiniMind-3, small", "train_pretrain.py"),

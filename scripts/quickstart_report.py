@@ -10,12 +10,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from scripts.reports.shell import command  # noqa: E402
 from scripts.reports.tables import format_table, percent  # noqa: E402
-from trainer.command_line import flag, parse_options, run  # noqa: E402
+from trainer.command_line import ROOT, flag, parse_options, run  # noqa: E402
 
 CHATS = (  # what a user says: one chat in each line
     ("你好！", "法国的首都是哪里？", "那日本呢？", "用英语怎么说？"),

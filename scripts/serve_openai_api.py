@@ -17,8 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from scripts.serving.addresses import is_http_url, is_loopback, listen  # noqa: E402
 from trainer.command_line import flag, parse_options, require, run  # noqa: E402

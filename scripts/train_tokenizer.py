@@ -24,14 +24,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # tests import this file too
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests import this file too
 
 from dataset.chat import BOS, EOS, PAD, ROLES, SPECIAL_TOKENS, check_messages  # noqa: E402
 from dataset.chat_template import CHAT_TEMPLATE  # noqa: E402
 from dataset.jsonl import check_text, read_records  # noqa: E402
 from model.files import write_atomically, write_json  # noqa: E402
-from trainer.command_line import check_out_dir, flag, parse_options, run  # noqa: E402
+from trainer.command_line import ROOT, check_out_dir, flag, parse_options, run  # noqa: E402
 from trainer.process import handled  # noqa: E402
 
 # Qwen2's splitting pattern (which llama.cpp knows as "qwen2"): every digit alone, so that a number has one spelling and

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import streamlit as st  # noqa: E402
 
@@ -29,7 +28,7 @@ from dataset.chat import answer_room  # noqa: E402
 from scripts.serving.addresses import is_loopback, listen  # noqa: E402
 from scripts.web.chat import ChatModel, Exchange, Problem, Settings, adapters_for, weights_in  # noqa: E402
 from scripts.web.texts import LANGUAGES  # noqa: E402
-from trainer.command_line import flag, parse_options, run  # noqa: E402
+from trainer.command_line import ROOT, flag, parse_options, run  # noqa: E402
 from trainer.options import LEAST_CONTEXT, WeightOptions  # noqa: E402
 
 PURPOSE = "Chat with a trained weight in a web page."
