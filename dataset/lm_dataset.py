@@ -14,21 +14,8 @@ from itertools import chain
 import numpy as np
 import torch
 
+from dataset import chat
 from dataset.batching import Collate, PairCollate
-from dataset.chat import (
-    BOS,
-    EOS,
-    PAD,
-    answer_text,
-    as_json,
-    as_trained,
-    check_messages,
-    encode_texts,
-    learned_text,
-    read_list,
-    render_batch,
-    split_thought,
-)
 from dataset.chat_template import template_name
 from dataset.heldout import normalise
 from dataset.jsonl import bad_line, check_text, parse_line
@@ -36,7 +23,7 @@ from dataset.jsonl_dataset import JsonlDataset
 
 # What separates turns or documents inside a published "text". <|endoftext|> is among them because corpora join
 # documents with it (GPT-2's habit), which is what the marks say here; <think> and the like are text.
-_SEPARATORS = re.compile("|".join(map(re.escape, (BOS, EOS, PAD))))
+_SEPARATORS = re.compile("|".join(map(re.escape, (chat.BOS, chat.EOS, chat.PAD))))
 UNREAD = {"function_call": "write it as tool_calls", "tools": "put them into the system turn"}
 
 
@@ -64,7 +51,7 @@ class PretrainDataset(JsonlDataset):
     def encode(self, records: list[dict]) -> Iterator[dict]:
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         documents = [split_turns(record["text"]) for record in records]
-        encoded = iter(encode_texts(self.tokenizer, list(chain.from_iterable(documents))))
+        encoded = iter(chat.encode_texts(self.tokenizer, list(chain.from_iterable(documents))))
         for record, turns in zip(records, documents, strict=True):
             ids = [token for _ in turns for token in (bos, *next(encoded), eos)]
             n_bytes, n_marks = sum(len(turn.encode()) for turn in turns), len(_SEPARATORS.findall(record["text"]))
@@ -73,7 +60,8 @@ class PretrainDataset(JsonlDataset):
     def __init__(self, data_path, tokenizer, max_length: int = 512, **kwargs):
         super().__init__(data_path, tokenizer, max_length, **kwargs)
         if n_marks := self.number("n_marks").sum():
-            self.notes.append(f"{n_marks:,} turn marks in its texts ({BOS}, {EOS}, {PAD}) became control tokens")
+            marks = f"({chat.BOS}, {chat.EOS}, {chat.PAD})"
+            self.notes.append(f"{n_marks:,} turn marks in its texts {marks} became control tokens")
         self.set_order(None)
 
     def set_order(self, rng: np.random.Generator | None) -> None:
@@ -127,18 +115,18 @@ class PretrainDataset(JsonlDataset):
 
 def check_conversation(record: dict, key: str) -> None:
     """ValueError unless record[key] is a conversation with an answer in it, all of it text."""
-    check_messages(record[key])
+    chat.check_messages(record[key])
     if not any(message["role"] == "assistant" for message in record[key]):
         raise ValueError(f'"{key}" has no answer (no message with role "assistant")')
     for number, message in enumerate(record[key], 1):
         name, is_first = f'message {number} of "{key}"', number == 1
-        text = answer_text({**message, "reasoning_content": None}, "minimind")  # with its calls
-        if text or not (message["role"] == "tool" or (is_first and read_list(message, "tools"))):
+        text = chat.answer_text({**message, "reasoning_content": None}, "minimind")  # with its calls
+        if text or not (message["role"] == "tool" or (is_first and chat.read_list(message, "tools"))):
             check_text(text, f"the content of {name}")
         if message.get("reasoning_content"):
             check_text(message["reasoning_content"], f"the reasoning_content of {name}")
         if message.get("tools"):
-            check_text(as_json(message["tools"]), f"what {name} offers")
+            check_text(chat.as_json(message["tools"]), f"what {name} offers")
         check_keys(message, name, {"function_call"})
     check_keys(record, "the record", {"function_call", "tools"})
 
@@ -195,10 +183,11 @@ class SFTDataset(AnswerDataset):
         conversations = [record["conversations"] for record in records]
         kept = [True] * len(conversations)
         if self.empty_thoughts < 1 and template_name(self.tokenizer) == "qwen3":
-            kept = [zlib.crc32(as_json(messages).encode()) < self.empty_thoughts * 2**32 for messages in conversations]
-        rendered = render_batch(self.tokenizer, conversations, False, self.markup_weight, empty_thoughts=kept)
+            hashes = (zlib.crc32(chat.as_json(messages).encode()) for messages in conversations)
+            kept = [number < self.empty_thoughts * 2**32 for number in hashes]
+        rendered = chat.render_batch(self.tokenizer, conversations, False, self.markup_weight, empty_thoughts=kept)
         for messages, keeps, (ids, weights) in zip(conversations, kept, rendered, strict=True):
-            n_bytes = len(learned_text(self.tokenizer, messages, keeps).encode())
+            n_bytes = len(chat.learned_text(self.tokenizer, messages, keeps).encode())
             answer_at = np.flatnonzero(weights)[0]
             yield {"input_ids": ids, "loss_mask": weights, "answer_at": answer_at, "n_bytes": n_bytes}
 
@@ -226,7 +215,7 @@ class ReasonDataset(SFTDataset):
         super().check(record)
         for number, message in enumerate(record["conversations"], 1):
             if message["role"] == "assistant":
-                name, parts = f'message {number} of "conversations"', split_thought(message["content"])
+                name, parts = f'message {number} of "conversations"', chat.split_thought(message["content"])
                 if parts is None:
                     form = "<think>…</think><answer>…</answer>, each tag once"
                     raise ValueError(f"the answer in {name} does not have the form {form}")
@@ -261,7 +250,7 @@ class DPODataset(AnswerDataset):
             raise ValueError('"chosen" and "rejected" are equal, so neither is preferred')
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
-        rendered = render_batch(self.tokenizer, [record[key] for record in records for key in self.keys])
+        rendered = chat.render_batch(self.tokenizer, [record[key] for record in records for key in self.keys])
         for (chosen, weights), (rejected, more_weights) in zip(rendered[::2], rendered[1::2], strict=True):
             masks = only_last_answer(weights), only_last_answer(more_weights)
             yield {
@@ -329,7 +318,7 @@ class QuestionDataset(JsonlDataset):
 
     def check(self, record: dict) -> None:
         messages, answers = question_of(record)
-        check_messages(messages)
+        chat.check_messages(messages)
         if not messages or messages[-1]["role"] not in ("user", "tool"):
             raise ValueError("there is no question: the conversation must end with what a user says")
         for message in messages:
@@ -340,8 +329,8 @@ class QuestionDataset(JsonlDataset):
             raise ValueError('there is no right answer, which these rewards need (key "answers" or "gt")')
 
     def encode(self, records: list[dict]) -> Iterator[dict]:
-        asked = [as_trained(question_of(record)[0], self.stage) for record in records]
-        rendered = render_batch(self.tokenizer, asked, add_generation_prompt=True, opening=self.opening)
+        asked = [chat.as_trained(question_of(record)[0], self.stage) for record in records]
+        rendered = chat.render_batch(self.tokenizer, asked, add_generation_prompt=True, opening=self.opening)
         yield from ({"input_ids": ids} for ids, _ in rendered)
 
     def __getitem__(self, index: int) -> int:

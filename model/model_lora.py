@@ -16,19 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model import weights
 from model.files import file_hash
 from model.model_minimind import MiniMindForCausalLM
-from model.weights import (
-    WeightError,
-    check_state,
-    check_vocabulary,
-    read_metadata,
-    read_state,
-    to_half,
-    tokenizer_hash,
-    weight_name,
-    write_pair,
-)
 
 # All projections of attention and feed-forward, experts included; not the embedding, the head or the MoE gate.
 DEFAULT_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -95,12 +85,12 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **in
     path, layers = Path(path), adapted(model)
     if not layers:
         raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
-    state = to_half(lora_state(model), path)
+    state = weights.to_half(lora_state(model), path)
     lora = next(iter(layers.values())).lora
     settings = {"rank": lora.rank, "alpha": lora.alpha, "targets": targets_of(layers)}
     if tokenizer is not None:
-        info["tokenizer_hash"] = tokenizer_hash(tokenizer)
-    write_pair(path, state, {"format": 1, **info, "lora": settings})
+        info["tokenizer_hash"] = weights.tokenizer_hash(tokenizer)
+    weights.write_pair(path, state, {"format": 1, **info, "lora": settings})
 
 
 def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weight: Path | None = None) -> None:
@@ -111,34 +101,34 @@ def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weig
     accepted with a note on standard error.
     """
     path = Path(path)
-    state = {key.removeprefix("module."): value for key, value in read_state(path).items()}  # DDP's prefix
+    state = {key.removeprefix("module."): value for key, value in weights.read_state(path).items()}  # DDP's prefix
     layers, covered = dict(model.named_modules()), set()
     for key in state:
         name, _, tensor = key.partition(".lora.")
         if tensor not in ("A.weight", "B.weight") or not isinstance(layers.get(name), nn.Linear):
-            raise WeightError(f"{path}: tensor {key} belongs to no layer of this network: name another adapter")
+            raise weights.WeightError(f"{path}: tensor {key} belongs to no layer of this network: name another adapter")
         covered.add(name)
     ranks = {state[key].shape[0] for key in state if key.endswith("A.weight") and state[key].ndim == 2}
     if len(ranks) != 1:
-        raise WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
-    alpha, metadata = None, read_metadata(path)
+        raise weights.WeightError(f"{path}: its matrices have ranks {sorted(ranks)}, one was expected: train it again")
+    alpha, metadata = None, weights.read_metadata(path)
     if metadata is not None:
         try:
             alpha = float(metadata["lora"]["alpha"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             message = "this does not describe an adapter: copy it again"
-            raise WeightError(f"{path.with_suffix('.json')}: {message}") from error
-        check_vocabulary(path, metadata, tokenizer, "put it on a weight with its vocabulary")
+            raise weights.WeightError(f"{path.with_suffix('.json')}: {message}") from error
+        weights.check_vocabulary(path, metadata, tokenizer, "put it on a weight with its vocabulary")
         if weight is not None and is_foreign(path, weight):
             print(f"note: {path} was trained on another weight than {weight} and may not suit it", file=sys.stderr)
     apply_lora(model, ranks.pop(), alpha, targets=targets_of(covered))
-    check_state(lora_state(model), state, path, "train the adapter again")
+    weights.check_state(lora_state(model), state, path, "train the adapter again")
     model.load_state_dict(state, strict=False)  # checked above; the base weights are not in `state`
 
 
 def is_foreign(adapter: Path, weight: Path) -> bool:
     """Whether an adapter was, by its `.json`, trained on another weight than this file."""
-    origin = (read_metadata(adapter) or {}).get("origin")
+    origin = (weights.read_metadata(adapter) or {}).get("origin")
     return isinstance(origin, dict) and origin.get("base weight") not in (None, file_hash(weight))
 
 
@@ -166,8 +156,9 @@ def find_lora(name: str, out_dir: str | Path, config) -> Path:
     """The file of `--lora_name`: a path to a `.pth`, or a name in out_dir/lora for a network of this size."""
     if name.endswith(".pth") or "/" in name:
         return Path(name).absolute()
-    path = Path(out_dir).absolute() / "lora" / f"{weight_name(name, config.hidden_size, config.use_moe)}.pth"
+    path = Path(out_dir).absolute() / "lora" / f"{weights.weight_name(name, config.hidden_size, config.use_moe)}.pth"
     if not path.is_file():
         there = ", ".join(sorted(p.name for p in path.parent.glob("*.pth"))) or "none"
-        raise WeightError(f"{path}: there is no such adapter (there: {there}): train it with trainer/train_lora.py")
+        advice = "train it with trainer/train_lora.py"
+        raise weights.WeightError(f"{path}: there is no such adapter (there: {there}): {advice}")
     return path
