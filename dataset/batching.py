@@ -23,8 +23,7 @@ class StepSampler:
     With `lengths`, samples of similar length share a step (length buckets), and all steps have about as many tokens:
     `batch_size` is a mean then. Otherwise short questions would be learned in small, noisy steps, and a turn of a long
     conversation would weigh a fraction of one. Micro-batches of a small step may be empty, so that all ranks take as
-    many. `set_position` chooses where iteration begins.
-    """
+    many. `set_position` chooses where iteration begins."""
 
     def __init__(self, n_samples, batch_size, accumulation_steps=1, rank=0, world_size=1, seed=0, lengths=None):
         self.n_samples, self.lengths, self.seed = n_samples, lengths, seed
@@ -77,12 +76,9 @@ class StepSampler:
 
 
 class Collate:
-    """Samples -> one batch of tensors, padded on the right to the longest.
-
-    input_ids, targets (B, T) int64; loss_mask (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text,
-    left out for `packed` rows of one length. No samples make one row of padding without any weight: a rank that has
-    none must take part in the step.
-    """
+    """Samples -> one batch of tensors, padded on the right to the longest. input_ids, targets (B, T) int64; loss_mask
+    (B, T) float32, 0 on padding; attention_mask (B, T) int64, 1 on text, left out for `packed` rows of one length. No
+    samples make one row of padding without any weight: a rank that has none must take part in the step."""
 
     def __init__(self, pad_token_id: int, packed: bool = False):
         self.pad_token_id, self.packed = pad_token_id, packed
@@ -104,10 +100,8 @@ class Collate:
 
 
 class PairCollate(Collate):
-    """Pairs of a chosen and a rejected sample -> one batch of 2B rows, the chosen ones first.
-
-    A pair's third member, its reference log-probabilities (2,), becomes a row of reference (B, 2) float32.
-    """
+    """Pairs of a chosen and a rejected sample -> one batch of 2B rows, the chosen ones first. A pair's third member,
+    its reference log-probabilities (2,), becomes a row of reference (B, 2) float32."""
 
     def __call__(self, pairs: Sequence[tuple]) -> dict[str, torch.Tensor]:
         if not pairs:

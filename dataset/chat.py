@@ -200,13 +200,10 @@ def render_batch(
     tokenizer, conversations: Sequence[list[dict]], add_generation_prompt: bool = False, markup_weight: int = 1,
     opening: str = "", empty_thoughts: Iterable[bool] = repeat(True),
 ) -> list[tuple[list[int], list[int]]]:  # fmt: skip
-    """Render each conversation to (token ids, loss weights), two lists of one length.
-
-    A weight belongs to the token at its place, as a target: 1 for an answer (thought, text and calls) and the
-    <|im_end|> that closes it, `markup_weight` for <think>-like tags inside an answer, 0 for everything that is given.
-    `opening` begins the answer of a generation prompt; `empty_thoughts` says for each conversation whether Qwen3's
-    format shows thoughts that are empty.
-    """
+    """Render each conversation to (token ids, loss weights), two lists of one length. A weight belongs to the token at
+    its place, as a target: 1 for an answer (thought, text and calls) and the <|im_end|> that closes it, `markup_weight`
+    for <think>-like tags inside an answer, 0 for everything that is given. `opening` begins the answer of a generation
+    prompt; `empty_thoughts` says for each conversation whether Qwen3's format shows thoughts that are empty."""
     control, template = control_tokens(tokenizer), template_name(tokenizer)
     pieces = []  # of each conversation, (text, whether it is a control token, weight)
     for messages, empty_thought in zip(conversations, empty_thoughts, strict=False):
@@ -283,11 +280,9 @@ def answer_room(context: int) -> int:
 
 
 def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None, opening: str = "") -> list[int]:
-    """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first.
-
-    A system turn at the beginning and the last message are always kept, and alone may take `limit` tokens (default:
-    room). Raises ValueError when they are longer.
-    """
+    """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first. A system turn at the beginning
+    and the last message are always kept, and alone may take `limit` tokens (default: room). Raises ValueError when they
+    are longer."""
     limit = room if limit is None else limit
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]

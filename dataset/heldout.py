@@ -78,10 +78,8 @@ def check_lengths(path: str | Path, lengths: list[int], room: int) -> None:
 
 
 def normalise(text: str) -> str:
-    """Without spaces and punctuation, so that only words and numbers are compared.
-
-    Signs that carry meaning in a sum (+ - = < >) stay, and a separator between two numbers stays as a comma.
-    """
+    """Without spaces and punctuation, so that only words and numbers are compared. The signs of a sum (+ - = < >) stay,
+    and a separator between two numbers stays as a comma."""
     text = unicodedata.normalize("NFKC", text)
     text = re.sub(r"(?<=\d)[\s,、，;；]+(?=\d)", "\x00", text)
     kept = (c for c in text if c == "\x00" or c in "+-=<>" or unicodedata.category(c)[0] in "LNM")

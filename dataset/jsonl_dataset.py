@@ -23,10 +23,9 @@ class JsonlDataset(torch.utils.data.Dataset):
     A subclass has `keys` that a record must have, check(record), which raises ValueError for one that cannot be used,
     and encode(records), which yields for each a dict of its `sequences`, lists of one length, and `numbers`.
 
-    Raises DataError for the first line that cannot be used, or, with `skip_bad_lines`, leaves such lines out and
-    counts them in `n_skipped`. `tokenizer` is a fast Hugging Face tokenizer, `cache_dir` a folder that may be shared,
-    `num_proc` the number of processes that tokenise: by default one per core, fewer for a small file.
-    """
+    Raises DataError for the first line that cannot be used, or, with `skip_bad_lines`, leaves such lines out and counts
+    them in `n_skipped`. `tokenizer` is a fast Hugging Face tokenizer, `cache_dir` a folder that may be shared,
+    `num_proc` the number of processes that tokenise: by default one per core, fewer for a small file."""
 
     sequences = ("input_ids",)
     variant = ""  # what else decides how a record is read
@@ -127,10 +126,8 @@ class JsonlDataset(torch.utils.data.Dataset):
         return other
 
     def split_validation(self, share: float = 0.01) -> tuple["JsonlDataset", "JsonlDataset"]:
-        """(training, validation): a fixed random share of the samples, 1 to MAX_HELD_OUT, is held out.
-
-        Raises DataError for a file with a single sample.
-        """
+        """(training, validation): a fixed random share of the samples, 1 to MAX_HELD_OUT, is held out. Raises DataError
+        for a file with a single sample."""
         n_samples = len(self.kept)
         if n_samples < 2:
             what = "one sample cannot be split into training and validation"

@@ -34,11 +34,9 @@ def split_turns(text: str) -> list[str]:
 
 
 class PretrainDataset(JsonlDataset):
-    """{"text": …} lines, packed: documents (<|im_start|> … <|im_end|>) end to end in rows of `max_length` tokens.
-
-    A text with such marks in it becomes one document of several turns, each between two marks. Sample i is row i of the
-    current order of documents; `set_order` shuffles the documents anew. Only the last row is shorter.
-    """
+    """{"text": …} lines, packed: documents (<|im_start|> … <|im_end|>) end to end in rows of `max_length` tokens. A
+    text with such marks in it becomes one document of several turns, each between two marks. Sample i is row i of the
+    current order of documents; `set_order` shuffles the documents anew. Only the last row is shorter."""
 
     keys = ("text",)
     numbers = ("n_bytes", "n_marks")  # the second: separators in the text
@@ -224,12 +222,10 @@ class ReasonDataset(SFTDataset):
 
 
 class DPODataset(AnswerDataset):
-    """{"chosen": [{"role", "content"}, …], "rejected": […]} lines: one prompt, a better and a worse last answer.
-
-    Sample i is ((input_ids, targets, loss_mask) of the chosen, the same of the rejected, reference (2,) float32). Only
-    the last answer of each is learned. `reference` (samples, 2), set before training, holds both answers'
-    log-probabilities under the starting weights; until then they are 0.
-    """
+    """{"chosen": [{"role", "content"}, …], "rejected": […]} lines: one prompt, a better and a worse last answer. Sample
+    i is ((input_ids, targets, loss_mask) of the chosen, the same of the rejected, reference (2,) float32). Only the
+    last answer of each is learned. `reference` (samples, 2), set before training, holds both answers' log-probabilities
+    under the starting weights; until then they are 0."""
 
     keys = ("chosen", "rejected")
     numbers = ("answer_at", "n_chosen")  # the second: tokens of the chosen conversation; the rejected one follows
@@ -296,9 +292,8 @@ class QuestionDataset(JsonlDataset):
     them, or published ones, {"conversations": […], "gt": […]}, whose last answer is left out.
 
     Each sample is {"questions": its place}; `prompt` and `question` give what is there. Prompts are written as `stage`
-    wants them (dataset.chat.as_trained) and begin the answer with `opening`. Raises DataError for the first that
-    leaves no `room` for the answer within `max_length` tokens, or has no right answer where they are needed.
-    """
+    wants them (dataset.chat.as_trained) and begin the answer with `opening`. Raises DataError for the first that leaves
+    no `room` for the answer within `max_length` tokens, or has no right answer where they are needed."""
 
     keys = ()
     numbers = ()

@@ -26,11 +26,9 @@ def usable_cpus() -> int:
 
 
 def run_in_order(job: Callable, tasks: Iterable[tuple], n_processes: int) -> Iterator:
-    """job(*task) of each task, in the order of the tasks; with 0 processes it is done in this one.
-
-    What a job raises is raised here in the same order, so the first error is the same for any number of processes.
-    They end with the iteration, or with this process, however that ends.
-    """
+    """job(*task) of each task, in the order of the tasks; with 0 processes it is done in this one. What a job raises is
+    raised here in the same order, so the first error is the same for any number of processes. They end with the
+    iteration, or with this process, however that ends."""
     if not n_processes:
         yield from (job(*task) for task in tasks)
         return

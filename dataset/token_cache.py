@@ -57,8 +57,7 @@ def open_or_build(
     `cache_dir`, another one waits. What it leaves if killed is ignored, and removed by the next that tokenises.
 
     Raises what `tokenise` raises, DataError for a file that changes meanwhile, OSError for a full disk, ValueError for
-    a damaged cache.
-    """
+    a damaged cache."""
     fingerprint = fingerprint_file(path)
     key = hashlib.sha256(f"{fingerprint} {identity}".encode()).hexdigest()[:16]
     folder = cache_dir / f"{re.sub('[^A-Za-z0-9_]', '_', path.stem[:60])}-{key}"

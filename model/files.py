@@ -17,10 +17,8 @@ def file_hash(path: Path) -> str:
 
 def write_atomically(path: Path, write: Callable[[Path], None], size: int = 0, previous: Path | None = None) -> None:
     """Let `write` make a temporary file in the folder of `path`, flush it, then rename it: `path` is old or new, never
-    half. What it held so far is then at `previous`. `size` in bytes is only for the message.
-
-    Raises OSError, in one sentence, when the disk is full or fails; `path` is then unchanged.
-    """
+    half. What it held so far is then at `previous`. `size` in bytes is only for the message. Raises OSError, in one
+    sentence, when the disk is full or fails; `path` is then unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path)
     temporary = temporary_name(path)

@@ -170,10 +170,8 @@ class Request:
             self.pieces.put(Piece(text, self.token_ids[new], self.logprobs[new], finish_reason))
 
     def receive(self, work: Callable[[], object] | None = None) -> Iterator[Piece]:
-        """Waits for each piece, or does `work` until it is there; nothing comes after the last one.
-
-        Raises what made the engine fail.
-        """
+        """Waits for each piece, or does `work` until it is there; nothing comes after the last one. Raises what made
+        the engine fail."""
         while not self.received:
             while work and self.pieces.empty():
                 work()
@@ -192,10 +190,9 @@ class Generator:
     """Runs requests in one batch. `submit` and `cancel` may be called from any thread, and steps take turns.
 
     Holds a copy of the model's weights laid out for inference, adapters merged: call `refresh` after training on.
-    `max_length` is the context of prompt and answer together, by default all positions that the model has;
-    `dtype` is what the network computes in, by default the model's; int8 is bfloat16 with weights of 8 bits, which
-    pays for one or two streams on a CPU. Raises ValueError for sizes that cannot be, and for int8 elsewhere.
-    """
+    `max_length` is the context of prompt and answer together, by default all positions that the model has; `dtype` is
+    what the network computes in, by default the model's; int8 is bfloat16 with weights of 8 bits, which pays for one or
+    two streams on a CPU. Raises ValueError for sizes that cannot be, and for int8 elsewhere."""
 
     def __init__(
         self, model: MiniMindForCausalLM, tokenizer, max_batch: int = 16, max_length: int | None = None,
@@ -230,10 +227,8 @@ class Generator:
 
     def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None, pieces=None) -> Request:
         """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens;
-        RuntimeError once `run` has ended.
-
-        `pieces` has a `put` that takes the answer's pieces, or the engine's error; by default a queue of its own.
-        """
+        RuntimeError once `run` has ended. `pieces` has a `put` that takes the answer's pieces, or the engine's error;
+        by default a queue of its own."""
         prompt_ids, sampling = list(prompt_ids), sampling or Sampling()
         vocabulary, room = self.model.config.vocab_size, self.max_length - len(prompt_ids)
         if not prompt_ids:

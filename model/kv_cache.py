@@ -10,10 +10,8 @@ import torch
 
 
 class KVCache:
-    """Keys and values of all layers, allocated once: (layers, rows, 2K, S, D), the K keys before the K values.
-
-    Rows 0 … B-1 belong to the running requests, so that a batch is a slice of the cache and never a copy of it.
-    """
+    """Keys and values of all layers, allocated once: (layers, rows, 2K, S, D), the K keys before the K values. Rows 0 …
+    B-1 belong to the running requests, so that a batch is a slice of the cache and never a copy of it."""
 
     def __init__(self, config, rows: int, positions: int, dtype: torch.dtype, device: torch.device):
         self.n_kv_heads = config.num_key_value_heads
@@ -67,9 +65,7 @@ def memory_of(device: torch.device) -> int:
 
 class CachedRows:
     """Some rows of a cache in the place of transformers' `past_key_values`: the network's attention calls `update`.
-
-    Without `positions` the rows are new and get their prompts; with them, (B,), each row gets one more token there.
-    """
+    Without `positions` the rows are new and get their prompts; with them, (B,), each row gets one more token there."""
 
     def __init__(self, cache: KVCache, first_row: int = 0, positions: torch.Tensor | None = None, span: int = 0):
         self.cache, self.first_row, self.span = cache, first_row, span

@@ -49,9 +49,7 @@ def apply_lora(
     model: nn.Module, rank: int = 8, alpha: float | None = None, dropout: float = 0.0, targets=DEFAULT_TARGETS
 ) -> None:
     """Freeze the model and give every linear layer whose last name is in `targets` an adapter; alpha None: = rank.
-
-    Raises ValueError when the model has adapters already or a target names no layer.
-    """
+    Raises ValueError when the model has adapters already or a target names no layer."""
     if adapted(model):
         raise ValueError("this model has LoRA adapters already: merge them (merge_lora) or start from its base weight")
     linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
@@ -78,10 +76,8 @@ def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **info) -> None:
-    """Write the adapter in half precision, and its settings and `info` to its `.json`.
-
-    Raises WeightError for an adapter that half precision cannot hold; an earlier file at `path` is then unchanged.
-    """
+    """Write the adapter in half precision, and its settings and `info` to its `.json`. Raises WeightError for an
+    adapter that half precision cannot hold; an earlier file at `path` is then unchanged."""
     path, layers = Path(path), adapted(model)
     if not layers:
         raise ValueError("this model has no LoRA adapter to save: call apply_lora first")
@@ -94,12 +90,10 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **in
 
 
 def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weight: Path | None = None) -> None:
-    """Put the adapter at `path` on the model, strictly; `weight` is the file that the model was loaded from.
-
-    Rank and targets follow from the tensors; without a `.json`, alpha = rank. Raises WeightError when a tensor fits no
-    layer, or the adapter was trained with another vocabulary than `tokenizer`. An adapter trained on another weight is
-    accepted with a note on standard error.
-    """
+    """Put the adapter at `path` on the model, strictly; `weight` is the file that the model was loaded from. Rank and
+    targets follow from the tensors; without a `.json`, alpha = rank. Raises WeightError when a tensor fits no layer, or
+    the adapter was trained with another vocabulary than `tokenizer`. An adapter trained on another weight is accepted
+    with a note on standard error."""
     path = Path(path)
     state = {key.removeprefix("module."): value for key, value in weights.read_state(path).items()}  # DDP's prefix
     layers, covered = dict(model.named_modules()), set()

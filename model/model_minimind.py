@@ -27,10 +27,8 @@ LENGTH = "original_max_position_embeddings"  # in a rope_scaling: the tokens of 
 
 
 class MiniMindConfig(PreTrainedConfig):
-    """Sizes and switches of the network. The defaults are MiniMind2-Small, 25,829,888 parameters.
-
-    Raises ValueError, naming the field, for sizes that cannot make a network.
-    """
+    """Sizes and switches of the network. The defaults are MiniMind2-Small, 25,829,888 parameters. Raises ValueError,
+    naming the field, for sizes that cannot make a network."""
 
     model_type = "minimind"
     keys_to_ignore_at_inference = ["past_key_values", "aux_loss"]
@@ -131,11 +129,9 @@ def problem_of_scaling(scaling: dict) -> str | None:
 
 def scaled_frequencies(frequency: torch.Tensor, theta: float, scaling: dict) -> tuple[torch.Tensor, float]:
     """Rotary frequencies (dim/2,) for `factor` times as many positions as in training, and by how much q and k grow.
-
     linear: all frequencies are divided by the factor (Chen et al. 2023). yarn: pairs that turn `beta_fast` times or
     more within the original length stay as they are, those that turn less than `beta_slow` times are divided, and a
-    ramp lies between (Peng et al. 2023, section 3.2; the growth is eq. 22). llama3: likewise, the ramp over turns.
-    """
+    ramp lies between (Peng et al. 2023, section 3.2; the growth is eq. 22). llama3: likewise, the ramp over turns."""
     kind, factor = scaling["rope_type"], scaling["factor"]
     if kind == "linear":
         return frequency / factor, 1.0
@@ -159,11 +155,9 @@ def scaled_frequencies(frequency: torch.Tensor, theta: float, scaling: dict) -> 
 def precompute_freqs_cis(
     dim: int, end: int, theta: float = 1e6, rope_scaling: dict | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine tables of rotary position embeddings (RoFormer, Su et al. 2021, eq. 15).
-
-    Pair i of a head's `dim` channels turns by the angle position * theta^(-2i/dim), or as `rope_scaling` says.
-    Returns two float32 tensors of shape (end, dim), laid out for `apply_rotary_pos_emb` (both halves equal).
-    """
+    """Cosine and sine tables of rotary position embeddings (RoFormer, Su et al. 2021, eq. 15). Pair i of a head's `dim`
+    channels turns by the angle position * theta^(-2i/dim), or as `rope_scaling` says. Returns two float32 tensors of
+    shape (end, dim), laid out for `apply_rotary_pos_emb` (both halves equal)."""
     inverse_frequency = 1 / theta ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim)  # (dim/2,)
     growth = 1.0
     if rope_scaling:
@@ -176,12 +170,9 @@ def precompute_freqs_cis(
 def apply_rotary_pos_emb(
     q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, unsqueeze_dim: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rotate q (B, T, H, D) and k (B, T, K, D) by their positions; cos and sin are (T, D) or (B, T, D).
-
-    Channel i is paired with channel i + D/2 (the "rotate-half" layout of Llama), so that
-    (a, b) -> (a cos - b sin, b cos + a sin). `unsqueeze_dim` is where the head axis goes, counted in the (T, D)
-    tables: 1 for (B, T, H, D), 0 for (B, H, T, D).
-    """
+    """Rotate q (B, T, H, D) and k (B, T, K, D) by their positions; cos and sin are (T, D) or (B, T, D). Channel i is
+    paired with channel i + D/2 (the "rotate-half" layout of Llama), so that (a, b) -> (a cos - b sin, b cos + a sin).
+    `unsqueeze_dim` is the head axis, counted in the (T, D) tables: 1 for (B, T, H, D), 0 for (B, H, T, D)."""
     if cos.dim() == 3:
         unsqueeze_dim += 1
     cos, sin = cos.unsqueeze(unsqueeze_dim).type_as(q), sin.unsqueeze(unsqueeze_dim).type_as(q)
@@ -199,10 +190,8 @@ def repeat_kv(x: torch.Tensor, n_rep: int) -> torch.Tensor:
 
 
 class Attention(nn.Module):
-    """Grouped-query causal self-attention (Vaswani et al. 2017, eq. 1; Ainslie et al. 2023).
-
-    H query heads share K < H key/value heads, which makes the KV cache H/K times smaller.
-    """
+    """Grouped-query causal self-attention (Vaswani et al. 2017, eq. 1; Ainslie et al. 2023). H query heads share K < H
+    key/value heads, which makes the KV cache H/K times smaller."""
 
     def __init__(self, config: MiniMindConfig, layer_idx: int):
         super().__init__()
@@ -222,9 +211,7 @@ class Attention(nn.Module):
         self, x, rotary, attention_mask=None, past_key_values: Cache | None = None, output_attentions: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """x (B, T, C) -> (B, T, C), and the attention weights (B, H, T, S) of the written-out form, else None.
-
-        `attention_mask` is None for plain causal attention.
-        """
+        `attention_mask` is None for plain causal attention."""
         batch, tokens, _ = x.shape
         q, k, v = (out.view(batch, tokens, -1, self.head_dim) for out in self.project(x))
         q, k = self.rotate(self.q_norm(q), self.k_norm(k), *rotary)
@@ -249,10 +236,8 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, attention_mask, dropout, is_causal=causal, enable_gqa=True)
 
     def attend_written_out(self, q, k, v, attention_mask, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """softmax(q k^T / sqrt(D) + mask) v, the formula itself, with its weights (B, H, T, S).
-
-        `attention_mask` holds 0 and very negative numbers, or True for what may be seen.
-        """
+        """softmax(q k^T / sqrt(D) + mask) v, the formula itself, with its weights (B, H, T, S). `attention_mask` holds
+        0 and very negative numbers, or True for what may be seen."""
         n_rep, n_new, n_seen = self.n_heads // self.n_kv_heads, q.shape[2], k.shape[2]
         k, v = (repeat_kv(t.transpose(1, 2), n_rep).transpose(1, 2) for t in (k, v))  # (B, H, S, D)
         scores = q @ k.transpose(-2, -1) / math.sqrt(self.head_dim)  # (B, H, T, S)
@@ -300,10 +285,8 @@ class MoEGate(nn.Module):
         return experts, weights.type_as(x), self.balance_loss(scores, experts, token_mask)
 
     def balance_loss(self, scores, experts, token_mask) -> torch.Tensor:
-        """DeepSeek-V2 (2024), eq. 23-25: alpha * sum_e f_e P_e over a sequence's text tokens, mean over sequences.
-
-        f_e is expert e's share of the choices times E (1 when balanced), P_e its mean score. Padding counts nowhere.
-        """
+        """DeepSeek-V2 (2024), eq. 23-25: alpha * sum_e f_e P_e over a sequence's text tokens, mean over sequences. f_e
+        is expert e's share of the choices times E (1 when balanced), P_e its mean score. Padding counts nowhere."""
         n_experts, k = self.config.n_routed_experts, self.config.num_experts_per_tok
         mask = torch.ones_like(scores[..., :1]) if token_mask is None else token_mask.unsqueeze(-1).float()  # (B, T, 1)
         chosen = F.one_hot(experts, n_experts).sum(dim=-2) * mask  # (B, T, E)
@@ -316,10 +299,8 @@ class MoEGate(nn.Module):
 
 
 class MOEFeedForward(nn.Module):
-    """Mixture of experts (Shazeer et al. 2017; shared experts: DeepSeekMoE, Dai et al. 2024, eq. 9).
-
-    Each token goes to k of E routed experts, weighted by the gate, and to all shared experts.
-    """
+    """Mixture of experts (Shazeer et al. 2017; shared experts: DeepSeekMoE, Dai et al. 2024, eq. 9). Each token goes to
+    k of E routed experts, weighted by the gate, and to all shared experts."""
 
     def __init__(self, config: MiniMindConfig):
         super().__init__()
@@ -338,11 +319,9 @@ class MOEFeedForward(nn.Module):
         return out, balance_loss
 
     def dispatch(self, x: torch.Tensor, experts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """sum_e g_e E_e(x) (Shazeer et al. 2017, eq. 1): x (N, C), experts and weights (N, k) -> (N, C).
-
-        An expert that a token did not choose has g_e = 0 there. Here it is computed all the same, which keeps the
-        formula, and every shape fixed; model/fast computes only what was chosen.
-        """
+        """sum_e g_e E_e(x) (Shazeer et al. 2017, eq. 1): x (N, C), experts and weights (N, k) -> (N, C). An expert that
+        a token did not choose has g_e = 0 there. Here it is computed all the same, which keeps the formula, and every
+        shape fixed; model/fast computes only what was chosen."""
         out = torch.zeros_like(x)
         for number, expert in enumerate(self.experts):
             g = (weights * (experts == number)).sum(-1, keepdim=True)  # (N, 1)
@@ -448,13 +427,12 @@ class MiniMindModel(MiniMindPreTrainedModel):
     ) -> MiniMindModelOutput:  # fmt: skip
         """input_ids (B, T) -> last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
 
-        attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids
-        that start again inside a row mean several documents in that row, and none sees another. `right_padded`
-        promises that padding only follows text: none can see it, so attention needs no mask, and is faster.
-        A cache is made and returned if `use_cache` says so; by default as the config does, except in training and for
-        rows that may hold several documents. Raises ValueError for neither or both of input_ids and inputs_embeds, and
-        for positions that the network does not have.
-        """
+        attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids that
+        start again inside a row mean several documents in that row, and none sees another. `right_padded` promises that
+        padding only follows text: none can see it, so attention needs no mask, and is faster. A cache is made and
+        returned if `use_cache` says so; by default as the config does, except in training and for rows that may hold
+        several documents. Raises ValueError for neither or both of input_ids and inputs_embeds, and for positions that
+        the network does not have."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
@@ -522,11 +500,9 @@ class MiniMindForCausalLM(MiniMindPreTrainedModel, GenerationMixin):
         inputs_embeds: torch.Tensor | None = None, labels: torch.LongTensor | None = None,
         use_cache: bool | None = None, logits_to_keep: int | torch.Tensor = 0, **kwargs,
     ) -> MoeCausalLMOutputWithPast:  # fmt: skip
-        """input_ids (B, T) -> logits (B, T or logits_to_keep, vocab_size), and past_key_values if asked for.
-
-        With labels (B, T; -100 is not learned; shifted here), `loss` is the mean cross-entropy in nats, plus, for a
-        mixture of experts, `aux_loss`: the balance loss of all layers, already times aux_loss_alpha.
-        """
+        """input_ids (B, T) -> logits (B, T or logits_to_keep, vocab_size), and past_key_values if asked for. With
+        labels (B, T; -100 is not learned; shifted here), `loss` is the mean cross-entropy in nats, plus, for a mixture
+        of experts, `aux_loss`: the balance loss of all layers, already times aux_loss_alpha."""
         out = self.model(input_ids, attention_mask, position_ids, past_key_values, inputs_embeds, use_cache, **kwargs)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(out.last_hidden_state[:, keep])

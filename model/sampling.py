@@ -14,11 +14,9 @@ CANDIDATES = 256  # this many of the likeliest tokens nearly always contain what
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a request's tokens are chosen and when it ends. Raises ValueError for meaningless values.
-
-    Order: penalties, temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are those of the network,
-    before all of these.
-    """
+    """How a request's tokens are chosen and when it ends. Raises ValueError for meaningless values. Order: penalties,
+    temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are those of the network, before all of
+    these."""
 
     max_tokens: int | None = None  # None: as many as the context holds
     temperature: float = 0.0  # 0: always the likeliest token
@@ -94,9 +92,7 @@ def keep_likeliest(probs: torch.Tensor, samplings: Sequence[Sampling]) -> torch.
 
 def draw(logits: torch.Tensor, samplings: Sequence[Sampling], noise: Sequence[float]) -> torch.Tensor:
     """One token per row of logits (B, V): the first at which the cumulative probability reaches the noise in (0, 1].
-
-    One number per row and token is the only source of randomness, so a seed gives the same answer in any batch.
-    """
+    One number per row and token is the only source of randomness, so a seed gives the same answer in any batch."""
     temperature = torch.tensor([max(s.temperature, 1e-4) for s in samplings], device=logits.device)[:, None]
     probs = ((logits - logits.amax(-1, keepdim=True)) / temperature).softmax(-1)
     summed = keep_likeliest(probs, samplings).cumsum(-1)

@@ -49,11 +49,9 @@ def n_bytes(content) -> int:
 
 
 def write_pair(path: Path, state: dict[str, torch.Tensor], info: dict) -> None:
-    """Write the tensors to `path` and `info`, with their hash, as its metadata.
-
-    Two files cannot be renamed in one step. So the `.json` goes first and holds two descriptions, the new one and
-    within it, as "replaced", the older; whichever `.pth` is there, `read_metadata` finds the one that belongs to it.
-    """
+    """Write the tensors to `path` and `info`, with their hash, as its metadata. Two files cannot be renamed in one
+    step. So the `.json` goes first and holds two descriptions, the new one and within it, as "replaced", the older;
+    whichever `.pth` is there, `read_metadata` finds the one that belongs to it."""
     metadata, older, info = path.with_suffix(".json"), None, dict(info)
     with contextlib.suppress(WeightError):  # files that do not belong together
         older = read_metadata(path) if path.is_file() else None
@@ -171,12 +169,10 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
 def load_weights(
     path: str | Path, tokenizer=None, sizes: dict | None = None, dropout: float | None = None
 ) -> tuple[MiniMindForCausalLM, dict]:
-    """A float32 model with the weights of `path`, and its metadata ({} without).
-
-    The metadata decides the sizes; `sizes` (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only
-    where there is none, and must agree where there is one.
-    Raises WeightError when the files do not belong together, shapes differ, or `tokenizer` has another vocabulary.
-    """
+    """A float32 model with the weights of `path`, and its metadata ({} without). The metadata decides the sizes;
+    `sizes` (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only where there is none, and must
+    agree where there is one. Raises WeightError when the files do not belong together, shapes differ, or `tokenizer`
+    has another vocabulary."""
     path = Path(path).absolute()
     state, info = read_state(path), read_info(path)
     sizes = {name: value for name, value in (sizes or {}).items() if value is not None}

@@ -223,11 +223,9 @@ def show_untrained(options: WebOptions, t: Texts) -> None:
 
 
 def show_conversation(model: ChatModel | None, settings: Settings, t: Texts) -> None:
-    """The conversation so far, the input below it, and the unfinished answer.
-
-    Streamlit keeps showing what a run no longer draws until the run ends, and an input that moves loses its draft. So
-    everything that comes and goes has a placeholder that can be empty.
-    """
+    """The conversation so far, the input below it, and the unfinished answer. Streamlit keeps showing what a run no
+    longer draws until the run ends, and an input that moves loses its draft. So everything that comes and goes has a
+    placeholder that can be empty."""
     exchanges = st.session_state.exchanges
     place = st.empty()
     if model and not exchanges:

@@ -62,10 +62,8 @@ def read_whole(path: Path) -> dict:
 
 def load_state(path: Path) -> tuple[dict, Path]:
     """The newest whole state, and its file: `path`, or the one before it when that is missing or damaged, with a note.
-
-    A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this.
-    Raises StateError when there is none, or when another version of this program wrote it.
-    """
+    A damaged one is moved aside, lest it become the previous one; so only the process that writes may call this. Raises
+    StateError when there is none, or when another version of this program wrote it."""
     damaged = False
     for candidate in (path, previous(path)):
         if not candidate.exists():

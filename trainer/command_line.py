@@ -32,12 +32,10 @@ def flag(
     default, help: str, aliases: list[str] | None = None, choices: list | None = None, is_name: bool = False,
     free: bool = False, **bounds,
 ):  # fmt: skip
-    """A dataclass field that becomes a documented flag; a list takes one value or more.
-
-    `bounds` (least, above, most, below) are those of its number, or of each number in its list. A text that `is_name`
-    becomes a part of a file's name. A `free` flag may differ between a stopped run and the one that continues it.
-    A class that gives a flag another default inherits all three.
-    """
+    """A dataclass field that becomes a documented flag; a list takes one value or more. `bounds` (least, above, most,
+    below) are those of its number, or of each number in its list. A text that `is_name` becomes a part of a file's
+    name. A `free` flag may differ between a stopped run and the one that continues it. A class that gives a flag
+    another default inherits all three."""
     rules = bounds | ({"is_name": True} if is_name else {}) | ({"free": True} if free else {})
     metadata = {"help": help, "rules": rules}
     metadata |= ({"aliases": aliases} if aliases else {}) | ({"choices": choices} if choices else {})
@@ -122,8 +120,7 @@ def fail(message: str, code: int = 1) -> int:
 def run(main: Callable[[], None]) -> None:
     """Run a program. A user's mistake (ValueError, OSError) or too little memory ends it with one sentence and exit
     code 1, or with a traceback under MINIMIND_TRACEBACK=1; Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end it with
-    130, 143 and 129, after it has cleaned up.
-    """
+    130, 143 and 129, after it has cleaned up."""
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "MASTER_PORT"):
         if not os.environ.get(name, "1").removeprefix("-").isdecimal():
             what = f"{name}={os.environ.pop(name)!r} in the environment is not a number"

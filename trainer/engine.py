@@ -47,12 +47,10 @@ class TrainingError(ValueError):
 
 
 class Trainer:
-    """One run of one stage. `objective` is one of trainer/objectives.py.
-
-    `save_result(model, path, tokenizer, **info)` writes what the run is for: the weights, or an adapter alone.
-    `extra_figures(model)` gives what a validation reports beside the objective's own figures; all ranks call it.
-    With `rollouts`, the data are questions, and a step trains on the policy's answers to them.
-    """
+    """One run of one stage. `objective` is one of trainer/objectives.py. `save_result(model, path, tokenizer, **info)`
+    writes what the run is for: the weights, or an adapter alone. `extra_figures(model)` gives what a validation reports
+    beside the objective's own figures; all ranks call it. With `rollouts`, the data are questions, and a step trains on
+    the policy's answers to them."""
 
     def __init__(
         self, options: TrainOptions, stage: str, world: World, objective: nn.Module, tokenizer,
@@ -364,10 +362,8 @@ class Trainer:
     def resume(self) -> None:
         """Continue the newest training state: on one machine, with as many ranks, the same to the bit as if the run had
         never stopped (with --compile only where all batches have one shape). With another number of ranks, but as many
-        samples per step, figures agree to rounding. The figures since the last log start again.
-
-        Raises StateError, naming what differs, when this is not the run that was stopped.
-        """
+        samples per step, figures agree to rounding. The figures since the last log start again. Raises StateError,
+        naming what differs, when this is not the run that was stopped."""
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         state, path = self.world.from_main(checkpoint.load_state(self.state_path) if self.world.is_main else None)
         with checkpoint.state_errors(path), self.replicas.gathered(write=True):

@@ -25,11 +25,9 @@ def where_not_finite(
     samples: list[int], each: Iterable | None, counts: dict[str, float], objective: nn.Module,
     scaler: torch.amp.GradScaler, data: JsonlDataset, world: World,
 ) -> str:  # fmt: skip
-    """Which of this rank's samples of a step give a loss or a gradient that is not finite; every rank calls it.
-
-    `each` computes them one by one, as (sample, sums, counts), or is None where that cannot be done. `counts` are the
-    step's. Slow, forward and backward for every sample: it is for a run that has ended.
-    """
+    """Which of this rank's samples of a step give a loss or a gradient that is not finite; every rank calls it. `each`
+    computes them one by one, as (sample, sums, counts), or is None where that cannot be done. `counts` are the step's.
+    Slow, forward and backward for every sample: it is for a run that has ended."""
     parameters = [p for p in objective.parameters() if p.requires_grad]
     bad = []
     for sample, sums, _ in each or ():

@@ -98,11 +98,8 @@ def load_model(
     weight: str, out_dir: str, tokenizer_folder: str | None, sizes: dict, usual_stage: str,
     lora_name: str | None = None, device: str = "auto",
 ) -> Loaded:  # fmt: skip
-    """A weight, perhaps with an adapter on top.
-
-    `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face folder;
-    `usual_stage` is the stage of a weight without metadata.
-    """
+    """A weight, perhaps with an adapter on top. `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face
+    folder; `usual_stage` is the stage of a weight without metadata."""
     quiet_transformers()
     device, info = choose_device(device), {}
     if Path(weight).is_dir():

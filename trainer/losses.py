@@ -38,10 +38,8 @@ def in_chunks(function, *tensors: torch.Tensor) -> list:
 def token_cross_entropy(
     hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor
 ) -> torch.Tensor:
-    """Sum over tokens of loss_mask * -log softmax(hidden @ head^T)[target], a scalar.
-
-    hidden (B, T, C), head (V, C), targets and loss_mask (B, T). Under autocast the products are in its precision.
-    """
+    """Sum over tokens of loss_mask * -log softmax(hidden @ head^T)[target], a scalar. hidden (B, T, C), head (V, C),
+    targets and loss_mask (B, T). Under autocast the products are in its precision."""
     learned = learned_tokens(loss_mask)
     rows, wanted, weights = (x[learned] for x in (hidden.flatten(0, 1), targets.flatten(), loss_mask.flatten()))
     if HeadLossFunction is None:
@@ -77,8 +75,7 @@ def dpo_loss(
         reward(y) = beta * (log pi(y) - log ref(y)),  loss = -log sigmoid(reward(chosen) - reward(rejected))
 
     (Rafailov et al. 2023, eq. 7.) With label_smoothing e, every label is taken to be wrong with probability e
-    (conservative DPO, Mitchell 2023): (1 - e) * loss + e * the loss of the swapped pair.
-    """
+    (conservative DPO, Mitchell 2023): (1 - e) * loss + e * the loss of the swapped pair."""
     chosen_rewards = beta * (policy_chosen - reference_chosen)
     rejected_rewards = beta * (policy_rejected - reference_rejected)
     margins = chosen_rewards - rejected_rewards
@@ -93,10 +90,9 @@ def token_kl(
     """Divergence of two networks' next-token distributions, summed over the tokens where loss_mask is not 0, a scalar.
 
     With p the teacher's softmax(logits / T) and q the student's: T^2 * KL(p || q), or T^2 * KL(q || p) in `reverse`.
-    T^2 keeps the gradient's size independent of T (Hinton et al. 2015, section 2). Forward KL makes the student
-    cover all that the teacher may say; reverse KL makes it avoid what the teacher would not (Gu et al. 2024, eq. 2).
-    hidden (B, T, C), head (V, C); the teacher's C may be another, and no gradient reaches it.
-    """
+    T^2 keeps the gradient's size independent of T (Hinton et al. 2015, section 2). Forward KL makes the student cover
+    all that the teacher may say; reverse KL makes it avoid what the teacher would not (Gu et al. 2024, eq. 2). hidden
+    (B, T, C), head (V, C); the teacher's C may be another, and no gradient reaches it."""
     learned = learned_tokens(loss_mask)
     rows, teacher_rows = (states.flatten(0, 1)[learned] for states in (hidden, teacher_hidden.detach()))
 
@@ -124,9 +120,7 @@ def token_log_probs(
     hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor, loss_mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(log pi of the learned tokens, entropy of the distributions they were drawn from, without a gradient), (N,) each.
-
-    hidden (B, T, C), head (V, C), targets and loss_mask (B, T); temperature 1.
-    """
+    hidden (B, T, C), head (V, C), targets and loss_mask (B, T); temperature 1."""
     learned = learned_tokens(loss_mask)
     rows, wanted = hidden.flatten(0, 1)[learned], targets.flatten()[learned]
 
@@ -172,8 +166,7 @@ def policy_loss(
         cispo                 -min(ratio, high) A log pi, no gradient through the ratio (MiniMax 2025, eq. 4)
         reinforce             -A log pi                                             (Williams 1992)
 
-    The first three differ in what the sum over tokens is divided by, which `PolicyObjective.counts` says.
-    """
+    The first three differ in what the sum over tokens is divided by, which `PolicyObjective.counts` says."""
     log_ratio = log_probs - old_log_probs
     ratio = (sequence_mean(log_ratio, sequences) if kind == "gspo" else log_ratio).exp()
     if kind == "reinforce":

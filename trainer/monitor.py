@@ -49,12 +49,10 @@ class Figures:
 
 
 class Monitor:
-    """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest.
-
-    A resumed run (`from_step` > 0) drops the records of steps, and of validations later than the one after step
+    """Figures of a run, on rank 0: `{name}.jsonl` in `folder` gets a line per record; the bar shows the newest. A
+    resumed run (`from_step` > 0) drops the records of steps, and of validations later than the one after step
     `validated`, that are done again, and a line that a killed run left half-written, then appends. `{name}.wandb` holds
-    the run's id in Weights & Biases, so that it continues there too. `wandb`: arguments of wandb.init, or None.
-    """
+    the run's id in Weights & Biases, so that it continues there too. `wandb`: arguments of wandb.init, or None."""
 
     def __init__(
         self, folder: Path, name: str, title: str, total_steps: int, from_step: int, validated: int,

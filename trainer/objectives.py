@@ -61,10 +61,8 @@ class Objective(nn.Module):
 
 
 def decode(model, batch: dict[str, torch.Tensor], right_padded: bool = True):
-    """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts.
-
-    The batches of dataset/batching.py are padded on the right.
-    """
+    """The decoder's output for a batch: last_hidden_state (B, T, C), and aux_loss for a mixture of experts. The batches
+    of dataset/batching.py are padded on the right."""
     names = ("input_ids", "attention_mask")
     return model.model(**{name: batch[name] for name in names if name in batch}, right_padded=right_padded)
 
@@ -91,10 +89,8 @@ class LanguageModelObjective(Objective):
 
 class PreferenceObjective(Objective):
     """DPO on batches of dataset/batching.py's PairCollate: the chosen rows first, then as many rejected ones.
-
     `reference` (B, 2) in the batch holds the starting weights' log-probabilities, so no second model is in memory.
-    Everything is per pair; with `length_normalised` an answer's log-probability is its mean over tokens.
-    """
+    Everything is per pair; with `length_normalised` an answer's log-probability is its mean over tokens."""
 
     figures = ("loss", "reward_margin", "reward_accuracy", "chosen_logp", "rejected_logp")
     unit = "nats per pair"
@@ -133,8 +129,7 @@ class PreferenceObjective(Objective):
 class DistillationObjective(Objective):
     """The student learns from the labels and from the teacher's whole distribution:
 
-    loss = alpha * cross-entropy + (1 - alpha) * T^2 KL        (Hinton et al. 2015, section 2)
-    """
+    loss = alpha * cross-entropy + (1 - alpha) * T^2 KL        (Hinton et al. 2015, section 2)"""
 
     figures = ("loss", "cross_entropy", "kl")
     text_loss = "cross_entropy"
@@ -160,8 +155,7 @@ class PolicyObjective(Objective):
     n_told answers by `told_names`.
 
     `loss` is a kind of `policy_loss`, `clip` its (low, high), where None is the usual, `longest` the tokens that an
-    answer may have. With a `reference`, kl_weight * KL(pi || reference) is added to the loss of each token.
-    """
+    answer may have. With a `reference`, kl_weight * KL(pi || reference) is added to the loss of each token."""
 
     text_loss = None
     unit = ""

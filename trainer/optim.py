@@ -10,10 +10,8 @@ N_AVERAGED = 50  # states of the weights of which --average makes its mean
 
 
 def get_lr(current_step: int, total_steps: int, lr: float, warmup_steps: int = 0) -> float:
-    """Linear warm-up to `lr` over `warmup_steps`, then a cosine down to lr / 10 at the last step.
-
-    Steps count from 0. (SGDR, Loshchilov & Hutter 2017, eq. 5, without restarts.)
-    """
+    """Linear warm-up to `lr` over `warmup_steps`, then a cosine down to lr / 10 at the last step. Steps count from 0.
+    (SGDR, Loshchilov & Hutter 2017, eq. 5, without restarts.)"""
     if current_step < warmup_steps:
         return lr * (current_step + 1) / warmup_steps
     progress = (current_step - warmup_steps) / max(1, total_steps - 1 - warmup_steps)
@@ -57,11 +55,9 @@ class Optimizers(torch.optim.Optimizer):
 
 
 class Float32Muon(torch.optim.Muon):
-    """Muon (Jordan et al. 2024) in float32, its steps scaled to AdamW's size (Liu et al. 2025, eq. 4).
-
-    torch's own multiplies in bfloat16, for which a processor without AVX-512 has no fast product: a step of the quick
-    start takes seven times as long there.
-    """
+    """Muon (Jordan et al. 2024) in float32, its steps scaled to AdamW's size (Liu et al. 2025, eq. 4). torch's own
+    multiplies in bfloat16, for which a processor without AVX-512 has no fast product: a step of the quick start takes
+    seven times as long there."""
 
     @torch.no_grad()
     def step(self) -> None:
@@ -99,8 +95,7 @@ def make_optimizer(
     Weight decay pulls matrices of the layers only: a norm's gain has its rest at 1, and an embedding row would shrink
     in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
     so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it,
-    the norms' gains at `norm_lr_scale` times.
-    """
+    the norms' gains at `norm_lr_scale` times."""
     groups = {
         "embedding": {"params": [], "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
         "rest": {"params": [], "weight_decay": 0.0, "lr_scale": norm_lr_scale},

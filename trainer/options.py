@@ -89,11 +89,9 @@ class ModelOptions:
 
 @dataclass
 class TrainOptions(ModelOptions):
-    """The flags of every stage. Paths given are relative to the working directory, defaults to the repo.
-
-    A resumed run must agree with the stopped one in all that is not `free`. Some free flags are compared by what they
-    amount to (`identity` in trainer/checkpoint.py): steps of the run, samples per step, compute type, data.
-    """
+    """The flags of every stage. Paths given are relative to the working directory, defaults to the repo. A resumed run
+    must agree with the stopped one in all that is not `free`. Some free flags are compared by what they amount to
+    (`identity` in trainer/checkpoint.py): steps of the run, samples per step, compute type, data."""
 
     data_path: str | None = flag(None, "JSONL to train on; default: the full set, else the sample", free=True)
     val_path: str | None = flag(None, "JSONL to validate on; default: 1 percent of data_path, held out", free=True)

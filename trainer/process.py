@@ -39,11 +39,9 @@ def handled(numbers: Iterable[int], handler) -> Iterator[None]:
 
 def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractContextManager:
     """Within it Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) only call `ask_to_stop`
-    with the signal's number. A second signal, of whatever kind, raises KeyboardInterrupt.
-
-    Under torchrun and its like a third: the terminal sends Ctrl-C to every process, and the launcher passes its own
-    on, so that the ranks get two of each.
-    """
+    with the signal's number. A second signal, of whatever kind, raises KeyboardInterrupt. Under torchrun and its like a
+    third: the terminal sends Ctrl-C to every process, and the launcher passes its own on, so that the ranks get two of
+    each."""
     patience, n_received = 1 + ("LOCAL_RANK" in os.environ), 0
 
     def handle(number, frame):

@@ -54,10 +54,8 @@ class Reference:
     @torch.no_grad()
     def kl(self, policy, data: DPODataset) -> float:
         """KL(policy || reference) in nats per answer, estimated on answers that the policy samples to held-out prompts.
-
-        Averages sum_t KL(pi(. | prompt, y_<t) || ref(. | prompt, y_<t)) over y ~ pi: the chain rule of KL, whose
-        spread is far smaller than that of log pi(y) - log ref(y). Answers end after KL_TOKENS.
-        """
+        Averages sum_t KL(pi(. | prompt, y_<t) || ref(. | prompt, y_<t)) over y ~ pi: the chain rule of KL, whose spread
+        is far smaller than that of log pi(y) - log ref(y). Answers end after KL_TOKENS."""
         world, device = self.world, self.world.device
         prompts = [data.prompt(i) for i in range(world.rank, min(KL_PROMPTS, len(data)), world.world_size)]
         total = torch.zeros(2, device=device)

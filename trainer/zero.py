@@ -30,11 +30,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's running means of the gradient and
 
 
 def read_config(options: TrainOptions, world: World) -> dict:
-    """DeepSpeed's settings from the file that --deepspeed names, what our own flags decide filled in.
-
-    Such an entry may be left out, be "auto", or say the same as the flag. Raises ValueError for a file that cannot be
-    read, an entry that contradicts a flag, or no ZeRO stage.
-    """
+    """DeepSpeed's settings from the file that --deepspeed names, what our own flags decide filled in. Such an entry may
+    be left out, be "auto", or say the same as the flag. Raises ValueError for a file that cannot be read, an entry that
+    contradicts a flag, or no ZeRO stage."""
     path = Path(options.deepspeed).absolute()
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

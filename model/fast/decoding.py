@@ -19,11 +19,9 @@ INT8_ROWS = 16  # up to so many, a product of 8-bit weights is limited by readin
 
 
 class Projection:
-    """x (…, in) -> x W^T (…, out), plus `residual` if given.
-
-    On a CPU W is kept in the blocked order of oneDNN, whose products are about twice as fast as F.linear, for one row
-    as for many (torch.compile does this to frozen weights; here no compiler is needed).
-    """
+    """x (…, in) -> x W^T (…, out), plus `residual` if given. On a CPU W is kept in the blocked order of oneDNN, whose
+    products are about twice as fast as F.linear, for one row as for many (torch.compile does this to frozen weights;
+    here no compiler is needed)."""
 
     def __init__(self, weight: torch.Tensor):
         self.packed = weight.is_cpu and torch.backends.mkldnn.is_available()
@@ -41,10 +39,8 @@ class Projection:
 
 
 class Int8Projection:
-    """The same with W in 8 bits, one scale per output: a quarter of float32's bytes to read for a token.
-
-    x is bfloat16. Many rows are limited by arithmetic, not by reading: then W becomes bfloat16 for the product.
-    """
+    """The same with W in 8 bits, one scale per output: a quarter of float32's bytes to read for a token. x is bfloat16.
+    Many rows are limited by arithmetic, not by reading: then W becomes bfloat16 for the product."""
 
     def __init__(self, weight: torch.Tensor):
         weight = weight.detach().float()
@@ -93,12 +89,10 @@ class MixtureOfExperts:
 
 
 class FastNetwork:
-    """The decoder of a MiniMindForCausalLM for inference alone.
-
-    q, k and v are one product, and so are gate and up. An adapter is added to its matrix in this copy; the model
-    itself keeps both apart. What needs no other layout or type (norms and embedding, on a GPU more) is not copied but
-    the model's own tensor, so once the model has been trained on, use it only after `Generator.refresh`.
-    """
+    """The decoder of a MiniMindForCausalLM for inference alone. q, k and v are one product, and so are gate and up. An
+    adapter is added to its matrix in this copy; the model itself keeps both apart. What needs no other layout or type
+    (norms and embedding, on a GPU more) is not copied but the model's own tensor, so once the model has been trained
+    on, use it only after `Generator.refresh`."""
 
     def __init__(self, model: MiniMindForCausalLM, dtype: torch.dtype, positions: int):
         config = self.config = model.config
@@ -146,10 +140,8 @@ class FastNetwork:
             qk.copy_(wide)
 
     def prefill(self, ids: torch.Tensor, lengths: list[int], cache: KVCache, first_row: int) -> torch.Tensor:
-        """Prompts ids (B, T), padded on the right, into the cache's new rows; logits after each one's last (B, V).
-
-        No mask is needed: a token looks only to its left, where no padding is.
-        """
+        """Prompts ids (B, T), padded on the right, into the cache's new rows; logits after each one's last (B, V). No
+        mask is needed: a token looks only to its left, where no padding is."""
         batch, tokens = ids.shape
         rotation = self.rotation[:tokens, None]  # (T, 1, D/2)
 
@@ -178,8 +170,7 @@ class FastNetwork:
 
     def decode_step(self, ids, positions, span: int, masked: bool, cache: KVCache) -> torch.Tensor:
         """One new token per row, ids (B,), at positions (B,), which sees the cache's first `span` positions; `masked`:
-        some rows are shorter. The shapes are those of the arguments, and no value is looked at: it can be recorded.
-        """
+        some rows are shorter. The shapes are those of the arguments, and no value is looked at: it can be recorded."""
         places, mask = cache.places(positions), None
         if masked:  # -inf where a shorter row has nothing yet
             beyond = torch.arange(span, device=ids.device) > positions[:, None]
@@ -215,12 +206,10 @@ class FastNetwork:
 
 
 class RecordedStep:
-    """The kernels of `decode_step` for `rows` rows and `span` positions as one CUDA graph.
-
-    A GPU has done a kernel of a small network before Python can ask for the next one; a graph asks for all at once. It
-    does the same work on the same memory each time, so rows and span are rounded up, and its few sizes serve all. Rows
-    without a request make token 0 at position 0 of a row of the cache that nobody has.
-    """
+    """The kernels of `decode_step` for `rows` rows and `span` positions as one CUDA graph. A GPU has done a kernel of a
+    small network before Python can ask for the next one; a graph asks for all at once. It does the same work on the
+    same memory each time, so rows and span are rounded up, and its few sizes serve all. Rows without a request make
+    token 0 at position 0 of a row of the cache that nobody has."""
 
     def __init__(self, network: FastNetwork, rows: int, span: int, cache: KVCache, ids, positions):
         self.ids, self.positions = torch.zeros(2, rows, dtype=torch.long, device=ids.device)

@@ -28,11 +28,9 @@ QUERY_TILE = 256  # queries of one row of a batch that meet their keys at a time
 
 
 def speed_up(model: nn.Module, compiled: bool = False) -> nn.Module:
-    """Give every module of the network that has a faster form that form, in place, and return the network.
-
-    Parameters, keys and hooks stay as they are. torch.compile makes fast code of the plain formulas by itself, except
-    of a mixture of experts: with `compiled` nothing else is replaced.
-    """
+    """Give every module of the network that has a faster form that form, in place, and return the network. Parameters,
+    keys and hooks stay as they are. torch.compile makes fast code of the plain formulas by itself, except of a mixture
+    of experts: with `compiled` nothing else is replaced."""
     for module in model.modules():
         faster = FASTER.get(type(module))
         if faster and getattr(module, "bias", None) is None and (faster is FastMOEFeedForward or not compiled):
@@ -102,11 +100,9 @@ def weight_gradients(
 
 
 def row_blocks(n_rows: int) -> list[tuple[slice, bool]]:
-    """Rows in blocks of few different sizes: a multiple of CHUNK_ROWS, one of SMALL_ROWS, and a small rest.
-
-    For every new size oneDNN compiles a product, which takes a millisecond and a megabyte, and batches of
-    conversations come in hundreds of sizes.
-    """
+    """Rows in blocks of few different sizes: a multiple of CHUNK_ROWS, one of SMALL_ROWS, and a small rest. For every
+    new size oneDNN compiles a product, which takes a millisecond and a megabyte, and batches of conversations come in
+    hundreds of sizes."""
     ends = [0, n_rows - n_rows % CHUNK_ROWS, n_rows - n_rows % SMALL_ROWS]
     regular = [(slice(start, end), False) for start, end in zip(ends, ends[1:], strict=False) if start < end]
     return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
@@ -257,10 +253,8 @@ class FastMOEFeedForward(MOEFeedForward):
 
 
 def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList) -> torch.Tensor:
-    """x (N, C), the first counts[0] rows for the first expert, and so on -> (N, C).
-
-    One kernel for all experts, and the counts (E,) stay on the device, so the host need not wait for them.
-    """
+    """x (N, C), the first counts[0] rows for the first expert, and so on -> (N, C). One kernel for all experts, and the
+    counts (E,) stay on the device, so the host need not wait for them."""
     ends, dtype = counts.cumsum(0).to(torch.int32), torch.bfloat16 if x.is_cuda else x.dtype
 
     def matmul_all(x: torch.Tensor, name: str) -> torch.Tensor:
@@ -273,11 +267,9 @@ def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList
 
 class CausalAttentionFunction(torch.autograd.Function):
     """P v with P = softmax(q k^T / sqrt(D)) under a causal mask: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
-
     A tile of QUERY_TILE tokens meets all keys before it, with the H/K query heads that share a key head in one product.
     P is recomputed in the backward pass, and never exists for more than a tile (Dao et al. 2022, FlashAttention,
-    appendix B).
-    """
+    appendix B)."""
 
     @staticmethod
     def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -362,12 +354,10 @@ FASTER = {
 
 
 class HeadLossFunction(torch.autograd.Function):
-    """sum_i weights_i * -log softmax(rows_i H^T)[wanted_i]: rows (N, C), head H (V, C), wanted and weights (N,).
-
-    The gradients of a sum are known but for one factor as soon as the logits are there, so they are made in the forward
+    """sum_i weights_i * -log softmax(rows_i H^T)[wanted_i]: rows (N, C), head H (V, C), wanted and weights (N,). The
+    gradients of a sum are known but for one factor as soon as the logits are there, so they are made in the forward
     pass if `keep` says so, `chunk` tokens at a time: the logits are computed once, and never all of them exist (Hsu et
-    al. 2024, Liger Kernel, section 3.2). Matrix products are in `dtype`, what is summed up is at least float32.
-    """
+    al. 2024, Liger Kernel, section 3.2). Matrix products are in `dtype`, what is summed up is at least float32."""
 
     @staticmethod
     def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype, keep: bool) -> torch.Tensor:

@@ -45,9 +45,7 @@ PARAMETER stop "<|im_end|>"
 def write_gguf(model: MiniMindForCausalLM, tokenizer, path: Path, outtype: str) -> int:
     """Write the network to `path`, and ollama's `.Modelfile` next to it. Matrices are stored as `outtype` (f32, f16 or
     q8_0), vectors and routers in float32. Returns how many matrices are f16 because Q8_0 does not allow their width.
-
-    Raises WeightError for a tokenizer, or a mixture, that llama.cpp does not support.
-    """
+    Raises WeightError for a tokenizer, or a mixture, that llama.cpp does not support."""
     config = model.config
     if config.use_moe:
         check_mixture(config, renormalised=True)

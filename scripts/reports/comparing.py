@@ -10,10 +10,7 @@ from scripts.reports.tables import percent
 
 def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) -> dict[str, list[str]]:
     """The likeliest replies of a weight to sets of questions, all in one pass, without their thoughts; those of the
-    stage "reason" between their tags.
-
-    `places`: more of WeightOptions, as tokenizer, device, lora_name.
-    """
+    stage "reason" between their tags. `places`: more of WeightOptions, as tokenizer, device, lora_name."""
     from dataset.chat import answer_in
     from trainer.answering import answer_all
     from trainer.options import WeightOptions
