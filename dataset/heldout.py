@@ -99,18 +99,18 @@ def score_table(questions: list[dict], replies: list[str]) -> dict:
     for name in dict.fromkeys(question["category"] for question in questions):
         members = [i for i, question in enumerate(questions) if question["category"] == name]
         answers = Counter(a for i in members for a in {normalise(answer) for answer in questions[i]["answers"]})
-        score, constant = sum(right[i] for i in members), answers.most_common(1)[0][1]
-        n_members = len(members)
-        categories[name] = {"n": n_members, "score": 100 * score / n_members, "constant": 100 * constant / n_members}
+        hits = {"score": sum(right[i] for i in members), "constant": answers.most_common(1)[0][1]}
+        categories[name] = {"n": len(members)} | {key: 100 * hit / len(members) for key, hit in hits.items()}
     wrong = [
         {"question": question["messages"][-1]["content"], "reply": reply, "answer": question["answers"][0]}
         for question, reply, is_hit in zip(questions, replies, right, strict=True) if not is_hit
     ]  # fmt: skip
-    interval = [100 * end for end in wilson_interval(sum(right), n)]
-    return {
-        "score": 100 * sum(right) / n, "interval": interval, "n": n, "categories": categories, "right": right,
-        "wrong": wrong,
-    }  # fmt: skip
+    return share(sum(right), n) | {"n": n, "categories": categories, "right": right, "wrong": wrong}
+
+
+def share(right: float, n: int) -> dict:
+    """A share in percent, and its 95 percent Wilson interval."""
+    return {"score": 100 * right / n, "interval": [100 * end for end in wilson_interval(right, n)]}
 
 
 def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -156,11 +156,7 @@ def pass_table(questions: list[dict], samples: list[list[str]]) -> dict:
 
     def row(counts: list[int]) -> dict:
         sums = {f"pass@{k}": sum(pass_at_k(n, c, k) for c in counts) for k in sorted({1, min(8, n), n})}
-        return {
-            name: {"score": 100 * total / len(counts),
-                   "interval": [100 * end for end in wilson_interval(total, len(counts))]}
-            for name, total in sums.items()
-        }  # fmt: skip
+        return {name: share(total, len(counts)) for name, total in sums.items()}
 
     every = [c for counts in right.values() for c in counts]
     return {"samples": n, "categories": {name: row(counts) for name, counts in right.items()}, "all": row(every)}
@@ -172,11 +168,7 @@ def score_chats(chats: list[list[dict]], replies: list[list[str]]) -> list[dict]
     for chat, said in zip(chats, replies, strict=True):
         for turn, (question, reply) in enumerate(zip(chat, said, strict=True), 1):
             right.setdefault(turn, []).append(int(is_right(reply, question["answers"])))
-    return [
-        {"turn": turn, "n": len(hits), "score": 100 * sum(hits) / len(hits),
-         "interval": [100 * end for end in wilson_interval(sum(hits), len(hits))]}
-        for turn, hits in right.items()
-    ]  # fmt: skip
+    return [{"turn": turn, "n": len(hits)} | share(sum(hits), len(hits)) for turn, hits in right.items()]
 
 
 def print_table(table: dict) -> None:
@@ -195,7 +187,6 @@ def print_passes(table: dict) -> None:
 
 
 def print_chats(rows: list[dict]) -> None:
-    """Scores by turn, with their 95 percent intervals."""
     if rows:
         print(f"\n{rows[0]['n']} chats, right at their")
     for row in rows:
