@@ -57,23 +57,19 @@ class ConvertOptions(ModelOptions):
 
 def read_source(options: ConvertOptions):
     """(the model in float32, LoRA merged; its tokenizer; the metadata of its `.json`)."""
-    from model.model_lora import load_lora, merge_lora
-    from trainer.loading import length_of, load_folder, load_pth, quiet_transformers, set_template
+    from model.model_lora import merge_lora
+    from model.weights import read_info
+    from trainer.loading import load_model, set_template
 
-    quiet_transformers()
     path = Path(options.weight).absolute()
-    if path.is_dir():
-        for name, value in options.sizes().items():
-            require(value is None, f"--{name}: the folder's config.json holds its sizes, leave that flag out")
-        (model, tokenizer), metadata = load_folder(path, options.tokenizer), {}
-    else:
-        model, tokenizer, metadata = load_pth(path, options.tokenizer, options.sizes())
+    lora = None if options.lora is None else str(Path(options.lora).absolute())
+    for name, value in options.sizes().items() if path.is_dir() else ():
+        require(value is None, f"--{name}: the folder's config.json holds its sizes, leave that flag out")
+    model, tokenizer, _, _, length = load_model(str(path), "", options.tokenizer, options.sizes(), "", lora, "cpu")
     set_template(tokenizer, options.chat_template, path)
-    options.stretch(model, length_of(metadata), path)
-    if options.lora is not None:
-        load_lora(model, Path(options.lora).absolute(), tokenizer, None if path.is_dir() else path)
-        merge_lora(model)
-    return model.eval(), tokenizer, metadata
+    options.stretch(model, length, path)
+    merge_lora(model)
+    return model, tokenizer, {} if path.is_dir() else read_info(path) or {}
 
 
 KEPT = ("stage", "step", "tokens", "data", "chat_template")  # of the metadata
@@ -173,7 +169,6 @@ def convert(options: ConvertOptions) -> None:
 
 
 def usage(options: ConvertOptions, tokenizer) -> str:
-    """How to use the result, in one clause."""
     from model.weights import tokenizer_hash
     from scripts.reports.shell import command, typed
     from trainer.loading import load_tokenizer

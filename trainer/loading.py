@@ -47,30 +47,6 @@ def set_template(tokenizer, name: str | None, weight: str | Path) -> None:
         tokenizer.chat_template = CHAT_TEMPLATES[name]
 
 
-def load_pth(weight: Path, folder: str | None, sizes: dict) -> tuple[MiniMindForCausalLM, object, dict]:
-    """(model, tokenizer, metadata): the tokenizer of `folder`, else the shipped one. Raises ValueError, and what
-    `load_weights` does, when neither folder nor metadata names the weight's vocabulary."""
-    tokenizer = load_tokenizer(folder or str(ROOT / "model"))
-    model, info = load_weights(weight, tokenizer, sizes)
-    if not info and not folder:
-        missing = weight.with_suffix(".json").name
-        raise ValueError(f"{weight}: there is no {missing} that names its vocabulary: pass --tokenizer FOLDER")
-    set_template(tokenizer, info.get("chat_template"), weight)
-    return model, tokenizer, info
-
-
-def load_folder(folder: Path, tokenizer_folder: str | None) -> tuple[MiniMindForCausalLM, object]:
-    """(model, tokenizer) of a Hugging Face folder, the tokenizer perhaps of another. Raises ValueError, and what
-    `read_folder` does, for a tokenizer with more entries than the network has."""
-    from model.formats.hf_folder import read_folder  # other programs' networks, not needed to train
-
-    model, tokenizer = read_folder(folder), load_tokenizer(tokenizer_folder or str(folder))
-    if len(tokenizer) > model.config.vocab_size:
-        what = f"this tokenizer has {len(tokenizer):,} entries, the network {model.config.vocab_size:,}"
-        raise ValueError(f"{tokenizer.name_or_path}: {what}: name its own with --tokenizer")
-    return model, tokenizer
-
-
 def quiet_transformers() -> None:
     """No progress bars and advice from transformers between our own lines."""
     transformers_logging.set_verbosity_error()
@@ -99,15 +75,26 @@ def load_model(
     lora_name: str | None = None, device: str = "auto",
 ) -> Loaded:  # fmt: skip
     """A weight, perhaps with an adapter on top. `weight` is a stage's name in `out_dir`, a `.pth` or a Hugging Face
-    folder; `usual_stage` is the stage of a weight without metadata."""
+    folder; `usual_stage` is the stage of a weight without metadata. Raises ValueError where nothing names the weight's
+    vocabulary, or it has more entries than the network."""
     quiet_transformers()
     device, info = choose_device(device), {}
     if Path(weight).is_dir():
+        from model.formats.hf_folder import read_folder  # other programs' networks, not needed to train
+
         source = Path(weight).absolute()
-        model, tokenizer = load_folder(source, tokenizer_folder)
+        model, tokenizer = read_folder(source), load_tokenizer(tokenizer_folder or str(source))
+        if len(tokenizer) > model.config.vocab_size:
+            what = f"this tokenizer has {len(tokenizer):,} entries, the network {model.config.vocab_size:,}"
+            raise ValueError(f"{tokenizer.name_or_path}: {what}: name its own with --tokenizer")
     else:
         source = find_weight(weight, out_dir, sizes.get("hidden_size"), sizes.get("use_moe"))
-        model, tokenizer, info = load_pth(source, tokenizer_folder, sizes)
+        tokenizer = load_tokenizer(tokenizer_folder or str(ROOT / "model"))
+        model, info = load_weights(source, tokenizer, sizes)
+        if not info and not tokenizer_folder:
+            missing = source.with_suffix(".json").name
+            raise ValueError(f"{source}: there is no {missing} that names its vocabulary: pass --tokenizer FOLDER")
+        set_template(tokenizer, info.get("chat_template"), source)
     title, stage = str(source), info.get("stage", "converted")
     if stage == "converted":
         stage = usual_stage
