@@ -16,7 +16,11 @@ class KVCache:
     def __init__(self, config, rows: int, positions: int, dtype: torch.dtype, device: torch.device):
         self.n_kv_heads = config.num_key_value_heads
         shape = (config.num_hidden_layers, rows, 2 * self.n_kv_heads, positions, config.head_dim)
-        size, memory = math.prod(shape) * dtype.itemsize, memory_of(device)
+        size = math.prod(shape) * dtype.itemsize
+        if device.type == "cuda":
+            memory = torch.cuda.mem_get_info(device)[0]  # what is free
+        else:
+            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # all that the machine has
         try:
             if size > memory:
                 raise MemoryError
@@ -54,13 +58,6 @@ class KVCache:
     def move(self, source: int, target: int, length: int) -> None:
         """Row `source` takes the place of `target`, whose request has left."""
         self.data[:, target, :, :length] = self.data[:, source, :, :length]
-
-
-def memory_of(device: torch.device) -> int:
-    """Bytes: what is free on an NVIDIA GPU; elsewhere all that the machine has."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class CachedRows:

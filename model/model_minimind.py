@@ -439,12 +439,9 @@ class MiniMindModel(MiniMindPreTrainedModel):
         tokens = x.shape[1]
         # None when plain causal attention is all that is needed, which is the fast path.
         causal_mask = create_causal_mask(
-            config=self.config,
-            inputs_embeds=x,
-            attention_mask=None if right_padded else attention_mask,
-            past_key_values=past_key_values,
-            position_ids=position_ids,
-        )
+            config=self.config, inputs_embeds=x, attention_mask=None if right_padded else attention_mask,
+            past_key_values=past_key_values, position_ids=position_ids,
+        )  # fmt: skip
         if use_cache is None:
             may_be_packed = position_ids is not None and attention_mask is None
             use_cache = self.config.use_cache and not self.training and not may_be_packed
@@ -472,11 +469,8 @@ class MiniMindModel(MiniMindPreTrainedModel):
                 x, rotary, causal_mask, token_mask, past_key_values=past_key_values, output_attentions=output_attentions
             )
             balance_losses.append(balance_loss)
-        return MiniMindModelOutput(
-            last_hidden_state=self.norm(x),
-            past_key_values=past_key_values,
-            aux_loss=torch.stack(balance_losses).sum() if self.config.use_moe else None,
-        )
+        aux_loss = torch.stack(balance_losses).sum() if self.config.use_moe else None
+        return MiniMindModelOutput(last_hidden_state=self.norm(x), past_key_values=past_key_values, aux_loss=aux_loss)
 
 
 class MiniMindForCausalLM(MiniMindPreTrainedModel, GenerationMixin):

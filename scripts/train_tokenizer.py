@@ -63,9 +63,6 @@ class TokenizerOptions:
                            least=SMALLEST_VOCAB, most=10_000_000)  # fmt: skip
 
 
-# ---------------------------------------------------------------- reading
-
-
 def texts_of(record: dict) -> list[str]:
     """The texts of a JSON record; of a conversation also the role lines, as the chat renderer writes them."""
     if "text" in record:
@@ -92,11 +89,6 @@ def read_texts(path: str) -> Iterator[str]:
         raise ValueError(f"{path}: there is no text in it: give another file")
 
 
-def read_characters(paths: Iterable[str]) -> list[str]:
-    """Every character of the files that takes more than a byte."""
-    return sorted({c for path in paths for text in read_texts(path) for c in text if not c.isascii()})
-
-
 def read_corpus(paths: Iterable[str], vocab_size: int, entries: list[str]) -> Iterator[str | list[str]]:
     """The texts of all files without control strings, then what must become `entries`, often enough for that."""
     n_characters = 0
@@ -106,9 +98,6 @@ def read_corpus(paths: Iterable[str], vocab_size: int, entries: list[str]) -> It
             yield from CONTROL_PATTERN.split(text)
     for entry in entries:
         yield [entry] * max(1000, n_characters // (2 * vocab_size))  # about three times the last merge's frequency
-
-
-# ---------------------------------------------------------------- training and writing
 
 
 def train(texts: Iterable[str | list[str]], vocab_size: int):
@@ -146,16 +135,14 @@ def write(tokenizer, folder: Path) -> None:
     write_atomically(folder / "tokenizer.json", lambda temporary: temporary.write_text(text, "utf-8"))
 
 
-# ---------------------------------------------------------------- command
-
-
 def make_tokenizer(options: TokenizerOptions) -> None:
     folder = Path(options.output_dir)
     if (folder / "tokenizer.json").exists() and not options.overwrite:
         raise ValueError(f"{folder}: there is a tokenizer already: give another --output_dir, or pass --overwrite")
     for path in options.data_path:
         next(read_texts(path))  # a missing or empty file ends the run before a folder is made
-    characters = read_characters(options.character_path)
+    texts = (text for path in options.character_path for text in read_texts(path))
+    characters = sorted({c for text in texts for c in text if not c.isascii()})
     check_out_dir(folder, "--output_dir")
     print(f"training {options.vocab_size:,} entries on {', '.join(options.data_path)}", flush=True)
     corpus = read_corpus(options.data_path, options.vocab_size, [*ROLES, *characters])
