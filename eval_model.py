@@ -95,7 +95,6 @@ def show(text: str, stage: str) -> str:
 
 
 def typed_messages() -> Iterator[str]:
-    """What the user types, or pipes in, line by line."""
     while True:
         try:
             line = input("\n> " if sys.stdin.isatty() else "").strip()
@@ -130,7 +129,6 @@ def converse(answer: Callable[[list[dict], int], str], history_cnt: int, prompts
 
 
 def talk(options: EvalOptions) -> None:
-    """Answer `--prompt`, sample messages, or what is typed or piped in."""
     from model.generation import Generator
 
     require(options.prompt is None or options.prompt.strip(), "--prompt is empty: write a question")

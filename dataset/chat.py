@@ -157,7 +157,6 @@ def learned_text(tokenizer, messages: list[dict], empty_thought: bool) -> str:
 
 
 def answer_text(message: dict, template: str, empty_thought: bool = True) -> str:
-    """The text of an answer: its thought, its content, its calls."""
     content, thought = message["content"] or "", message.get("reasoning_content")
     if template == "qwen3" and thought is None:  # perhaps it is written in the content
         before, _, content = content.rpartition("</think>")
@@ -265,7 +264,6 @@ def join_texts(pieces: list[tuple[str, bool, int]]) -> Iterator[tuple[str, bool,
 def render(
     tokenizer, messages: list[dict], add_generation_prompt: bool = False, markup_weight: int = 1, opening: str = ""
 ) -> tuple[list[int], list[int]]:
-    """`render_batch` for one conversation."""
     return render_batch(tokenizer, [messages], add_generation_prompt, markup_weight, opening)[0]
 
 

@@ -89,7 +89,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         return len(self.kept)
 
     def make_collate(self) -> Collate:
-        """What turns a list of samples into a batch."""
         return Collate(self.tokenizer.pad_token_id)
 
     def summary(self) -> str:

@@ -71,7 +71,6 @@ def targets_of(names: Iterable[str]) -> list[str]:
 
 
 def lora_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The adapter's tensors."""
     return {key: value for key, value in model.state_dict().items() if ".lora." in key}
 
 
@@ -137,13 +136,9 @@ def merge_lora(model: nn.Module) -> None:
     for layer in adapted(model).values():
         with torch.no_grad():
             layer.weight.copy_(merged_weight(layer))
-        remove_lora(layer)
+        layer.lora_hook.remove()
+        del layer.lora, layer.lora_hook
     model.requires_grad_(True)
-
-
-def remove_lora(layer: nn.Linear) -> None:
-    layer.lora_hook.remove()
-    del layer.lora, layer.lora_hook
 
 
 def find_lora(name: str, out_dir: str | Path, config) -> Path:

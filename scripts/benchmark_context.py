@@ -76,7 +76,6 @@ class Rows:
 
 
 def teach(model, rows: Rows, length: int, steps: int, lr: float) -> None:
-    """Train the model on all tokens of rows of `length` tokens."""
     import torch
     from tqdm import trange
 

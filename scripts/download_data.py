@@ -70,7 +70,6 @@ class Published:
     url: str
 
     def matches(self, path: Path) -> bool:
-        """Whether the file at `path` has the published size and checksum."""
         if path.stat().st_size != self.size:
             return False
         with open(path, "rb") as file:
@@ -90,9 +89,6 @@ def part_of(path: Path) -> Path:
 
 def size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-# ---------------------------------------------------------------- from the hubs
 
 
 def list_files(source: str, revision: str | None) -> dict[str, Published]:
@@ -166,9 +162,6 @@ def fetch(published: Published, out: IO[bytes], name: str) -> None:
             if out.tell() == n_arrived:
                 raise
     bar.close()
-
-
-# ---------------------------------------------------------------- command
 
 
 def choose(words: list[str]) -> list[str]:

@@ -92,7 +92,6 @@ def both_modes(model, tokenizer, stage: str, sets: dict[str, str]) -> str:
 
 
 def what_next(out_dir: Path) -> str:
-    """Commands to type now, aligned, in the words of this machine."""
     new = command("run.sh")
     commands = [
         (command("run.sh", "chat", out_dir), "talk to it"),

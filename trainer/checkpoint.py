@@ -182,9 +182,6 @@ def differences(before: dict, now: dict, within: str = "") -> list[str]:
     return phrases
 
 
-# ---------------------------------------------------------------- locks and random numbers
-
-
 def take_lock(path: Path) -> IO[str]:
     """The right to write the states, weights and metrics of one name, until the process ends, however it does. The file
     returned must stay open. Raises StateError while another process has the lock."""

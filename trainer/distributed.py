@@ -152,9 +152,6 @@ def join_world(device_name: str) -> World:
     return World(rank, world_size, device, store)
 
 
-# ---------------------------------------------------------------- when a rank fails
-
-
 def end_rank(error: Exception) -> NoReturn:
     """End this process because of `error`; of all ranks only the first that failed by itself says what happened."""
     message, reported = str(error), False

@@ -136,7 +136,6 @@ def is_unchanged(line: bytes, step: int, validated: int) -> bool:
 
 
 def wandb_options(options: TrainOptions) -> dict | None:
-    """What the flags say of Weights & Biases."""
     if not options.use_wandb:
         return None
     name = {"name": options.wandb_run_name} if options.wandb_run_name else {}
@@ -144,7 +143,6 @@ def wandb_options(options: TrainOptions) -> dict | None:
 
 
 def start_wandb(arguments: dict):
-    """A run of Weights & Biases, or the one with this id, continued."""
     import wandb
 
     try:

@@ -9,8 +9,6 @@ from trainer.command_line import ROOT, flag, require
 
 STAGES = {0: "pretrain", 1: "full_sft", 2: "rlhf", 3: "reason", 4: "ppo", 5: "grpo"}  # by --model_mode
 LEAST_CONTEXT = 512  # tokens of prompt and answer, by default, also for a weight that was trained on shorter rows
-
-
 PRESETS = {
     "minimind2-small": {"hidden_size": 512, "num_hidden_layers": 8},
     "minimind2": {"hidden_size": 768, "num_hidden_layers": 16},
@@ -206,7 +204,6 @@ class WeightOptions(ModelOptions):
         require(is_folder or not self.load, f"--load 1 {named if self.weight else 'needs --weight FOLDER'}")
 
     def load_model(self):
-        """The trainer.loading.Loaded that the flags name."""
         from trainer.loading import load_model, set_template  # and torch, which --help does not need
 
         loaded = load_model(

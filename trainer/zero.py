@@ -73,9 +73,6 @@ def read_config(options: TrainOptions, world: World) -> dict:
     return {key: value for key, value in config.items() if value != "auto"}
 
 
-# ---------------------------------------------------------------- training
-
-
 class ZeroReplicas(Replicas):
     """`Replicas` whose backward pass, clipping and step are DeepSpeed's."""
 

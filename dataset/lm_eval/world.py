@@ -27,7 +27,6 @@ def prompt(messages: list[dict]) -> str:
 
 
 def held_out(**_) -> dict:
-    """The questions with the prompt and every accepted answer."""
     from datasets import Dataset
 
     rows = [question | {"prompt": prompt(question["messages"])} for question in read_heldout(HELD_OUT, "test")]

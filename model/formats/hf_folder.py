@@ -152,7 +152,6 @@ def from_minimind3(content: dict) -> dict:
 
 
 def read_tensors(folder: Path) -> State:
-    """All tensors of a folder, under the names they have there."""
     path = next((folder / name for name in TENSOR_FILES if (folder / name).is_file()), None)
     if path is None:
         raise WeightError(f"{folder}: none of {', '.join(TENSOR_FILES)} is in it: copy the folder again")
@@ -295,7 +294,6 @@ def split_experts(gathered: State, config: MiniMindConfig) -> State:
 
 
 def granite_name(group: str) -> str:
-    """GraniteMoeShared's name of a group of experts."""
     return group.replace("mlp.experts", "block_sparse_moe").replace("mlp.shared_experts", "shared_mlp")
 
 

@@ -184,7 +184,6 @@ def build_engine(options) -> Turn:
 
 
 def build_generate(options) -> Turn:
-    """transformers' generate."""
     model = stock_model(options).to(getattr(torch, options.dtype)).eval()
     ids = random_rows(options, options.prompt_tokens)
     settings = {"attention_mask": torch.ones_like(ids), "do_sample": False, "eos_token_id": None, "pad_token_id": 0}

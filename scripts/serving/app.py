@@ -46,9 +46,6 @@ HANDLED_ERRORS = (ApiError, RequestValidationError, UnicodeEncodeError, Recursio
 log = logging.getLogger("minimind")
 
 
-# ---------------------------------------------------------------- engine
-
-
 class Service:
     """The engine and the number of its places that are taken. All but the engine's steps runs in the event loop."""
 
@@ -67,7 +64,6 @@ class Service:
         await asyncio.to_thread(thread.join)
 
     def opening(self, body: ChatRequest) -> str:
-        """How the prompt begins the answer."""
         thinking = self.thinking if body.thinking is None else body.thinking
         return opening(self.tokenizer, self.stage, thinking)
 
@@ -76,10 +72,6 @@ class Service:
         if self.stage == "pretrain":
             return begin_document(self.tokenizer, messages[-1]["content"])
         return render(self.tokenizer, messages, add_generation_prompt=True, opening=self.opening(body))[0]
-
-    def completion_prompt(self, prompt: str | list[int]) -> list[int]:
-        """Text is begun like a document of pretraining; token ids are used as they are."""
-        return prompt if isinstance(prompt, list) else begin_document(self.tokenizer, prompt)
 
 
 class Answers:
@@ -152,9 +144,6 @@ def n_visible(request) -> int:
         while n and len(b"".join(parts[: n - 1]).decode(errors="replace")) >= len(request.text):
             n -= 1
     return n
-
-
-# ---------------------------------------------------------------- gate
 
 
 class Gate:
@@ -240,9 +229,6 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-# ---------------------------------------------------------------- endpoints
-
-
 def make_app(service: Service, api_key: str | None, cors_origins: list[str] | None) -> FastAPI:
     handlers = dict.fromkeys(HANDLED_ERRORS, answer_error)
     app = FastAPI(
@@ -282,7 +268,8 @@ def make_app(service: Service, api_key: str | None, cors_origins: list[str] | No
     @app.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request):
         check_model(body.model)
-        prompts = [service.completion_prompt(prompt) for prompt in body.prompts()]
+        # Text is begun like a document of pretraining; token ids are used as they are.
+        prompts = [p if isinstance(p, list) else begin_document(service.tokenizer, p) for p in body.prompts()]
         answers = Answers(service, request.scope["requests"], prompts, body, logprobs=body.logprobs)
         return await respond(body, answers, text_choices(body, answers), f"cmpl-{uuid.uuid4().hex}", "text_completion")
 
@@ -339,9 +326,7 @@ async def respond(body: GenerationRequest, answers: Answers, choices: AsyncItera
     return head | {"choices": list(map(whole_choice, chunks)), "usage": answers.usage()}
 
 
-async def stream(
-    body: GenerationRequest, answers: Answers, choices: AsyncIterator[dict], head: dict
-) -> AsyncIterator[str]:
+async def stream(body: GenerationRequest, answers: Answers, choices: AsyncIterator[dict], head: dict):
     """Server-sent events: a chunk per choice, the usage if requested, and [DONE]; or an error."""
     with_usage = body.stream_options and body.stream_options.include_usage
     no_usage = {"usage": None} if with_usage else {}

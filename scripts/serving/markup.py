@@ -83,7 +83,6 @@ class MarkupParser:
 
 
 def whole_message(deltas: Sequence[dict]) -> dict:
-    """The message that the deltas are parts of."""
     message = {"role": "assistant", "content": "".join(delta.get("content", "") for delta in deltas), "refusal": None}
     if thought := "".join(delta.get("reasoning_content", "") for delta in deltas):
         message["reasoning_content"] = thought

@@ -262,8 +262,6 @@ class CompletionRequest(GenerationRequest):
 
 
 def chat_logprobs(logprobs: list[Logprob], token_bytes: list[bytes]) -> dict:
-    """`logprobs` of a chat choice."""
-
     def entry(token: int, logprob: float) -> dict:
         raw = token_bytes[token]
         return {"token": raw.decode(errors="replace"), "logprob": finite(logprob), "bytes": list(raw)}

@@ -40,9 +40,6 @@ class Settings:
     thinking: bool | None = None  # None: as the weight was trained
 
 
-# ---------------------------------------------------------------- weights
-
-
 def weights_in(out_dir: str | Path) -> dict[str, Path]:
     """The weights in a folder by name: SFT first, pretraining last, and within each the newest first."""
 
@@ -57,9 +54,6 @@ def adapters_for(weight: Path) -> dict[str, Path]:
     size = re.search(r"_\d+(_moe)?$", weight.stem)
     paths = sorted((weight.parent / "lora").glob("*.pth")) if size else []
     return {path.stem.removesuffix(size[0]): path for path in paths if path.stem.endswith(size[0])}
-
-
-# ---------------------------------------------------------------- models
 
 
 class ChatModel:
@@ -99,9 +93,6 @@ class ChatModel:
             skip_special_tokens=self.stage == "pretrain",
         )  # fmt: skip
         return self.engine.submit(prompt, sampling), begin
-
-
-# ---------------------------------------------------------------- conversation
 
 
 @dataclass(eq=False)
