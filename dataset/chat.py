@@ -100,8 +100,7 @@ def answer_in(reply: str, stage: str) -> str:
 
 
 def as_trained(messages: list[dict], stage: str) -> list[dict]:
-    """As a weight met them in training: earlier answers without their thoughts, for one of the stage "reason" between
-    its tags."""
+    """As a weight met them in training: earlier answers without their thoughts, of "reason" between its tags."""
 
     def bare(message: dict) -> dict:
         text = message["content"] or ""
@@ -115,9 +114,8 @@ def as_trained(messages: list[dict], stage: str) -> list[dict]:
 
 
 def opening(tokenizer, stage: str, thinking: bool | None = None) -> str:
-    """How a prompt begins the answer: with an open thought, with an empty one, or (thinking None) as the weights were
-    trained to begin, which in Qwen3's format is an empty one. "reason" has its answers in tags of their own, "pretrain"
-    has no answers."""
+    """How a prompt begins the answer: with an open thought, an empty one, or (thinking None) as the weights were
+    trained to (Qwen3's format: an empty one). "reason" has its answers in tags, "pretrain" has none."""
     by_itself = thinking is None and (stage == "reason" or template_name(tokenizer) != "qwen3")
     if stage == "pretrain" or by_itself:
         return ""
@@ -279,8 +277,7 @@ def answer_room(context: int) -> int:
 
 def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = None, opening: str = "") -> list[int]:
     """Prompt for the next answer, in `room` tokens: the oldest turns are dropped first. A system turn at the beginning
-    and the last message are always kept, and alone may take `limit` tokens (default: room). Raises ValueError when they
-    are longer."""
+    and the last message are kept, and alone may take `limit` tokens (default: room); ValueError for longer ones."""
     limit = room if limit is None else limit
     head = messages[:1] if messages and messages[0]["role"] == "system" else []
     turns = messages[len(head) :]

@@ -1,5 +1,4 @@
-"""The two chat formats that are known here, and each as a Jinja template for transformers, llama.cpp and vLLM: in the
-.jinja files beside this one.
+"""The two chat formats that are known here, each also as a Jinja template for others, in a .jinja file beside this one.
 
     minimind   an answer is its text, after <think>…</think> where the message has a thought; what a tool returns is a
                turn of the role "tool"

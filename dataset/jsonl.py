@@ -73,8 +73,7 @@ def parse_line(line: bytes) -> dict:
 
 
 def read_records(path: str | Path, convert: Callable[[dict], Any]) -> Iterator[Any]:
-    """convert(record) of each line. DataError for the first line that is no JSON object or for which `convert` raises
-    ValueError."""
+    """convert(record) of each line. DataError for the first that is no JSON object or that fails with ValueError."""
     path = check_file(path)
     for offset, line in read_lines(path, 0, path.stat().st_size):
         try:

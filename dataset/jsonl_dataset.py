@@ -105,11 +105,6 @@ class JsonlDataset(torch.utils.data.Dataset):
         row, ends = int(self.kept[index]), self.cache["rows"]["end"]
         return self.cache[name][ends[row - 1] if row else 0 : ends[row]]
 
-    def count_bytes(self, ids: np.ndarray) -> int:
-        """Bytes of UTF-8 that token ids spell; the marks around documents and turns are none."""
-        ids = ids[~np.isin(ids, (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id))]
-        return len(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).encode())
-
     def rows_of(self, indices: Sequence[int]) -> np.ndarray:
         """Row numbers in the cache of what samples are made of."""
         return self.kept[np.asarray(indices, dtype=np.int64)]
@@ -125,8 +120,7 @@ class JsonlDataset(torch.utils.data.Dataset):
         return other
 
     def split_validation(self, share: float = 0.01) -> tuple["JsonlDataset", "JsonlDataset"]:
-        """(training, validation): a fixed random share of the samples, 1 to MAX_HELD_OUT, is held out. Raises DataError
-        for a file with a single sample."""
+        """(training, validation), a fixed random share of 1 to MAX_HELD_OUT samples; DataError for a single sample."""
         n_samples = len(self.kept)
         if n_samples < 2:
             what = "one sample cannot be split into training and validation"

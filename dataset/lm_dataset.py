@@ -198,8 +198,10 @@ class SFTDataset(AnswerDataset):
         """Bytes of UTF-8 in the answers, as far as they are within `max_length`."""
         longest = self.lengths == self.max_length  # among them those that are cut
         n_bytes = int(self.number("n_bytes")[~longest].sum())
+        marks = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id  # around turns, and no text
         for ids, weights in map(self.cut, np.flatnonzero(longest)):
-            n_bytes += self.count_bytes(ids[weights > 0])
+            ids = ids[(weights > 0) & ~np.isin(ids, marks)]
+            n_bytes += len(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False).encode())
         return n_bytes
 
 

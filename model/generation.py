@@ -170,8 +170,7 @@ class Request:
             self.pieces.put(Piece(text, self.token_ids[new], self.logprobs[new], finish_reason))
 
     def receive(self, work: Callable[[], object] | None = None) -> Iterator[Piece]:
-        """Waits for each piece, or does `work` until it is there; nothing comes after the last one. Raises what made
-        the engine fail."""
+        """Waits for each piece, or does `work` until it is there. Raises what made the engine fail."""
         while not self.received:
             while work and self.pieces.empty():
                 work()
@@ -227,8 +226,8 @@ class Generator:
 
     def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None, pieces=None) -> Request:
         """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens;
-        RuntimeError once `run` has ended. `pieces` has a `put` that takes the answer's pieces, or the engine's error;
-        by default a queue of its own."""
+        RuntimeError once `run` has ended. `pieces` (default: a queue) has a `put` for the pieces, or the engine's
+        error."""
         prompt_ids, sampling = list(prompt_ids), sampling or Sampling()
         vocabulary, room = self.model.config.vocab_size, self.max_length - len(prompt_ids)
         if not prompt_ids:

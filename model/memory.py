@@ -6,7 +6,6 @@ SIGNS += ("could not create a primitive",)  # oneDNN, whose code for a product f
 
 def lack_of_memory(error: BaseException) -> str | None:
     """What a program needed more memory for, in the words of who needed it; None for an error of another kind. Python
-    and NumPy raise MemoryError; torch a RuntimeError on a CPU and one of its own on a GPU; the loader of shared
-    libraries an ImportError."""
+    and NumPy raise MemoryError; torch RuntimeError, and its own on a GPU; the loader of libraries ImportError."""
     text = " ".join(str(error).split("\n\n")[0].split())[:300] or "MemoryError"
     return text if isinstance(error, MemoryError) or any(sign in text for sign in SIGNS) else None

@@ -91,8 +91,7 @@ def save_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, **in
 def load_lora(model: MiniMindForCausalLM, path: str | Path, tokenizer=None, weight: Path | None = None) -> None:
     """Put the adapter at `path` on the model, strictly; `weight` is the file that the model was loaded from. Rank and
     targets follow from the tensors; without a `.json`, alpha = rank. Raises WeightError when a tensor fits no layer, or
-    the adapter was trained with another vocabulary than `tokenizer`. An adapter trained on another weight is accepted
-    with a note on standard error."""
+    the adapter's vocabulary is not `tokenizer`'s; one of another weight is accepted with a note on standard error."""
     path = Path(path)
     state = {key.removeprefix("module."): value for key, value in weights.read_state(path).items()}  # DDP's prefix
     layers, covered = dict(model.named_modules()), set()

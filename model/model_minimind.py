@@ -429,10 +429,9 @@ class MiniMindModel(MiniMindPreTrainedModel):
 
         attention_mask (B, all tokens so far) is 1 for text, 0 for padding on either side. Without it, position_ids that
         start again inside a row mean several documents in that row, and none sees another. `right_padded` promises that
-        padding only follows text: none can see it, so attention needs no mask, and is faster. A cache is made and
-        returned if `use_cache` says so; by default as the config does, except in training and for rows that may hold
-        several documents. Raises ValueError for neither or both of input_ids and inputs_embeds, and for positions that
-        the network does not have."""
+        padding only follows text: attention then needs no mask, and is faster. A cache is made and returned if
+        `use_cache` says so; by default as the config does, except in training and for rows of several documents. Raises
+        ValueError for neither or both of input_ids and inputs_embeds, and for positions beyond its own."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds

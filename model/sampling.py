@@ -15,8 +15,7 @@ CANDIDATES = 256  # this many of the likeliest tokens nearly always contain what
 @dataclass(frozen=True)
 class Sampling:
     """How a request's tokens are chosen and when it ends. Raises ValueError for meaningless values. Order: penalties,
-    temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are those of the network, before all of
-    these."""
+    temperature, top_k, top_p of what top_k left, min_p. Log-probabilities are the network's, before all that."""
 
     max_tokens: int | None = None  # None: as many as the context holds
     temperature: float = 0.0  # 0: always the likeliest token

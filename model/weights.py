@@ -106,8 +106,7 @@ def find_weight(name: str, out_dir: str | Path, hidden_size: int | None = None, 
 
 
 def read_metadata(path: Path) -> dict | None:
-    """The metadata of the weight or adapter at `path`; None when there is none. Raises WeightError when it cannot be
-    read, or describes another file."""
+    """The metadata of the weight or adapter at `path`, or None; WeightError when it is damaged, or of another file."""
     metadata = path.with_suffix(".json")
     if not metadata.is_file():
         return None
@@ -169,10 +168,9 @@ def check_stored(state: dict[str, torch.Tensor], path: Path) -> None:
 def load_weights(
     path: str | Path, tokenizer=None, sizes: dict | None = None, dropout: float | None = None
 ) -> tuple[MiniMindForCausalLM, dict]:
-    """A float32 model with the weights of `path`, and its metadata ({} without). The metadata decides the sizes;
-    `sizes` (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only where there is none, and must
-    agree where there is one. Raises WeightError when the files do not belong together, shapes differ, or `tokenizer`
-    has another vocabulary."""
+    """A float32 model with the weights of `path`, and its metadata ({} without), which decides the sizes; `sizes`
+    (hidden_size, num_hidden_layers, use_moe; None: not given) are needed only without it, and must agree with it.
+    Raises WeightError when the files do not belong together, shapes differ, or `tokenizer` has another vocabulary."""
     path = Path(path).absolute()
     state, info = read_state(path), read_info(path)
     sizes = {name: value for name, value in (sizes or {}).items() if value is not None}

@@ -101,8 +101,7 @@ def read_corpus(paths: Iterable[str], vocab_size: int, entries: list[str]) -> It
 
 
 def train(texts: Iterable[str | list[str]], vocab_size: int):
-    """A tokenizers.Tokenizer of at most `vocab_size` entries: the control tokens, the bytes, then merges in order of
-    frequency."""
+    """A tokenizers.Tokenizer of at most `vocab_size` entries: control tokens, bytes, then merges by frequency."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     def pre_tokenizer(pattern: str):

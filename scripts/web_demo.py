@@ -4,9 +4,8 @@
     streamlit run scripts/web_demo.py           # likewise; flags of this page follow a --
     ./run.sh web --host 0.0.0.0                 # for a phone in the same network
 
-What models and users write is shown as plain text with its line breaks, never as Markdown or HTML. Otherwise an answer
-could load images from other servers, which reveals the chat to them, or imitate the page itself; and 2 * 3 * 4 would
-lose its asterisks.
+What models and users write is shown as plain text, never as Markdown or HTML. Otherwise an answer could load images
+from other servers, which reveals the chat to them, or imitate the page; and 2 * 3 * 4 would lose its asterisks.
 
 Streamlit runs `page` anew at every click. Read on: options -> model -> conversation -> page. scripts/web/ has what
 outlives a click (chat.py) and the texts (texts.py); web_demo.css the look; .streamlit/config.toml Streamlit's settings.
@@ -223,9 +222,8 @@ def show_untrained(options: WebOptions, t: Texts) -> None:
 
 
 def show_conversation(model: ChatModel | None, settings: Settings, t: Texts) -> None:
-    """The conversation so far, the input below it, and the unfinished answer. Streamlit keeps showing what a run no
-    longer draws until the run ends, and an input that moves loses its draft. So everything that comes and goes has a
-    placeholder that can be empty."""
+    """The conversation so far, the input below it, and the unfinished answer. Streamlit shows what a run no longer
+    draws until it ends, and an input that moves loses its draft: so what comes and goes has a placeholder."""
     exchanges = st.session_state.exchanges
     place = st.empty()
     if model and not exchanges:

@@ -1,8 +1,7 @@
 """Training states, from which a stopped run continues as if it had never stopped, and which runs are the same.
 
-Not to be confused with weights (model/weights.py): a state is full precision and large, read by `--from_resume 1`
-alone, and lies in `out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so that reading one
-never executes anything.
+Unlike a weight (model/weights.py) a state is full precision and large, read by `--from_resume 1` alone, and lies in
+`out/checkpoints/`. It holds tensors, numbers, strings, lists and dicts only, so reading one executes nothing.
 """
 
 import contextlib
@@ -140,13 +139,6 @@ def is_finished(weight: Path, metrics: Path, recipe: dict) -> bool:
         return same and info["sha256"] == file_hash(weight)
     except (ValueError, KeyError, TypeError, RecursionError):  # not written by this engine: not this run
         return False
-
-
-def check_identity(before: dict, now: dict, path: Path) -> None:
-    """StateError, naming what differs, unless the state in `path` is of the run that is to continue."""
-    if changed := differences(before, now):
-        what = f"this is not the run that was stopped (then → now): {'; '.join(changed)}"
-        raise StateError(f"{path}: {what}: make them equal, or start again without --from_resume")
 
 
 def should_resume(path: Path, options: TrainOptions, identity: dict, start: str, total_steps: int) -> bool:

@@ -167,8 +167,7 @@ def check_out_dir(out_dir: str | Path, flag: str = "--out_dir") -> None:
 
 
 def default_data(full_sets: Sequence[str], sample: str, quiet: bool = False) -> Path:
-    """The first of the published sets that has been downloaded into dataset/, else the sample, with a note unless
-    `quiet`."""
+    """The first of the published sets that is in dataset/, else the sample, with a note unless `quiet`."""
     for path in (ROOT / "dataset" / name for name in full_sets):
         if path.exists():
             return path

@@ -47,10 +47,9 @@ class TrainingError(ValueError):
 
 
 class Trainer:
-    """One run of one stage. `objective` is one of trainer/objectives.py. `save_result(model, path, tokenizer, **info)`
-    writes what the run is for: the weights, or an adapter alone. `extra_figures(model)` gives what a validation reports
-    beside the objective's own figures; all ranks call it. With `rollouts`, the data are questions, and a step trains on
-    the policy's answers to them."""
+    """One run of a stage. `save_result(model, path, tokenizer, **info)` writes what the run is for: the weights, or an
+    adapter alone. `extra_figures(model)` gives what a validation reports beside the objective's own figures; all ranks
+    call it. With `rollouts`, the data are questions, and a step trains on the policy's answers to them."""
 
     def __init__(
         self, options: TrainOptions, stage: str, world: World, objective: nn.Module, tokenizer,
@@ -248,7 +247,8 @@ class Trainer:
                 return
             why = f" (in float16 at scale {scale:.2g}, after {self.skipped_in_a_row} skipped steps)"
         samples = samples_of_step(self.sampler, self.step)
-        each = None if self.replicas.in_step or self.rollouts else self.evaluator.each(self.train_data, samples)
+        alone = ((sample, *self.evaluator.run([self.train_data[sample]])) for sample in samples)
+        each = None if self.replicas.in_step or self.rollouts else alone
         where = where_not_finite(samples, each, counts, self.objective, self.scaler, self.train_data, self.world)
         what = f"the {'gradient' if finite else 'loss'} is not finite at step {self.step + 1}{why}"
         self.fail(f"{what}, the weights were not touched. It comes from {where}")
@@ -367,7 +367,10 @@ class Trainer:
         # Rank 0's alone: another machine's may be missing, or older when the run was killed.
         state, path = self.world.from_main(checkpoint.load_state(self.state_path) if self.world.is_main else None)
         with checkpoint.state_errors(path), self.replicas.gathered(write=True):
-            checkpoint.check_identity(state["identity"], self.identity, path)
+            if changed := checkpoint.differences(state["identity"], self.identity):
+                what = f"this is not the run that was stopped (then → now): {'; '.join(changed)}"
+                advice = "make them equal, or start again without --from_resume"
+                raise checkpoint.StateError(f"{path}: {what}: {advice}")
             if state["start"] != self.start and self.world.is_main:
                 print(f"note: this run began from other weights than {self.options.from_weight}: it keeps its own")
             for name in RESTORED:

@@ -27,11 +27,6 @@ class Evaluator:
         with self.autocast:
             return self.objective(batch), counts
 
-    def each(self, data: JsonlDataset, samples: list[int]) -> Iterator[tuple[int, Sums, dict[str, float]]]:
-        """(sample, sums, counts) of every sample alone, through the network as it is now."""
-        for sample in samples:
-            yield sample, *self.run([data[sample]])
-
     @contextlib.contextmanager
     def without_gradients(self) -> Iterator[None]:
         """Without dropout, too."""

@@ -49,8 +49,7 @@ class ProductRecorder(TorchDispatchMode):
 
 
 def products_of(function, args: tuple, kwargs: dict) -> Iterator[tuple[int, tuple, tuple]]:
-    """(operations, tensors that the first factor depends on, those of the second) of each matrix product in one of
-    torch's operations."""
+    """(operations, what one factor depends on, what the other does) of each matrix product in one of torch's."""
     name = function.name()
     if name in FACTORS:
         x, w = (args[place] for place in FACTORS[name])

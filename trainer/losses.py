@@ -29,8 +29,7 @@ def logits_of(rows: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
 
 
 def in_chunks(function, *tensors: torch.Tensor) -> list:
-    """function(*tensors) of HEAD_CHUNK rows at a time, computed once more in the backward pass: else every chunk's
-    logits would wait for it."""
+    """function of HEAD_CHUNK rows at a time, computed again in the backward pass: else all logits would wait for it."""
     chunks = zip(*(tensor.split(HEAD_CHUNK) for tensor in tensors), strict=True)
     return [checkpoint(function, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
 

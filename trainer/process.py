@@ -40,8 +40,7 @@ def handled(numbers: Iterable[int], handler) -> Iterator[None]:
 def stop_signals(ask_to_stop: Callable[[int], None]) -> contextlib.AbstractContextManager:
     """Within it Ctrl-C, SIGTERM and a closed terminal (SIGHUP, unless nohup has it ignored) only call `ask_to_stop`
     with the signal's number. A second signal, of whatever kind, raises KeyboardInterrupt. Under torchrun and its like a
-    third: the terminal sends Ctrl-C to every process, and the launcher passes its own on, so that the ranks get two of
-    each."""
+    third: the terminal sends Ctrl-C to every process, and the launcher passes its own on: the ranks get two."""
     patience, n_received = 1 + ("LOCAL_RANK" in os.environ), 0
 
     def handle(number, frame):
@@ -75,8 +74,7 @@ def count_reports(mine: int = 0) -> int | None:
 
 
 class Output(io.FileIO):
-    """Standard output or error. Once its reader is gone (`| head -1`, a closed terminal) the program continues without;
-    any other failure is raised, once."""
+    """Standard output or error, done without once its reader is gone (`| head -1`); another failure is raised, once."""
 
     def write(self, data) -> int | None:
         try:

@@ -4,8 +4,7 @@
     python eval_model.py --model_mode 3                               # talk to the result
 
 Reads {"conversations": …} lines whose answers are <think>\\n…\\n</think>\\n<answer>\\n…\\n</answer>. The four tags are
-single tokens that weigh 10 in the loss: they are few, and everything hangs on them. Writes
-out/reason_{hidden_size}[_moe].pth.
+single tokens that weigh 10 in the loss: everything hangs on them. Writes out/reason_{hidden_size}[_moe].pth.
 """
 
 import contextlib

@@ -1,9 +1,8 @@
 """Training under DeepSpeed's ZeRO (Rajbhandari et al. 2020): the ranks divide among them what each holds whole in DDP.
 
 Stage 1 divides AdamW's moments and the float32 weights that it works on, stage 2 the gradients too, stage 3 the
-parameters themselves, which are gathered layer by layer while they are used. The arithmetic is that of DDP, and so
-are the files: a training state is gathered into the one format, so a run may continue with or without DeepSpeed, in any
-stage and with any number of ranks.
+parameters themselves, which are gathered layer by layer while they are used. Arithmetic and files are those of DDP: a
+run may continue with or without DeepSpeed, in any stage, with any number of ranks.
 """
 
 import contextlib

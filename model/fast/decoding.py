@@ -20,8 +20,7 @@ INT8_ROWS = 16  # up to so many, a product of 8-bit weights is limited by readin
 
 class Projection:
     """x (…, in) -> x W^T (…, out), plus `residual` if given. On a CPU W is kept in the blocked order of oneDNN, whose
-    products are about twice as fast as F.linear, for one row as for many (torch.compile does this to frozen weights;
-    here no compiler is needed)."""
+    products are about twice as fast as F.linear, for one row as for many (torch.compile does so to frozen weights)."""
 
     def __init__(self, weight: torch.Tensor):
         self.packed = weight.is_cpu and torch.backends.mkldnn.is_available()

@@ -2,8 +2,7 @@
 
 Autograd stores every intermediate of x / sqrt(mean(x^2) + eps) * weight and of down(silu(gate(x)) * up(x)). The
 backward pass can recompute most of them from what is stored anyway, and both passes can go through the tokens in
-chunks, so that no large temporary tensor is ever made. The values are those of the plain formulas in
-model/model_minimind.py.
+chunks, so that no large temporary tensor is ever made. The values are those of model/model_minimind.py.
 
 On a CPU with AVX-512 all matrix products of float32 go to oneDNN. torch's own choice there is MKL, which on AMD's
 processors leaves their 512-bit units unused: with oneDNN the products of a training step take half the time. Without
@@ -100,9 +99,8 @@ def weight_gradients(
 
 
 def row_blocks(n_rows: int) -> list[tuple[slice, bool]]:
-    """Rows in blocks of few different sizes: a multiple of CHUNK_ROWS, one of SMALL_ROWS, and a small rest. For every
-    new size oneDNN compiles a product, which takes a millisecond and a megabyte, and batches of conversations come in
-    hundreds of sizes."""
+    """Rows in blocks of few different sizes: a multiple of CHUNK_ROWS, one of SMALL_ROWS, and a small rest. oneDNN
+    compiles each new size, in a millisecond and a megabyte, and batches of conversations have hundreds."""
     ends = [0, n_rows - n_rows % CHUNK_ROWS, n_rows - n_rows % SMALL_ROWS]
     regular = [(slice(start, end), False) for start, end in zip(ends, ends[1:], strict=False) if start < end]
     return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
@@ -267,9 +265,8 @@ def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList
 
 class CausalAttentionFunction(torch.autograd.Function):
     """P v with P = softmax(q k^T / sqrt(D)) under a causal mask: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
-    A tile of QUERY_TILE tokens meets all keys before it, with the H/K query heads that share a key head in one product.
-    P is recomputed in the backward pass, and never exists for more than a tile (Dao et al. 2022, FlashAttention,
-    appendix B)."""
+    A tile of QUERY_TILE tokens meets all keys before it, the H/K query heads of a key head in one product. P is
+    recomputed in the backward pass, never for more than a tile (Dao et al. 2022, FlashAttention, appendix B)."""
 
     @staticmethod
     def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

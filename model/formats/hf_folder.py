@@ -236,8 +236,7 @@ def check_mixture(config: MiniMindConfig, renormalised: bool) -> None:
 
 
 def write_folder(config: PreTrainedConfig, state: State, tokenizer, folder: Path, dtype: torch.dtype) -> None:
-    """The files of every kind. The tokenizer's are copied, as transformers 5 would write a class name into them that
-    older versions do not know."""
+    """The tokenizer's files are copied: transformers 5 would write a class into them that older ones do not know."""
     folder.mkdir(parents=True)
     config.dtype = dtype
     config.save_pretrained(folder)

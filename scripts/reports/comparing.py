@@ -62,8 +62,7 @@ def loss(before: float, after: float) -> dict:
 
 
 def in_words(figures: dict) -> tuple[str, str, str]:
-    """(before, after, difference with its interval). Shares and points have one decimal; losses three, at one they
-    would look alike."""
+    """(before, after, difference with its interval). Shares have one decimal; losses three, lest they look alike."""
     before, after, difference = (figures[name] for name in ("before", "after", "difference"))
     if figures["unit"] != "%":
         return f"{before:.3f}", f"{after:.3f}", f"{difference:+.3f}"

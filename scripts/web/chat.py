@@ -76,8 +76,7 @@ class ChatModel:
         weakref.finalize(self, stopping.set)
 
     def ask(self, messages: list[dict], settings: Settings, seed: int):
-        """(the engine's request, whose answer is in the making; how the prompt begins that answer). Problem when the
-        last message does not fit."""
+        """(the engine's request; how the prompt begins the answer). Problem when the last message does not fit."""
         from dataset.chat import make_prompt, opening
         from model.sampling import Sampling
 
