@@ -226,8 +226,7 @@ class Generator:
 
     def submit(self, prompt_ids: Sequence[int], sampling: Sampling | None = None, pieces=None) -> Request:
         """Queue a prompt; ValueError if it is empty, not of the vocabulary, or too long with its max_tokens;
-        RuntimeError once `run` has ended. `pieces` (default: a queue) has a `put` for the pieces, or the engine's
-        error."""
+        RuntimeError once `run` has ended. `pieces` (default: a queue) has a `put` for pieces, or the engine's error."""
         prompt_ids, sampling = list(prompt_ids), sampling or Sampling()
         vocabulary, room = self.model.config.vocab_size, self.max_length - len(prompt_ids)
         if not prompt_ids:

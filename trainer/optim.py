@@ -56,8 +56,7 @@ class Optimizers(torch.optim.Optimizer):
 
 class Float32Muon(torch.optim.Muon):
     """Muon (Jordan et al. 2024) in float32, its steps scaled to AdamW's size (Liu et al. 2025, eq. 4). torch's own
-    multiplies in bfloat16, for which a processor without AVX-512 has no fast product: a step takes seven times as
-    long."""
+    multiplies in bfloat16, for which a processor without AVX-512 has no fast product: seven times the time."""
 
     @torch.no_grad()
     def step(self) -> None:

@@ -35,8 +35,7 @@ class Reference:
 
     @torch.no_grad()
     def log_probs(self, model, data: DPODataset) -> np.ndarray:
-        """(samples, 2) float32: log-probabilities of all chosen and rejected answers by `model`; ranks share the
-        work."""
+        """(samples, 2) float32: log-probabilities of all chosen and rejected answers by `model`; ranks share it."""
         model.eval()
         world, size, collate = self.world, self.options.batch_size, data.make_collate()
         result = torch.zeros(len(data), 2, device=world.device)
