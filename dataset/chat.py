@@ -288,9 +288,8 @@ def keep_recent(tokenizer, messages: list[dict], room: int, limit: int | None = 
         if len(turns) <= 1:
             n_head = len(render(tokenizer, head)[0])
             both = f"the system message and the message are {n_head} + {len(ids) - n_head}"
-            raise ValueError(
-                f"{both if head else f'the message is {len(ids)}'} tokens long, only {limit} fit: shorten it"
-            )
+            what = both if head else f"the message is {len(ids)}"
+            raise ValueError(f"{what} tokens long, only {limit} fit: shorten it")
         turns = turns[1:]
         while len(turns) > 1 and turns[0]["role"] != "user":
             turns = turns[1:]

@@ -118,9 +118,7 @@ def measure(model, rows: Rows, lengths: list[int], n_rows: int) -> tuple[list[fl
 def table(figures: dict[str, tuple], lengths: list[int]) -> str:
     """Bits per byte of the text between one length and the next; facts found again, at all depths, in such rows."""
     text = [[f"bits per byte, {name}", *(f"{x:.3f}" for x in bits)] for name, (bits, _) in figures.items()]
-    facts = [
-        [f"facts found, {name}", *(f"{sum(x) / len(x):.0%}" for x in found)] for name, (_, found) in figures.items()
-    ]
+    facts = [[f"facts found, {name}", *(f"{sum(x) / len(x):.0%}" for x in each)] for name, (_, each) in figures.items()]
     return markdown_table(["", *(f"to {length:,}" for length in lengths)], text + facts)
 
 

@@ -159,9 +159,7 @@ class PolicyObjective(Objective):
     text_loss = None
     unit = ""
 
-    def __init__(
-        self, model, loss: str, clip: Sequence[float | None], longest: int, kl_weight=0.0, reference=None, origin=None
-    ):
+    def __init__(self, model, loss: str, clip: Sequence, longest: int, kl_weight=0.0, reference=None, origin=None):
         super().__init__(model, origin, reference)
         self.clip = [usual if own is None else own for own, usual in zip(clip, losses.CLIPS[loss], strict=True)]
         self.loss, self.longest, self.kl_weight = loss, longest, kl_weight

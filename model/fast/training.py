@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from model.model_minimind import Attention, FeedForward, MOEFeedForward, RMSNorm
 
@@ -37,7 +37,7 @@ def speed_up(model: nn.Module, compiled: bool = False) -> nn.Module:
     return model
 
 
-def compute_dtype(x: torch.Tensor) -> torch.dtype:
+def compute_dtype(x: Tensor) -> torch.dtype:
     """What products with x are computed in: autocast's type where it is on, else x's own."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
@@ -49,11 +49,11 @@ def is_plain(module: nn.Module) -> bool:
     return type(module) in (nn.Linear, FastLinear) and module.weight.requires_grad and not any(hooks)
 
 
-def use_onednn(x: torch.Tensor, y: torch.Tensor) -> bool:
+def use_onednn(x: Tensor, y: Tensor) -> bool:
     return HAS_ONEDNN and x.is_cpu and x.dtype == y.dtype == torch.float32
 
 
-def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
+def can_group(x: Tensor, experts: nn.ModuleList) -> bool:
     """Whether one kernel may compute all experts: bfloat16 on an NVIDIA GPU since Ampere."""
     able = x.is_cuda and compute_dtype(x) == torch.bfloat16 and torch.cuda.get_device_capability(x.device) >= (8, 0)
     return able and all(is_plain(part) for expert in experts for part in expert.children())
@@ -62,13 +62,13 @@ def can_group(x: torch.Tensor, experts: nn.ModuleList) -> bool:
 # ---------------------------------------------------------------- matrix products
 
 
-def row_chunks(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def row_chunks(tensor: Tensor) -> tuple[Tensor, ...]:
     """(…, C) -> matrices (up to CHUNK_ROWS, C); one of all rows on a GPU, where a call costs more than its memory."""
     matrix = tensor.reshape(-1, tensor.shape[-1])
     return matrix.split(CHUNK_ROWS) if matrix.is_cpu else (matrix,)
 
 
-def matmul(x: torch.Tensor, weight: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+def matmul(x: Tensor, weight: Tensor, residual: Tensor | None = None) -> Tensor:
     """x W^T + residual without a gradient: x (…, K), W (N, K), which may be a transposed view -> (…, N)."""
     if not use_onednn(x, weight):
         out = F.linear(x, weight)
@@ -82,9 +82,7 @@ def matmul(x: torch.Tensor, weight: torch.Tensor, residual: torch.Tensor | None 
     return (torch.cat(parts) if len(parts) > 1 else parts[0]).view(*x.shape[:-1], len(weight))
 
 
-def weight_gradients(
-    x: torch.Tensor, grads: Sequence[torch.Tensor], totals: Sequence[torch.Tensor | None] | None = None
-) -> list[torch.Tensor]:
+def weight_gradients(x: Tensor, grads: Sequence[Tensor], totals: Sequence[Tensor | None] | None = None) -> list[Tensor]:
     """x^T dy + total for each dy: x (…, K), dy (…, N) -> (K, N), summed up in float32 or wider."""
     x, *grads = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, *grads))
     totals = totals or [None] * len(grads)
@@ -106,9 +104,7 @@ def row_blocks(n_rows: int) -> list[tuple[slice, bool]]:
     return regular if n_rows and ends[-1] == n_rows else [*regular, (slice(ends[-1], n_rows), True)]
 
 
-def onednn_matmul(
-    x: torch.Tensor, weight: torch.Tensor, is_small: bool, residual: torch.Tensor | None = None
-) -> torch.Tensor:
+def onednn_matmul(x: Tensor, weight: Tensor, is_small: bool, residual: Tensor | None = None) -> Tensor:
     """x (M, K) W^T (K, N) + residual (M, N) in one pass; by torch's own product where the sizes are small."""
     if is_small:
         return x @ weight.T if residual is None else torch.addmm(residual, x, weight.T)
@@ -121,13 +117,13 @@ class LinearFunction(torch.autograd.Function):
     """y_i = x W_i^T, computed in `dtype`, for matrices W_i (N_i, K) that share x (…, K); keeps x and the W_i."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, dtype: torch.dtype, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(ctx, x: Tensor, dtype: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
         x = x.to(dtype)
         ctx.save_for_backward(x, *weights)
         return tuple(matmul(x, weight.to(dtype)) for weight in weights)
 
     @staticmethod
-    def backward(ctx, *grads: torch.Tensor):
+    def backward(ctx, *grads: Tensor):
         x, *weights = ctx.saved_tensors
         needs_dx, _, *needs_dw = ctx.needs_input_grad
         dx = None
@@ -139,13 +135,13 @@ class LinearFunction(torch.autograd.Function):
         return dx, None, *(dw.T for dw in weight_gradients(x, grads))
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def linear(x: Tensor, weight: Tensor) -> Tensor:
     """x W^T: x (…, K), W (N, K)."""
     return LinearFunction.apply(x, compute_dtype(x), weight)[0] if x.is_cpu else F.linear(x, weight)
 
 
 class FastLinear(nn.Linear):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight)
 
 
@@ -153,7 +149,7 @@ class RMSNormFunction(torch.autograd.Function):
     """y = x r w with r = 1 / sqrt(mean(x^2) + eps), rounded to `dtype`; keeps x and r, (…, C) and (…, 1)."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, eps: float, dtype: torch.dtype) -> torch.Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
         # At least float32 inside: squares of half-precision numbers overflow or lose the small.
         wide = torch.promote_types(x.dtype, torch.float32)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
@@ -162,7 +158,7 @@ class RMSNormFunction(torch.autograd.Function):
         return (x * r).type_as(x).mul_(weight).to(dtype)
 
     @staticmethod
-    def backward(ctx, grad: torch.Tensor):
+    def backward(ctx, grad: Tensor):
         all_x, weight, all_r = ctx.saved_tensors
         grad_x, grad_weight = torch.empty_like(all_x), torch.zeros_like(weight, dtype=all_r.dtype)
         for x, r, dy, dx in zip(*map(row_chunks, (all_x, all_r, grad, grad_x)), strict=True):
@@ -176,7 +172,7 @@ class RMSNormFunction(torch.autograd.Function):
 
 
 class FastRMSNorm(RMSNorm):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return RMSNormFunction.apply(x, self.weight, self.eps, compute_dtype(x))
 
 
@@ -184,7 +180,7 @@ class SwiGLUFunction(torch.autograd.Function):
     """y = (silu(g) * u) D^T with g = x G^T and u = x U^T, in `dtype`; keeps x (…, C), g and u (…, I)."""
 
     @staticmethod
-    def forward(ctx, x, gate, up, down, dtype: torch.dtype) -> torch.Tensor:
+    def forward(ctx, x, gate, up, down, dtype: torch.dtype) -> Tensor:
         x, down_now = x.to(dtype), down.to(dtype)
         all_g, all_u = matmul(x, gate.to(dtype)), matmul(x, up.to(dtype))
         ctx.save_for_backward(x, all_g, all_u, gate, up, down)
@@ -194,7 +190,7 @@ class SwiGLUFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad: torch.Tensor):
+    def backward(ctx, grad: Tensor):
         *tensors, gate, up, down = ctx.saved_tensors
         gate_now, up_now, down_now = (weight.to(grad.dtype) for weight in (gate, up, down))
         grad_x = torch.empty_like(tensors[0])
@@ -211,7 +207,7 @@ class SwiGLUFunction(torch.autograd.Function):
 
 
 class FastFeedForward(FeedForward):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         layers = (self.gate_proj, self.up_proj, self.down_proj)
         autocast_on_gpu = not x.is_cpu and torch.is_autocast_enabled(x.device.type)
         if autocast_on_gpu or not torch.is_grad_enabled() or not all(map(is_plain, layers)):
@@ -222,7 +218,7 @@ class FastFeedForward(FeedForward):
 class FastMOEFeedForward(MOEFeedForward):
     """Computes only the experts that a token chose, and none for padding."""
 
-    def forward(self, x: torch.Tensor, token_mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: Tensor, token_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if token_mask is None or x.is_cuda:  # a GPU would have to wait until it is known how many tokens are text
             return super().forward(x, token_mask)
         experts, weights, balance_loss = self.gate(x, token_mask)
@@ -232,7 +228,7 @@ class FastMOEFeedForward(MOEFeedForward):
             out = out + shared(x)
         return out, balance_loss
 
-    def dispatch(self, x: torch.Tensor, experts: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def dispatch(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
         """One matrix product per expert over its tokens, side by side. Every expert runs even on zero tokens, so that
         each parameter has a gradient on every rank."""
         group = can_group(x, self.experts)
@@ -250,12 +246,12 @@ class FastMOEFeedForward(MOEFeedForward):
         return torch.zeros_like(x).index_add(0, token, (done * weights.flatten()[order, None]).type_as(x))
 
 
-def swiglu_grouped(x: torch.Tensor, counts: torch.Tensor, experts: nn.ModuleList) -> torch.Tensor:
+def swiglu_grouped(x: Tensor, counts: Tensor, experts: nn.ModuleList) -> Tensor:
     """x (N, C), the first counts[0] rows for the first expert, and so on -> (N, C). One kernel for all experts, and the
     counts (E,) stay on the device, so the host need not wait for them."""
     ends, dtype = counts.cumsum(0).to(torch.int32), torch.bfloat16 if x.is_cuda else x.dtype
 
-    def matmul_all(x: torch.Tensor, name: str) -> torch.Tensor:
+    def matmul_all(x: Tensor, name: str) -> Tensor:
         weights = torch.stack([getattr(expert, name).weight for expert in experts]).to(dtype)  # (E, out, in)
         return F.grouped_mm(x, weights.transpose(1, 2), offs=ends)
 
@@ -269,7 +265,7 @@ class CausalAttentionFunction(torch.autograd.Function):
     recomputed in the backward pass, never for more than a tile (Dao et al. 2022, FlashAttention, appendix B)."""
 
     @staticmethod
-    def forward(ctx, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         is_small, scaled, mask = not use_onednn(q, k), q * q.shape[-1] ** -0.5, causal_mask(q)
         out = torch.empty_like(q)
         for own, seen in tiles(q, k):
@@ -279,7 +275,7 @@ class CausalAttentionFunction(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad: torch.Tensor):
+    def backward(ctx, grad: Tensor):
         q, k, v = ctx.saved_tensors
         scale, is_small, mask = q.shape[-1] ** -0.5, not use_onednn(q, k), causal_mask(q)
         grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
@@ -295,7 +291,7 @@ class CausalAttentionFunction(torch.autograd.Function):
         return grad_q, grad_k, grad_v
 
 
-def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
+def tiles(q: Tensor, k: Tensor) -> Iterator[tuple[tuple, tuple]]:
     """Places of the queries (H/K, up to QUERY_TILE, D) in q and of all that they may look at, (S, D), in k and v."""
     group = q.shape[1] // k.shape[1]
     for start in range(0, q.shape[2], QUERY_TILE):
@@ -305,12 +301,12 @@ def tiles(q: torch.Tensor, k: torch.Tensor) -> Iterator[tuple[tuple, tuple]]:
                 yield (row, slice(head * group, (head + 1) * group), slice(start, end)), (row, head, slice(end))
 
 
-def causal_mask(q: torch.Tensor) -> torch.Tensor:
+def causal_mask(q: Tensor) -> Tensor:
     """(QUERY_TILE, QUERY_TILE), of queries against the keys of the same tokens: -inf above the diagonal."""
     return torch.full((QUERY_TILE, QUERY_TILE), -torch.inf, dtype=q.dtype, device=q.device).triu_(1)
 
 
-def attention_weights(queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, is_small: bool) -> torch.Tensor:
+def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor, is_small: bool) -> Tensor:
     """P (G * T, S) of the last T of S tokens: queries (G, T, D), already scaled, and keys (S, D)."""
     group, tokens, _ = queries.shape
     scores = onednn_matmul(queries.flatten(0, 1), keys, is_small).view(group, tokens, -1)
@@ -319,7 +315,7 @@ def attention_weights(queries: torch.Tensor, keys: torch.Tensor, mask: torch.Ten
 
 
 class FastAttention(Attention):
-    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
         """On a CPU the three gradients of x are summed up within the products."""
         layers = (self.q_proj, self.k_proj, self.v_proj)
         if not x.is_cpu or not all(map(is_plain, layers)):
@@ -327,14 +323,14 @@ class FastAttention(Attention):
         return LinearFunction.apply(x, compute_dtype(x), *(layer.weight for layer in layers))
 
     @staticmethod
-    def rotate(q, k, cos, sin) -> tuple[torch.Tensor, torch.Tensor]:
+    def rotate(q, k, cos, sin) -> tuple[Tensor, Tensor]:
         """`apply_rotary_pos_emb`, added in place to save memory: rolled by half, (a, b) is (b, a)."""
         cos, sin = cos.unsqueeze(2).type_as(q), sin.unsqueeze(2).type_as(q)
         sin_a, sin_b = sin.chunk(2, dim=-1)
         sin = torch.cat((-sin_a, sin_b), dim=-1)
         return tuple((x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin) for x in (q, k))
 
-    def attend(self, q, k, v, attention_mask, dropout: float) -> torch.Tensor:
+    def attend(self, q, k, v, attention_mask, dropout: float) -> Tensor:
         # Of irregular lengths oneDNN would have too many sizes to compile.
         regular = q.shape[2] == k.shape[2] and q.shape[2] % SMALL_ROWS == 0
         if attention_mask is None and not dropout and regular and q.is_cpu and torch.is_grad_enabled():
@@ -357,7 +353,7 @@ class HeadLossFunction(torch.autograd.Function):
     al. 2024, Liger Kernel, section 3.2). Matrix products are in `dtype`, what is summed up is at least float32."""
 
     @staticmethod
-    def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype, keep: bool) -> torch.Tensor:
+    def forward(ctx, rows, head, wanted, weights, chunk: int, dtype: torch.dtype, keep: bool) -> Tensor:
         wide, h = torch.promote_types(dtype, torch.float32), head.to(dtype)
         total = rows.new_zeros((), dtype=wide)
         grad_rows, grad_head = torch.empty_like(rows), head.new_zeros(head.shape[::-1], dtype=wide)  # (V, C)^T
@@ -382,6 +378,6 @@ class HeadLossFunction(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx, factor: torch.Tensor):
+    def backward(ctx, factor: Tensor):
         grad_rows, grad_head = (grad * factor.to(grad.dtype) for grad in ctx.gradients)
         return grad_rows, grad_head, None, None, None, None, None

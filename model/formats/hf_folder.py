@@ -29,9 +29,7 @@ from model.weights import WeightError, check_stored, make_network, read_state
 
 CODE = Path(__file__).parents[1] / "model_minimind.py"  # which a folder of the kind minimind carries
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-TENSOR_FILES = (
-    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
-)  # fmt: skip
+TENSORS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 SHARED_FIELDS = (  # of all three configs, with the same meaning
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps", "initializer_range",
@@ -152,9 +150,9 @@ def from_minimind3(content: dict) -> dict:
 
 
 def read_tensors(folder: Path) -> State:
-    path = next((folder / name for name in TENSOR_FILES if (folder / name).is_file()), None)
+    path = next((folder / name for name in TENSORS if (folder / name).is_file()), None)
     if path is None:
-        raise WeightError(f"{folder}: none of {', '.join(TENSOR_FILES)} is in it: copy the folder again")
+        raise WeightError(f"{folder}: none of {', '.join(TENSORS)} is in it: copy the folder again")
     paths = [path]
     if path.suffix == ".json":
         try:

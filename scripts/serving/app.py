@@ -230,10 +230,8 @@ async def read_body(request: Request) -> bytes:
 
 
 def make_app(service: Service, api_key: str | None, cors_origins: list[str] | None) -> FastAPI:
-    handlers = dict.fromkeys(HANDLED_ERRORS, answer_error)
-    app = FastAPI(
-        title="MiniMind", lifespan=service.running, docs_url=None, redoc_url=None, exception_handlers=handlers
-    )
+    errors = dict.fromkeys(HANDLED_ERRORS, answer_error)
+    app = FastAPI(title="MiniMind", lifespan=service.running, docs_url=None, redoc_url=None, exception_handlers=errors)
     app.add_middleware(Gate, api_key=api_key)
     if cors_origins:
         allowed = {"allow_methods": ["GET", "POST"], "allow_headers": ["authorization", "content-type"]}
