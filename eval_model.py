@@ -56,9 +56,6 @@ class EvalOptions(WeightOptions):
             self.chat_data = self.chat_data or str(sample / "heldout_chats.jsonl")
 
 
-# ---------------------------------------------------------------- talking
-
-
 def answer(engine, tokenizer, stage: str, messages: list[dict], options: EvalOptions, turn: int = 0) -> str:
     """Print the answer to the last message, piece by piece or at once; return it, if reasoned with its tags. The noise
     of sampling is that of --seed and the turn."""
@@ -144,9 +141,6 @@ def talk(options: EvalOptions) -> None:
         return
     print(title)
     converse(reply, options.history_cnt, (PRETRAIN_PROMPTS if stage == "pretrain" else CHAT_PROMPTS) * options.auto)
-
-
-# ---------------------------------------------------------------- scoring
 
 
 def check_score_json(path: Path) -> None:

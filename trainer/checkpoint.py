@@ -101,9 +101,6 @@ def state_errors(path: Path) -> Iterator[None]:
         raise StateError(f"{path}: {what}; it was not changed") from error
 
 
-# ---------------------------------------------------------------- which runs are the same
-
-
 def identity(
     options: TrainOptions, stage: str, objective, tokenizer, train_data: JsonlDataset, samples_per_step: int,
     steps: int, dtype: torch.dtype,

@@ -21,9 +21,6 @@ from scripts.serving.markup import whole_message
 LARGEST_SEED = 2**63
 
 
-# ---------------------------------------------------------------- errors
-
-
 class ApiError(Exception):
     """A response that is an error, in OpenAI's form."""
 
@@ -62,9 +59,6 @@ def invalid_field(errors: list[dict]) -> ApiError:
     known = {"extra_forbidden": "this server does not support it: leave it out", "json_invalid": "it is not JSON"}
     message = known.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]
     return ApiError(400, f"{param or 'body'}: {message}", "invalid_value", param)
-
-
-# ---------------------------------------------------------------- requests
 
 
 Text = Annotated[str, Field(max_length=2**20)]  # no body is longer; with a bound, pydantic refuses lone surrogates
@@ -256,9 +250,6 @@ class CompletionRequest(GenerationRequest):
         """One per answer (times n)."""
         single = isinstance(self.prompt, str) or isinstance(self.prompt[0], int)
         return [self.prompt] if single else self.prompt
-
-
-# ---------------------------------------------------------------- answers
 
 
 def chat_logprobs(logprobs: list[Logprob], token_bytes: list[bytes]) -> dict:
