@@ -61,11 +61,11 @@ def read_source(options: ConvertOptions):
     from model.weights import read_info
     from trainer.loading import load_model, set_template
 
-    path = Path(options.weight).absolute()
-    lora = None if options.lora is None else str(Path(options.lora).absolute())
-    for name, value in options.sizes().items() if path.is_dir() else ():
+    path, sizes = Path(options.weight).absolute(), options.sizes()
+    lora = None if options.lora is None else Path(options.lora).absolute().as_posix()
+    for name, value in sizes.items() if path.is_dir() else ():
         require(value is None, f"--{name}: the folder's config.json holds its sizes, leave that flag out")
-    model, tokenizer, _, _, length = load_model(str(path), "", options.tokenizer, options.sizes(), "", lora, "cpu")
+    model, tokenizer, _, _, length = load_model(path.as_posix(), "", options.tokenizer, sizes, "", lora, "cpu")
     set_template(tokenizer, options.chat_template, path)
     options.stretch(model, length, path)
     merge_lora(model)
