@@ -127,8 +127,9 @@ class PreferenceObjective(Objective):
 
 
 class DistillationObjective(Objective):
-    """The student learns from the labels and from the teacher's whole distribution: loss = alpha * cross-entropy + (1 -
-    alpha) * T^2 KL        (Hinton et al. 2015, section 2)"""
+    """The student learns from the labels and from the teacher's whole distribution:
+        loss = alpha * cross-entropy + (1 - alpha) * T^2 KL        (Hinton et al. 2015, section 2)
+    """
 
     figures = ("loss", "cross_entropy", "kl")
     text_loss = "cross_entropy"
