@@ -33,7 +33,13 @@ LIFE_TAUGHT=(--teacher_weight "$LIFE_SFT" --alpha 0 --temperature 1 --learning_r
 LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 5e-4 --epochs 1
     --average 0.25)
+# Keep POLICY of scripts/compare_seeds.py equal to these.
+LIFE_RL=(--from_weight "$LIFE_SFT" --thinking 1 --max_steps 60 --learning_rate 1e-4 --temperature_lr_scale 300
+    --average 0.4 --eval_interval 1000)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
+HACK=(--data_path "$SAMPLE/rl.jsonl" --from_weight "$LIFE_SFT" --thinking 0 --max_new_tokens 128 --max_steps 30
+    --learning_rate 3e-4 --eval_interval 10)
+HACK_MINUTES=5
 LIFE_MINUTES=60 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
@@ -63,7 +69,8 @@ usage() {
 usage: ./run.sh [word [flags]]
 
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
-  all          every stage, from pretraining to reasoning, and a report of what each changed, about $LIFE_MINUTES minutes
+  all          every stage, from pretraining to GRPO, and a report of what each changed, about $LIFE_MINUTES minutes
+  hack         a careless reward is won and the task is lost: with the picture, about $HACK_MINUTES minutes
   setup        only make .venv and install the packages (1.9 GB on disk)
 TEXT
     while IFS='|' read -r name script purpose; do
@@ -235,20 +242,30 @@ life_cycle() {
     fi
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
-    MINIMIND_REST=10.3 phase "[1/10] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    MINIMIND_REST=1.4 phase "[2/10] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=10.3 phase "[1/11] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=1.4 phase "[2/11] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     printf '\ndata: the world once more, with %s times as much for LoRA and reasoning (15 s)\n' "$LIFE_TIMES"
     step dataset/sample/make_sample.py --output_dir "$LIFE_WORLD" --times "$LIFE_TIMES" >/dev/null
-    phase "[3/10] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
-    MINIMIND_REST=8.3 phase "[4/10] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
-    phase "[5/10] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
-    MINIMIND_REST=2.7 phase "[6/10] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
-    MINIMIND_REST=5.3 phase "[7/10] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    MINIMIND_REST=1.2 phase "[8/10] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
-    phase "[9/10] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$LIFE_WORLD/reason.jsonl" --output "$ROOT/out/direct.jsonl"
+    phase "[3/11] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
+    MINIMIND_REST=8.3 phase "[4/11] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
+    phase "[5/11] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
+    MINIMIND_REST=2.7 phase "[6/11] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
+    MINIMIND_REST=5.3 phase "[7/11] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
+    MINIMIND_REST=1.2 phase "[8/11] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
+    phase "[9/11] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$LIFE_WORLD/reason.jsonl" --output "$ROOT/out/direct.jsonl"
     step trainer/train_full_sft.py --data_path "$ROOT/out/direct.jsonl" --save_weight direct "${LIFE_PROBLEMS[@]}" --skip_finished 1
-    phase "[10/10] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
+    MINIMIND_REST=0.5 phase "[10/11] GRPO: the SFT weight tries, and learns from what came out right" trainer/train_grpo.py --data_path "$LIFE_WORLD/rl.jsonl" "${LIFE_RL[@]}" --skip_finished 1
+    phase "[11/11] report: held-out questions, before and after each stage" scripts/lifecycle_report.py "${LIFE_REPORT[@]}"
     printf '\nlife cycle: done in %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
+}
+
+hack() {
+    RUN_NAME="experiment"
+    echo "MiniMind reward hacking: rewards long answers and only watches whether they are right, about $HACK_MINUTES minutes on 2 CPU cores."
+    set_up run
+    phase "[1/3] a careless reward: the longer the better" trainer/train_grpo.py "${HACK[@]}" --save_weight hack --rewards length=1 right=0 --skip_finished 1
+    phase "[2/3] the same, with what was asked for in the reward" trainer/train_grpo.py "${HACK[@]}" --save_weight hack_mended --rewards length=1 right=1 --skip_finished 1
+    phase "[3/3] the picture" scripts/plot_training.py "$ROOT/out/metrics/hack_192.jsonl" "$ROOT/out/metrics/hack_mended_192.jsonl" --y reward_length,reward_right --overlay 1 --output "$ROOT/out/hack.png"
 }
 
 # phase TITLE SCRIPT FLAGS...
@@ -276,6 +293,7 @@ if [[ $# -gt 0 ]]; then shift; fi
 case $word in
     "") quick_start ;;
     all) life_cycle "$@" ;;
+    hack) hack ;;
     setup)
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import in_words, paired_scores  # noqa: E402
+from scripts.reports.comparing import in_words, judge, paired_scores  # noqa: E402
 from scripts.reports.tables import format_table, percent  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -27,8 +27,8 @@ STUDENT = (f"{FEW} --from_weight none --hidden_size 112 --num_hidden_layers 4 --
            "--max_seq_len 256 --max_steps 1250 --learning_rate 5e-3")  # fmt: skip
 FURTHER = (f"{FEW} --from_weight {{full_dist}} --teacher_weight {{full_sft}} --alpha 0 --max_seq_len 384 "
            "--max_new_tokens 128 --learning_rate 1e-3 --max_steps 300")  # fmt: skip
-POLICY = ("--from_weight {reason} --data_path {data}/rl.jsonl --max_steps 100 --learning_rate 7e-5 --norm_lr_scale 200 "
-          "--average 0.4 --eval_interval 1000")  # fmt: skip
+POLICY = ("--from_weight {full_sft} --thinking 1 --data_path {data}/rl.jsonl --max_steps 60 --learning_rate 1e-4 "
+          "--temperature_lr_scale 500 --average 0.4 --eval_interval 1000")  # fmt: skip
 RECIPES = {
     "distillation": {
         "alone": [f"trainer/train_full_sft.py {STUDENT}"],
@@ -41,10 +41,10 @@ RECIPES = {
     "rl": {
         "start": [],
         "rejection": [
-            "scripts/rejection_sampling.py --weight {reason} --data_path {data}/rl.jsonl --samples 16 "
+            "scripts/rejection_sampling.py --weight {full_sft} --thinking 1 --data_path {data}/rl.jsonl --samples 3 "
             "--output {folder}/{seed}.jsonl",
-            "trainer/train_distill_reason.py --from_weight {reason} --data_path {folder}/{seed}.jsonl "
-            "--max_seq_len 512 --batch_size 16 --learning_rate 5e-4 --average 0.25",
+            "trainer/train_full_sft.py --from_weight {full_sft} --data_path {folder}/{seed}.jsonl --max_seq_len 512 "
+            "--batch_size 16 --learning_rate 5e-4 --average 0.25",
         ],
         "ppo": [f"trainer/train_ppo.py {POLICY}"],
         "grpo": [f"trainer/train_grpo.py {POLICY}"],
@@ -74,12 +74,15 @@ def main() -> None:
     general = read_heldout(Path(options.held_out) / "heldout.jsonl", "test")
     problems = read_heldout(Path(options.held_out) / "heldout_reason.jsonl", "test") if options.what == "rl" else []
     folder = Path(options.out_dir).absolute() / f"compare_{options.what}"
-    right = {}  # of each recipe and figure, by seed: a number from 0 to 1 for each question
+    places = {"tokenizer": options.tokenizer, "device": options.device}
+    judged, right = {}, {}  # of each weight; of each recipe and figure, by seed: a number from 0 to 1 for each question
     for seed in range(options.seeds):
         for name, scripts in RECIPES[options.what].items():
             print(f"\n[seed {seed + 1}/{options.seeds}] {name}", flush=True)
             weight = train(name, scripts, seed, folder, options)
-            for figure, values in judge(name, weight, general, problems, options).items():
+            if weight not in judged:
+                judged[weight] = judge(name, weight, general, problems, options.samples, **places)
+            for figure, values in judged[weight].items():
                 right.setdefault(name, {}).setdefault(figure, []).append(values)
 
     means = {name: {figure: [sum(v) / len(v) for v in zip(*seeds, strict=True)] for figure, seeds in figures.items()}
@@ -105,10 +108,10 @@ def train(name: str, scripts: list[str], seed: int, folder: Path, options: Compa
     """The weight of one recipe; of one without scripts, that from which the others start."""
     from model.weights import find_weight
 
-    starts = {start: find_weight(start, options.out_dir) for start in ("full_sft", "full_dist", "reason")
+    starts = {start: find_weight(start, options.out_dir) for start in ("full_sft", "full_dist")
               if any(f"{{{start}}}" in line for lines in RECIPES[options.what].values() for line in lines)}  # fmt: skip
     if not scripts:
-        return starts["reason"]
+        return starts["full_sft"]
     places = {"data": options.data_dir, "held": options.held_out, "folder": folder, "seed": seed} | starts
     for line in scripts:
         script, *flags = (part.format(**places) for part in shlex.split(line))
@@ -116,35 +119,14 @@ def train(name: str, scripts: list[str], seed: int, folder: Path, options: Compa
         if script.startswith("trainer/"):
             flags += ["--out_dir", str(folder), "--save_weight", f"{name}_seed{seed}", "--skip_finished", "1"]
             flags += shlex.split(options.flags)
+        elif Path(flags[flags.index("--output") + 1]).exists():
+            continue
         ended = subprocess.run([sys.executable, ROOT / script, *flags])
         if ended.returncode in (129, 130, 143):
             raise KeyboardInterrupt(ended.returncode - 128)
         if ended.returncode:
             raise ValueError(f"{script} ended with exit code {ended.returncode}, see above")
     return find_weight(f"{name}_seed{seed}", folder)
-
-
-def judge(name: str, weight: Path, general: list[dict], problems: list[dict], options: ComparisonOptions) -> dict:
-    """For each figure a number from 0 to 1 for each question of its set."""
-    from dataset.chat import answer_in
-    from dataset.heldout import is_right, pass_at_k
-    from trainer.answering import answer_all, sample_all
-    from trainer.options import WeightOptions
-
-    places = {"tokenizer": options.tokenizer, "device": options.device}
-    loaded = WeightOptions(weight=str(weight), **places).load_model()
-    print(f"{name}: {len(general) + len(problems):,} questions for {loaded.title}", flush=True)
-    said = answer_all(loaded.model, loaded.tokenizer, [q["messages"] for q in general], loaded.stage)
-    hits = [int(is_right(answer_in(reply, loaded.stage), q["answers"])) for q, reply in zip(general, said, strict=True)]
-    unknown = [hit for q, hit in zip(general, hits, strict=True) if q["category"] == "unknown"]
-    figures = {"general": hits} | ({"unknown": unknown} if unknown else {})
-    if problems:
-        n, asked = options.samples, [question["messages"] for question in problems]
-        sampled = sample_all(loaded.model, loaded.tokenizer, asked, loaded.stage, n, seed=0)
-        counts = [sum(is_right(answer_in(reply, loaded.stage), q["answers"]) for reply in group)
-                  for q, group in zip(problems, sampled, strict=True)]  # fmt: skip
-        figures |= {f"pass@{k}": [pass_at_k(n, c, k) for c in counts] for k in sorted({1, n})}
-    return figures
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import in_words, loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
-from scripts.reports.shell import command  # noqa: E402
+from scripts.reports.comparing import in_words, judge, loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
+from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -37,7 +37,9 @@ STAGES = {  # stage -> its weight, what that grew out of, the sets of questions 
     "student alone": ("student_alone", None, ("general",)),
     "reasoning": ("reason", "DPO", ("general", "reason")),
     "direct answers": ("direct", "DPO", ("reason",)),
+    "GRPO": ("grpo", "SFT", ()),
 }
+SAMPLES = 8  # answers to each word problem, before and after GRPO
 
 
 @dataclass
@@ -70,8 +72,11 @@ def main() -> None:
     check_chain(weights, runs)
     check_out_dir(out_dir)  # before the work
 
-    replies = all_replies(weights, questions, {"tokenizer": options.tokenizer, "device": options.device})
-    rows = all_rows(runs, questions, replies)
+    places = {"tokenizer": options.tokenizer, "device": options.device}
+    replies = all_replies(weights, questions, places)
+    tried = [judge(stage, weights[stage], questions["general"], questions["reason"], SAMPLES, **places)
+             for stage in ("SFT", "GRPO")]  # fmt: skip
+    rows = all_rows(runs, questions, replies, tried)
 
     figures = {
         stage: {"weight": str(weights[stage].relative_to(out_dir)), **{k: r[k] for k in ("step", "tokens", "seconds")}}
@@ -152,13 +157,15 @@ def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], plac
     """Replies by stage and set of questions; each weight is loaded once."""
     replies = {}
     for stage, (name, _, sets) in STAGES.items():
+        if not sets:
+            continue
         adapter = {"lora_name": str(weights[stage])} if name.startswith("lora/") else {}
         weight = weights["SFT" if adapter else stage]
         replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **adapter, **places)
     return replies
 
 
-def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
+def all_rows(runs: dict, questions: dict, replies: dict, tried: list[dict]) -> list[dict]:
     """The lines of the table. The first line of a stage also says what the stage cost."""
     from dataset.chat import answer_in, split_thought
     from dataset.heldout import is_right
@@ -188,6 +195,9 @@ def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
         said = zip(questions["identity"], replies[stage]["identity"], strict=True)
         return [int(question["name"] in reply) for question, reply in said]
 
+    def gained(figure: str) -> dict:
+        return paired_scores(*(judged[figure] for judged in tried))
+
     before, wishes = (ends_with_wish(questions["general"], replies[stage]["general"]) for stage in ("SFT", "DPO"))
     first = {stage: r["first"] for stage, r in runs.items()}
     last = {stage: r["validation"] for stage, r in runs.items()}
@@ -215,6 +225,9 @@ def all_rows(runs: dict, questions: dict, replies: dict) -> list[dict]:
         row("reasoning", "questions that nothing here answers, declined", scores("DPO", "reasoning", "unknown")),
         row("reasoning", "thought and answer between their tags",
             paired_scores(well_formed("direct answers"), well_formed("reasoning"))),
+        row("GRPO", f"word problems, of {SAMPLES} sampled answers right", gained("pass@1"), gained("general"), "GRPO"),
+        row("GRPO", "word problems, at least one of these right", gained(f"pass@{SAMPLES}")),
+        row("GRPO", "questions that nothing here answers, declined", gained("unknown")),
     ]  # fmt: skip
 
 
@@ -263,12 +276,15 @@ def notes(runs: dict, questions: dict) -> list[str]:
 def what_next(out_dir: Path, weights: dict[str, Path]) -> str:
     """Commands to type now, aligned, in the words of this machine."""
     chat, ask = command("run.sh", "chat", out_dir), command("eval_model.py", out_dir=out_dir)
+    tried = out_dir / "rollouts" / weights["GRPO"].with_suffix(".jsonl").name
     commands = [
         (chat, "talk to the SFT weight"),
         (f"{chat} --lora_name identity", "with its new name"),
         (f'{ask} --lora_name teahouse --prompt "桃子茶多少钱？"', "what it alone knows"),
         (f"{chat} --model_mode 2", "the weight after DPO"),
         (f"{chat} --model_mode 3", "see it think"),
+        (f"{chat} --model_mode 5 --thinking 1", "the weight after GRPO"),
+        (command("scripts/show_rollouts.py", typed(tried)), "a page of what it tried"),
         (command("scripts/compare_seeds.py", "--what distillation", out_dir), "the students over three seeds"),
     ]
     return format_table(["what to type next", ""], commands, 2)

@@ -3,6 +3,7 @@
     python scripts/plot_training.py                                             # all of out/metrics, oldest first
     python scripts/plot_training.py out/metrics/pretrain_512.jsonl out/metrics/full_sft_512.jsonl
     python scripts/plot_training.py a.jsonl b.jsonl --overlay 1 --x seconds --output out/compare.png
+    python scripts/plot_training.py out/metrics/grpo_512.jsonl --y reward_right,entropy,length
 
 Several files make panels side by side, four in a row; with --overlay they share one, to compare runs.
 """
@@ -23,6 +24,7 @@ from trainer.command_line import flag, parse_options, run  # noqa: E402
 class PlotOptions:
     output: str = flag(str(ROOT / "out" / "loss.png"), "the picture to write: .png, .jpg, .svg or .pdf")
     x: str = flag("tokens", "draw the loss over tokens, or over seconds of training", choices=["tokens", "seconds"])
+    y: str = flag("", "figures of the metrics files to draw, a comma between; default: the loss, or the reward")
     overlay: bool = flag(False, "all runs in one panel, rather than side by side")
     metrics_dir: str = flag(str(ROOT / "out" / "metrics"), "folder whose files are drawn when none is named")
 
@@ -36,7 +38,7 @@ def main() -> None:
         files = sorted(found, key=lambda path: path.stat().st_mtime_ns)
         if not files:
             raise ValueError(f"{options.metrics_dir}: no metrics file (*.jsonl) in it: train first, or name a file")
-    print(draw_losses(files, options.output, options.x, options.overlay))
+    print(draw_losses(files, options.output, options.x, options.overlay, ys=[y for y in options.y.split(",") if y]))
 
 
 if __name__ == "__main__":

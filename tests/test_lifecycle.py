@@ -18,7 +18,7 @@ from scripts.reports.comparing import loss, paired_scores, share
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "dataset" / "sample"
-N_LINES = {"pretrain": 300, "sft": 200, "lora_identity": 60, "lora_teahouse": 60, "dpo": 40, "reason": 40}
+N_LINES = {"pretrain": 300, "sft": 200, "lora_identity": 60, "lora_teahouse": 60, "dpo": 40, "reason": 40, "rl": 20}
 HELD_OUT = {  # file -> categories, of each of which four questions of the test half are asked
     "heldout": ("capital", "advice", "identity", "unknown"), "heldout_lora_identity": ("identity",),
     "heldout_lora_teahouse": ("teahouse_price",), "heldout_reason": ("reason_2", "reason_3", "reason_4"),
@@ -26,6 +26,7 @@ HELD_OUT = {  # file -> categories, of each of which four questions of the test 
 STEPS = ("--max_steps", 3, "--max_seq_len", 96, "--batch_size", 4, "--log_interval", 1, "--epochs", 9)
 SIZE = ("--hidden_size", 32, "--num_hidden_layers", 2, "--num_attention_heads", 4)
 STUDENT = ("--hidden_size", 16, "--num_hidden_layers", 1, "--num_attention_heads", 2, "--from_weight", "none")
+ROLLOUTS = ("--max_seq_len", 256, "--max_new_tokens", 12, "--group_size", 2, "--temperature_lr_scale", 9)
 # what run.sh calls, in its order: script, data, flags, the weight that is written
 CHAIN = {
     "pretrain": ("pretrain", "pretrain", SIZE, "pretrain_32"),
@@ -37,6 +38,7 @@ CHAIN = {
     "student alone": ("full_sft", "sft", (*STUDENT, "--save_weight", "student_alone"), "student_alone_16"),
     "reasoning": ("distill_reason", "reason", ("--from_weight", "rlhf"), "reason_32"),
     "direct answers": ("full_sft", "direct", ("--from_weight", "rlhf", "--save_weight", "direct"), "direct_32"),
+    "GRPO": ("grpo", "rl", ("--from_weight", "full_sft", "--thinking", 1, *ROLLOUTS), "grpo_32"),
 }
 
 
@@ -101,14 +103,14 @@ def test_the_page_shows_the_figures_of_the_json_for_every_stage(life):
     table = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in page.splitlines() if line[:1] == "|"]
     assert table[0] == list(HEADER)
     assert {row["stage"] for row in made["rows"]} == {
-        "pretrain", "SFT", "LoRA identity", "LoRA teahouse", "DPO", "distillation", "reasoning"
+        "pretrain", "SFT", "LoRA identity", "LoRA teahouse", "DPO", "distillation", "reasoning", "GRPO"
     }  # fmt: skip
     for row, shown in zip(made["rows"], table[2:], strict=True):
         cells = cells_of(row)
         assert shown == [cell.strip() for cell in cells][: len(shown)] and not any(cells[len(shown) :])
         assert any(line.startswith(row["stage"]) and row["what"] in line for line in printed.splitlines())
     assert "(report.png)" in page and (out_dir / "report.png").stat().st_size > 10_000
-    for wanted in ("--lora_name identity", "--model_mode 3", str(out_dir / "report.md"), str(out_dir)):
+    for wanted in ("--lora_name identity", "--model_mode 3", "show_rollouts.py", str(out_dir / "report.md"), str(out_dir)):
         assert wanted in printed
 
 

@@ -19,8 +19,8 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 PACKAGES = {"torch": "2.13.0", "transformers": "1.0", "tokenizers": "1.0", "matplotlib": "1.0"}
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
-STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason")
-REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report")
+STAGES = ("pretrain", "full_sft", "lora", "dpo", "distillation", "distill_reason", "grpo")
+REPORTS = ("quickstart_report", "direct_answers", "lifecycle_report", "plot_training")
 DOORS = ("serve_openai_api", "web_demo", "download_data", "convert_model")
 SCRIPTS = (
     *(f"trainer/train_{stage}.py" for stage in STAGES), "eval_model.py", "dataset/sample/make_sample.py",
@@ -242,7 +242,7 @@ def test_all_runs_every_stage_once_each_on_what_it_grows_out_of(ready):
     lines = [line for line in done.stdout.splitlines() if line]
     assert "minutes" in lines[0] and lines[-1].startswith("life cycle: done in ")
     titles = [line for line in lines[1:-1] if line[0] == "["]
-    assert [title.split()[0] for title in titles] == [f"[{i}/10]" for i in range(1, 11)]
+    assert [title.split()[0] for title in titles] == [f"[{i}/11]" for i in range(1, 12)]
     calls = [line for line in lines[1:-1] if line[0] != "[" and not line.startswith("data: ")]
     expected = [  # script, then some of what it must be told
         ("train_pretrain.py", ""),
@@ -255,11 +255,20 @@ def test_all_runs_every_stage_once_each_on_what_it_grows_out_of(ready):
         ("train_distill_reason.py", "--data_path {out}/world/reason.jsonl --from_weight {out}/rlhf_192.pth"),
         ("direct_answers.py", "--output {out}/direct.jsonl"),
         ("train_full_sft.py", "--data_path {out}/direct.jsonl --save_weight direct --from_weight {out}/rlhf_192.pth"),
+        ("train_grpo.py", "--data_path {out}/world/rl.jsonl --from_weight {out}/full_sft_192.pth --thinking 1"),
         ("lifecycle_report.py", "--hidden_size 192 --student_size 112"),
     ]
     for line, (script, told) in zip(calls, expected, strict=True):
         assert line.startswith(script) and told.format(out=ready / "out") in line
         assert ("--skip_finished 1" in line) == script.startswith("train_")
+
+
+def test_hack_trains_twice_and_draws_what_it_trained(ready):
+    done = run(ready / "run.sh", "hack")
+    assert done.returncode == 0, done.stderr
+    trained, again, drawn = (line for line in done.stdout.splitlines() if line.startswith(("train_grpo", "plot_")))
+    for name, call in (("hack", trained), ("hack_mended", again)):
+        assert f"--save_weight {name} " in call and f"{ready / 'out' / 'metrics' / name}_192.jsonl" in drawn
 
 
 def test_all_stops_at_a_stage_that_fails_and_takes_no_flags(ready):
@@ -270,7 +279,7 @@ def test_all_stops_at_a_stage_that_fails_and_takes_no_flags(ready):
     finally:
         script.write_text(ECHO)
     assert "trainer/train_lora.py ended with exit code 1 (see above), so the life cycle stops here." in sentence(done)
-    assert "[4/10]" not in done.stdout
+    assert "[4/11]" not in done.stdout
     refused = run(ready / "run.sh", "all", "--epochs", "2")
     assert refused.returncode == 2 and not refused.stdout and len(refused.stderr.splitlines()) == 1
 

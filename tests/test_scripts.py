@@ -142,6 +142,17 @@ def test_a_run_with_rewards_shows_them_in_place_of_its_loss(tmp_path):
     assert "reward" in texts_of(draw_losses([tmp_path / "grpo_32.jsonl"], tmp_path / "loss.svg"))
 
 
+def test_any_figures_can_be_drawn_and_one_that_is_not_there_is_named(tmp_path):
+    both = record(1, 0.25, "reward_right").replace("}", ', "length": 9.0, "loss": 7.0}')
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(both)
+    files, out = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"], tmp_path / "both.svg"
+    run("scripts/plot_training.py", *files, "--y", "reward_right,length", "--overlay", 1, "--output", out)
+    assert {f"{file}: {y}" for file in "ab" for y in ("reward_right", "length")} <= set(texts_of(out))
+    with pytest.raises(ValueError, match=r"a\.jsonl: there is no entropy in it"):
+        draw_losses(files, out, ys=["entropy"])
+
+
 NAN = float("nan")
 DRAWN = {
     "a killed run": record(1, 3.0) + '{"step": 2, "tok', "one point": record(5, 3.0), "one text": record("5", "3.5"),

@@ -175,6 +175,26 @@ def test_the_embedding_learns_at_its_multiple_of_the_rate(make_model, name):
     assert rates == {id(p): 2.0 if "embed" in key else 0.5 for key, p in model.named_parameters()}
 
 
+def test_the_temperature_is_learned_at_its_own_rate_and_the_gain_keeps_its_direction(make_model):
+    """Longer where the gradient says so, by exp(rate) in Adam's first step; all else is as without."""
+    model, plain = make_model(), make_model()
+    gain = model.model.norm.weight
+    with torch.no_grad():
+        gain.copy_(torch.linspace(-1, 2, len(gain)))
+    before = gain.detach().clone()
+    for each, flags in ((model, {"temperature_lr_scale": 300.0}), (plain, {})):
+        optimizer = make_optimizer(each, "adamw", 0.1, "cpu", **flags)
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.set_lr(1e-4)
+        for key, parameter in each.named_parameters():
+            parameter.grad = -before if key == "model.norm.weight" else torch.ones_like(parameter)
+        optimizer.step()
+    torch.testing.assert_close(gain.detach(), before * math.exp(0.03))
+    others = (dict(each.named_parameters()) for each in (model, plain))
+    for (key, ours), theirs in zip(next(others).items(), next(others).values(), strict=True):
+        assert key == "model.norm.weight" or torch.equal(ours, theirs)
+
+
 def test_decay_reaches_matrices_only():
     from model.model_minimind import MiniMindConfig, MiniMindForCausalLM
 

@@ -85,27 +85,46 @@ def orthogonalise(matrix: torch.Tensor, coefficients: tuple[float, float, float]
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
 
 
+class Temperature(torch.optim.AdamW):
+    """AdamW on the logarithm of a gain's length. All logits are a product with the last norm's gain, so its length is
+    the inverse of a temperature: of all directions the one whose gradient is surest where a network samples."""
+
+    def __init__(self, gain: nn.Parameter, lr_scale: float):
+        self.gain, self.log_length = gain, nn.Parameter(torch.zeros((), device=gain.device))
+        groups = [{"params": [self.log_length], "lr_scale": lr_scale}, {"params": [gain], "lr_scale": 0.0}]
+        super().__init__(groups, betas=(0.9, 0.95), weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        self.log_length.grad = self.gain.grad @ self.gain
+        super().step()
+        self.gain.mul_(self.log_length.exp())
+        self.log_length.zero_()
+
+
 def make_optimizer(
     module: nn.Module, name: str, weight_decay: float, device_type: str, embedding_lr_scale: float = 1.0,
-    norm_lr_scale: float = 1.0,
+    temperature_lr_scale: float = 0.0,
 ) -> Optimizers:  # fmt: skip
     """AdamW (Loshchilov & Hutter 2019) for everything, or Muon (Jordan et al. 2024) for the layers' matrices.
 
     Weight decay pulls matrices of the layers only: a norm's gain has its rest at 1, and an embedding row would shrink
     in every step in which its token does not occur. Muon's steps are scaled to AdamW's size (Liu et al. 2025, eq. 4),
-    so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it,
-    the norms' gains at `norm_lr_scale` times."""
+    so that one learning rate suits both; the embedding, which is the head too, learns at `embedding_lr_scale` times it.
+    With `temperature_lr_scale` only the length of the last norm's gain learns, at so many times the rate."""
     groups = {
         "embedding": {"params": [], "weight_decay": 0.0, "lr_scale": embedding_lr_scale},
-        "rest": {"params": [], "weight_decay": 0.0, "lr_scale": norm_lr_scale},
+        "rest": {"params": [], "weight_decay": 0.0},
         "matrices": {"params": [], "weight_decay": weight_decay},
     }
+    parts: list[torch.optim.Optimizer] = []
     for key, parameter in module.named_parameters():
-        if parameter.requires_grad:
+        if temperature_lr_scale and key.endswith("model.norm.weight") and parameter.requires_grad:
+            parts.append(Temperature(parameter, temperature_lr_scale))
+        elif parameter.requires_grad:
             is_embedding = "embed_tokens" in key or "lm_head" in key
             name_of_group = "embedding" if is_embedding else "matrices" if parameter.dim() == 2 else "rest"
             groups[name_of_group]["params"].append(parameter)
-    parts: list[torch.optim.Optimizer] = []
     if name == "muon" and (matrices := groups.pop("matrices")["params"]):
         muon = Float32Muon if device_type == "cpu" and not HAS_AVX512 else torch.optim.Muon
         parts.append(muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))

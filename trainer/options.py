@@ -91,6 +91,7 @@ class TrainOptions(ModelOptions):
     must agree with the stopped one in all that is not `free`. Some free flags are compared by what they amount to
     (`identity` in trainer/checkpoint.py): steps of the run, samples per step, compute type, data."""
 
+    temperature_lr_scale: ClassVar[float] = 0.0  # what the stages that sample make a flag of
     data_path: str | None = flag(None, "JSONL to train on; default: the full set, else the sample", free=True)
     val_path: str | None = flag(None, "JSONL to validate on; default: 1 percent of data_path, held out", free=True)
     out_dir: str = flag(str(ROOT / "out"), "folder for weights, states, metrics and the token cache", free=True)
@@ -105,7 +106,6 @@ class TrainOptions(ModelOptions):
     max_seq_len: int = flag(512, "tokens per sequence", least=2, most=32768)
     learning_rate: float = flag(5e-4, "peak learning rate; the schedule is get_lr in trainer/optim.py", above=0)
     embedding_lr_scale: float = flag(1.0, "the embedding's rate, in multiples of learning_rate", above=0, most=1e6)
-    norm_lr_scale: float = flag(1.0, "the norms' rate, in multiples of learning_rate", above=0, most=1e6)
     warmup_steps: int = flag(-1, "linear warm-up steps; -1: 2 percent of the run", aliases=["--warmup_iters"], least=-1)
     optimizer: str = flag("muon", "muon (for the matrices; AdamW for the rest), or adamw", choices=["muon", "adamw"])
     weight_decay: float = flag(0.1, "weight decay of matrices; norms and embeddings have none", least=0, most=1e6)
@@ -140,6 +140,8 @@ class RolloutOptions(TrainOptions):
     scale_rewards: ClassVar[str] = "none"
     group_size: int = flag(8, "answers to each question", least=1, most=65536)
     max_new_tokens: int = flag(256, "tokens of an answer, at most", least=1)
+    temperature_lr_scale: float = flag(0.0, "let the last norm's gain change in length alone, as a temperature does, "
+                                       "at so many times the rate; 0: like any other", least=0, most=1e6)  # fmt: skip
     passes: int = flag(1, "updates on each rollout", least=1, most=1000)
     mask_truncated: bool = flag(False, "learn nothing from answers that did not end within max_new_tokens")
     thinking: bool | None = flag(None, "think before answering (1) or answer at once (0); default: as it was trained")

@@ -22,7 +22,7 @@ class Replicas:
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=dtype == torch.float16)
         self.optimizer = make_optimizer(
             objective, options.optimizer, options.weight_decay, world.device.type, options.embedding_lr_scale,
-            options.norm_lr_scale,
+            options.temperature_lr_scale,
         )  # fmt: skip
         self.wrapped = self.wrap(dtype)  # the objective as it is called in training
 

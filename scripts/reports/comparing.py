@@ -4,7 +4,7 @@ figures side by side as {"unit", "before", "after", "difference", "interval"}, t
 import json
 from pathlib import Path
 
-from dataset.heldout import paired_difference, wilson_interval
+from dataset.heldout import is_right, paired_difference, pass_at_k, wilson_interval
 from scripts.reports.tables import percent
 
 
@@ -22,6 +22,31 @@ def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) 
     said = answer_all(model, tokenizer, conversations, stage)
     replies = iter(said if stage == "reason" else [answer_in(reply, stage) for reply in said])
     return {name: [next(replies) for _ in questions] for name, questions in sets.items()}
+
+
+def judge(title: str, weight: Path, general: list[dict], problems: list[dict], n: int, **places) -> dict[str, list]:
+    """Of each figure a number from 0 to 1 for each question of its set: likeliest replies to general questions, and
+    `n` sampled ones, told to think, to word problems."""
+    from dataset.chat import answer_in
+    from trainer.answering import answer_all, sample_all
+    from trainer.options import WeightOptions
+
+    model, tokenizer, source, stage, _ = WeightOptions(weight=str(weight), **places).load_model()
+    print(f"{title}: {len(general) + len(problems):,} questions for {source}", flush=True)
+
+    def hits(question: dict, replies: list[str]) -> int:
+        return sum(is_right(answer_in(reply, stage), question["answers"]) for reply in replies)
+
+    said = answer_all(model, tokenizer, [question["messages"] for question in general], stage)
+    right = [hits(question, [reply]) for question, reply in zip(general, said, strict=True)]
+    unknown = [hit for question, hit in zip(general, right, strict=True) if question["category"] == "unknown"]
+    figures = {"general": right} | ({"unknown": unknown} if unknown else {})
+    if problems:
+        asked = [question["messages"] for question in problems]
+        sampled = sample_all(model, tokenizer, asked, stage, n, seed=0, thinking=True)
+        counts = [hits(question, replies) for question, replies in zip(problems, sampled, strict=True)]
+        figures |= {f"pass@{k}": [pass_at_k(n, count, k) for count in counts] for k in sorted({1, n})}
+    return figures
 
 
 def read_metadata(weight: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Loss curves from the metrics files that training writes, and what every picture of the reports shares.
+"""Curves from the metrics files that training writes, and what every picture of the reports shares.
 
 Training loss is drawn pale as it was measured and dark smoothed, validation loss as points.
 """
@@ -31,8 +31,8 @@ FORMATS = (".png", ".jpg", ".svg", ".pdf")
 
 @dataclass
 class Curves:
-    """One run: training and validation loss in nats per token (of DPO: per pair), over tokens or seconds; of
-    reinforcement learning the reward."""
+    """One figure of one run, in training and in validation, over tokens or seconds: the loss in nats per token (of DPO:
+    per pair), or the reward of reinforcement learning, unless another is asked for."""
 
     title: str
     train: list[tuple[float, float]]
@@ -43,9 +43,9 @@ class Curves:
 # ---------------------------------------------------------------- reading
 
 
-def read_curves(path: str | Path, x: str = "tokens") -> Curves:
-    """A metrics file, without the line that a killed run left half-written at its end; a loss that is not finite is a
-    gap in the curve. ValueError says which line is no record of a run, or that there is no loss in the file."""
+def read_curves(path: str | Path, x: str = "tokens", y: str | None = None) -> Curves:
+    """The figure `y` of a metrics file, without the line that a killed run left half-written at its end; one that is
+    not finite is a gap. ValueError says which line is no record of a run, or that the figure is not in the file."""
     path = Path(path).absolute()
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file: name a metrics file, such as out/metrics/pretrain_512.jsonl")
@@ -56,8 +56,8 @@ def read_curves(path: str | Path, x: str = "tokens") -> Curves:
             record = json.loads(line)
             if "reward_margin" in record:
                 curves.label = "loss (nats per pair)"
-            name = "reward" if "reward" in record or "val_reward" in record else "loss"
-            curves.label = "reward" if name == "reward" else curves.label
+            name = y or ("reward" if "reward" in record or "val_reward" in record else "loss")
+            curves.label = curves.label if name == "loss" else name
             for key, points in ((name, curves.train), (f"val_{name}", curves.validation)):
                 if key in record:
                     place, loss = float(record[x]), float(record[key])
@@ -71,7 +71,7 @@ def read_curves(path: str | Path, x: str = "tokens") -> Curves:
                 f"{path}:{number}: this is no record of a run: draw a file that training wrote into out/metrics"
             ) from None
     if all(math.isnan(loss) for _, loss in curves.train + curves.validation):
-        what = "there is no loss in it, or none that is finite"
+        what = f"there is no {y or 'loss'} in it, or none that is finite"
         raise ValueError(f"{path}: {what}: let the run get to its first figures (--log_interval), or draw another")
     return curves
 
@@ -137,19 +137,23 @@ def picture_style() -> Iterator[None]:
 
 
 def draw_losses(
-    paths: Sequence[str | Path], output: str | Path, x: str = "tokens", overlay: bool = False, titles: Sequence = ()
-) -> Path:
+    paths: Sequence[str | Path], output: str | Path, x: str = "tokens", overlay: bool = False, titles: Sequence = (),
+    ys: Sequence[str] = (),
+) -> Path:  # fmt: skip
     """Draw the metrics files at `paths` into the picture `output`, and return its path.
 
-    `titles`, if given, stand in for those that follow from the files' names.
+    `titles`, if given, stand in for those that follow from the files' names; `ys` are the figures to draw of each file.
     Raises ValueError for a file that cannot be drawn or a picture's format that is not known.
     """
     output = output_path(output)
-    if len(paths) > MOST_RUNS:
+    if len(paths) * max(1, len(ys)) > MOST_RUNS:
         raise ValueError(f"{len(paths)} runs are too many for one picture: name up to {MOST_RUNS} files")
-    runs = [read_curves(path, x) for path in paths]
+    runs = [read_curves(path, x, y) for path in paths for y in ys or [None]]
     for curves, title in zip(runs, titles, strict=bool(titles)):
         curves.title = title
+    if len(ys) > 1:
+        for curves in runs:
+            curves.title, curves.label = f"{curves.title}: {curves.label}", "" if overlay else curves.label
     from matplotlib.figure import Figure
 
     n_panels = 1 if overlay else len(runs)
@@ -206,6 +210,6 @@ def finish(axis, x: str, label: str, entries: Sequence[tuple], legend_title: str
         axis.set_ylim(bottom=0)
     # Named one by one: of its own accord matplotlib leaves out what begins with "_".
     size = min(10, 160 / len(entries))
-    place = "lower right" if label == "reward" else "upper right"  # where the curve does not end
+    place = {"reward": "lower right", "loss (nats per token)": "upper right"}.get(label, "best")  # where no curve ends
     legend = axis.legend(*zip(*entries, strict=True), title=legend_title, loc=place, fontsize=size)
     legend.set_in_layout(False)  # long names are no reason for a narrow panel
