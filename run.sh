@@ -34,13 +34,13 @@ LIFE_ALONE=(--save_weight student_alone --learning_rate 5e-3)
 LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 16 --learning_rate 5e-4 --epochs 1
     --average 0.25)
 # Keep POLICY of scripts/compare_seeds.py equal to these.
-LIFE_RL=(--from_weight "$LIFE_SFT" --thinking 1 --max_steps 60 --learning_rate 1e-4 --temperature_lr_scale 300
+LIFE_RL=(--from_weight "$LIFE_SFT" --thinking 1 --max_steps 60 --learning_rate 1e-4 --temperature_lr_scale 500
     --average 0.4 --eval_interval 1000)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
-HACK=(--data_path "$SAMPLE/rl.jsonl" --from_weight "$LIFE_SFT" --thinking 0 --max_new_tokens 128 --max_steps 30
-    --learning_rate 3e-4 --eval_interval 10)
+HACK=(--data_path "$SAMPLE/rl.jsonl" --from_weight "$LIFE_SFT" --thinking 0 --max_new_tokens 128 --batch_size 16
+    --max_steps 20 --learning_rate 2e-4 --rewards length=1 right=0 --eval_interval 1000)
 HACK_MINUTES=5
-LIFE_MINUTES=60 # all of it on 2 CPU cores, the quick start's stages included
+LIFE_MINUTES=70 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------
 
 VENV=$ROOT/.venv
@@ -263,9 +263,9 @@ hack() {
     RUN_NAME="experiment"
     echo "MiniMind reward hacking: rewards long answers and only watches whether they are right, about $HACK_MINUTES minutes on 2 CPU cores."
     set_up run
-    phase "[1/3] a careless reward: the longer the better" trainer/train_grpo.py "${HACK[@]}" --save_weight hack --rewards length=1 right=0 --skip_finished 1
-    phase "[2/3] the same, with what was asked for in the reward" trainer/train_grpo.py "${HACK[@]}" --save_weight hack_mended --rewards length=1 right=1 --skip_finished 1
-    phase "[3/3] the picture" scripts/plot_training.py "$ROOT/out/metrics/hack_192.jsonl" "$ROOT/out/metrics/hack_mended_192.jsonl" --y reward_length,reward_right --overlay 1 --output "$ROOT/out/hack.png"
+    phase "[1/3] a careless reward: the longer the better" trainer/train_grpo.py "${HACK[@]}" --save_weight hack --skip_finished 1
+    phase "[2/3] the same, pulled back towards the start" trainer/train_grpo.py "${HACK[@]}" --save_weight hack_kl --kl_weight 1 --skip_finished 1
+    phase "[3/3] the picture" scripts/plot_training.py "$ROOT/out/metrics/hack_192.jsonl" "$ROOT/out/metrics/hack_kl_192.jsonl" --y reward_length,reward_right --overlay 1 --output "$ROOT/out/hack.png"
 }
 
 # phase TITLE SCRIPT FLAGS...

@@ -46,7 +46,7 @@ RECIPES = {
             "trainer/train_full_sft.py --from_weight {full_sft} --data_path {folder}/{seed}.jsonl --max_seq_len 512 "
             "--batch_size 16 --learning_rate 5e-4 --average 0.25",
         ],
-        "ppo": [f"trainer/train_ppo.py {POLICY}"],
+        "ppo": [f"trainer/train_ppo.py {POLICY} --passes 1 --gae_lambda 1"],
         "grpo": [f"trainer/train_grpo.py {POLICY}"],
     },
 }  # fmt: skip

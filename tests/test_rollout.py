@@ -351,6 +351,9 @@ MISTAKES = {
     "no answer": (["--data_path", "{dir}/no_answer.jsonl", "--rewards", "right=1"], ["no_answer.jsonl:2:"], 1),
     "no room": (["--data_path", "{dir}/long.jsonl"], ["long.jsonl:2:", "tokens long"], 1),
     "no room for any": (["--max_new_tokens", "48"], ["--max_new_tokens 48", "--max_seq_len 48"], 2),
+    "a temperature of an adapter": (
+        ["--lora_name", "a", "--temperature_lr_scale", "9"], ["--temperature_lr_scale", "--lora_name"], 2
+    ),
     "a group of one": (["--group_size", "1"], ["--group_size 1"], 2),
     "an unknown reward": (["--rewards", "rihgt=1"], ["rihgt", "right"], 2),
     "a file that is not there": (["--rewards", "{dir}/none.py:score=1"], ["{dir}/none.py"], 2),

@@ -267,7 +267,7 @@ def test_hack_trains_twice_and_draws_what_it_trained(ready):
     done = run(ready / "run.sh", "hack")
     assert done.returncode == 0, done.stderr
     trained, again, drawn = (line for line in done.stdout.splitlines() if line.startswith(("train_grpo", "plot_")))
-    for name, call in (("hack", trained), ("hack_mended", again)):
+    for name, call in (("hack", trained), ("hack_kl", again)):
         assert f"--save_weight {name} " in call and f"{ready / 'out' / 'metrics' / name}_192.jsonl" in drawn
 
 

@@ -44,6 +44,7 @@ class GRPOOptions(RewardOptions):
             self.scale_rewards = "none" if self.loss in ("dr_grpo", "reinforce") else "group"
         require(self.group_size > 1, "--group_size 1: a group of one has nothing to be better than: use 2 or more")
         if self.lora_name:
+            require(not self.temperature_lr_scale, "--temperature_lr_scale: with --lora_name the norms do not learn")
             self.save_weight = f"lora/{self.lora_name}"
 
 
