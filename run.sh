@@ -242,16 +242,16 @@ life_cycle() {
     fi
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
-    MINIMIND_REST=10.3 phase "[1/11] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
-    MINIMIND_REST=1.4 phase "[2/11] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
+    MINIMIND_REST=11.8 phase "[1/11] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
+    MINIMIND_REST=1.7 phase "[2/11] SFT: reads conversations, learns to answer" trainer/train_full_sft.py "${QUICK_SFT[@]}" --skip_finished 1
     printf '\ndata: the world once more, with %s times as much for LoRA and reasoning (15 s)\n' "$LIFE_TIMES"
     step dataset/sample/make_sample.py --output_dir "$LIFE_WORLD" --times "$LIFE_TIMES" >/dev/null
     phase "[3/11] LoRA: a new identity in an adapter, the weights frozen" trainer/train_lora.py "${LIFE_LORA_IDENTITY[@]}" --skip_finished 1
-    MINIMIND_REST=8.3 phase "[4/11] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
+    MINIMIND_REST=11.9 phase "[4/11] LoRA: a small domain that nothing before spoke of" trainer/train_lora.py "${LIFE_LORA_TEAHOUSE[@]}" --skip_finished 1
     phase "[5/11] DPO: a preference, from pairs of answers" trainer/train_dpo.py "${LIFE_DPO[@]}" --skip_finished 1
-    MINIMIND_REST=2.7 phase "[6/11] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
-    MINIMIND_REST=5.3 phase "[7/11] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
-    MINIMIND_REST=1.2 phase "[8/11] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
+    MINIMIND_REST=4.4 phase "[6/11] distillation: a smaller network learns from the SFT weight" trainer/train_distillation.py "${LIFE_STUDENT[@]}" "${LIFE_TAUGHT[@]}" --skip_finished 1
+    MINIMIND_REST=9.2 phase "[7/11] for comparison: the same student without a teacher" trainer/train_full_sft.py "${LIFE_STUDENT[@]}" "${LIFE_ALONE[@]}" --skip_finished 1
+    MINIMIND_REST=2.9 phase "[8/11] reasoning: thinks aloud, then answers" trainer/train_distill_reason.py --data_path "$LIFE_WORLD/reason.jsonl" "${LIFE_PROBLEMS[@]}" --skip_finished 1
     phase "[9/11] for comparison: the same problems without the thought" scripts/direct_answers.py --data_path "$LIFE_WORLD/reason.jsonl" --output "$ROOT/out/direct.jsonl"
     step trainer/train_full_sft.py --data_path "$ROOT/out/direct.jsonl" --save_weight direct "${LIFE_PROBLEMS[@]}" --skip_finished 1
     MINIMIND_REST=0.5 phase "[10/11] GRPO: the SFT weight tries, and learns from what came out right" trainer/train_grpo.py --data_path "$LIFE_WORLD/rl.jsonl" "${LIFE_RL[@]}" --skip_finished 1
