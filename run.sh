@@ -37,8 +37,8 @@ LIFE_PROBLEMS=(--from_weight "$LIFE_DPO_WEIGHT" --max_seq_len 512 --batch_size 1
 LIFE_RL=(--from_weight "$LIFE_SFT" --thinking 1 --max_steps 60 --learning_rate 1e-4 --temperature_lr_scale 500
     --average 0.4 --eval_interval 1000)
 LIFE_REPORT=(--hidden_size 192 --student_size 112)
-HACK=(--data_path "$SAMPLE/rl.jsonl" --from_weight "$LIFE_SFT" --thinking 0 --max_new_tokens 128 --batch_size 16
-    --max_steps 20 --learning_rate 2e-4 --rewards length=1 right=0 --eval_interval 1000)
+HACK=(--data_path "$SAMPLE/rl.jsonl" --from_weight "$LIFE_SFT" --thinking 0 --max_new_tokens 96 --batch_size 16
+    --max_steps 16 --learning_rate 3e-4 --rewards length=1 right=0 --eval_interval 1000 --log_interval 1)
 HACK_MINUTES=5
 LIFE_MINUTES=70 # all of it on 2 CPU cores, the quick start's stages included
 # -----------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from trainer.command_line import flag, parse_options, run  # noqa: E402
 class PlotOptions:
     output: str = flag(str(ROOT / "out" / "loss.png"), "the picture to write: .png, .jpg, .svg or .pdf")
     x: str = flag("tokens", "draw the loss over tokens, or over seconds of training", choices=["tokens", "seconds"])
-    y: str = flag("", "figures of the metrics files to draw, a comma between; default: the loss, or the reward")
+    y: str = flag("", "figures to draw, a comma between; default: the loss or reward, with its validation")
     overlay: bool = flag(False, "all runs in one panel, rather than side by side")
     metrics_dir: str = flag(str(ROOT / "out" / "metrics"), "folder whose files are drawn when none is named")
 

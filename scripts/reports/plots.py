@@ -58,7 +58,7 @@ def read_curves(path: str | Path, x: str = "tokens", y: str | None = None) -> Cu
                 curves.label = "loss (nats per pair)"
             name = y or ("reward" if "reward" in record or "val_reward" in record else "loss")
             curves.label = curves.label if name == "loss" else name
-            for key, points in ((name, curves.train), (f"val_{name}", curves.validation)):
+            for key, points in ((name, curves.train), *(() if y else [(f"val_{name}", curves.validation)])):
                 if key in record:
                     place, loss = float(record[x]), float(record[key])
                     if not 0 <= place < LARGEST:
@@ -166,7 +166,7 @@ def draw_losses(
         drawn = [draw_run(axes[0 if overlay else i], run, COLORS[i % len(COLORS)]) for i, run in enumerate(runs)]
         if overlay:
             entries = [(run[0][0], curves.title) for run, curves in zip(drawn, runs, strict=True)]
-            finish(axes[0], x, runs[0].label, entries, "line: training, points: validation")
+            finish(axes[0], x, runs[0].label, entries, None if ys else "line: training, points: validation")
         else:
             for axis, entries, curves in zip(axes, drawn, runs, strict=False):
                 finish(axis, x, curves.label, entries, None)
