@@ -70,7 +70,7 @@ usage: ./run.sh [word [flags]]
 
   (no word)    quick start: train a small chat model from zero and score it, about $QUICK_MINUTES minutes on 2 CPU cores
   all          every stage, from pretraining to GRPO, and a report of what each changed, about $LIFE_MINUTES minutes
-  hack         a careless reward is won and the task is lost: with the picture, about $HACK_MINUTES minutes
+  hack         from the quick start's weight, a careless reward is won and the task lost, about $HACK_MINUTES minutes
   setup        only make .venv and install the packages (1.9 GB on disk)
 TEXT
     while IFS='|' read -r name script purpose; do
@@ -234,12 +234,16 @@ quick_start() {
     phase "[3/3] score: questions it has never seen" scripts/quickstart_report.py
 }
 
-life_cycle() {
-    RUN_NAME="life cycle"
-    if [[ $# -gt 0 ]]; then
-        say "run.sh: all takes no flags (got $1): those of its stages stand at the top of run.sh, and ./run.sh lora|dpo|… take their own"
+no_flags() {
+    if [[ $# -gt 1 ]]; then
+        say "run.sh: $1 takes no flags (got $2): those of its stages stand at the top of run.sh, and ./run.sh lora|dpo|… take their own"
         exit 2
     fi
+}
+
+life_cycle() {
+    RUN_NAME="life cycle"
+    no_flags all "$@"
     echo "MiniMind life cycle: trains every stage on the miniature world and measures what each one changed, about $LIFE_MINUTES minutes on 2 CPU cores; what is there already, from the same flags, data and start, is kept."
     set_up run
     MINIMIND_REST=11.8 phase "[1/11] pretrain: reads plain text, learns language and facts" trainer/train_pretrain.py "${QUICK_PRETRAIN[@]}" --skip_finished 1
@@ -261,7 +265,8 @@ life_cycle() {
 
 hack() {
     RUN_NAME="experiment"
-    echo "MiniMind reward hacking: rewards long answers and only watches whether they are right, about $HACK_MINUTES minutes on 2 CPU cores."
+    no_flags hack "$@"
+    echo "MiniMind reward hacking: from the quick start's SFT weight, rewards long answers and only watches whether they are right, about $HACK_MINUTES minutes on 2 CPU cores."
     set_up run
     phase "[1/3] a careless reward: the longer the better" trainer/train_grpo.py "${HACK[@]}" --save_weight hack --skip_finished 1
     phase "[2/3] the same, pulled back towards the start" trainer/train_grpo.py "${HACK[@]}" --save_weight hack_kl --kl_weight 1 --skip_finished 1
@@ -293,7 +298,7 @@ if [[ $# -gt 0 ]]; then shift; fi
 case $word in
     "") quick_start ;;
     all) life_cycle "$@" ;;
-    hack) hack ;;
+    hack) hack "$@" ;;
     setup)
         set_up run
         echo "set-up: ready, $("$PYTHON" -V) with its packages in $VENV"

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import in_words, judge, paired_scores  # noqa: E402
+from scripts.reports.comparing import in_words, paired_scores, passes_of, replies_of  # noqa: E402
 from scripts.reports.tables import format_table, percent  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
 
@@ -68,7 +68,7 @@ class ComparisonOptions:
 def main() -> None:
     options = parse_options(ComparisonOptions, "Compare recipes over several seeds.")
 
-    from dataset.heldout import read_heldout
+    from dataset.heldout import is_right, read_heldout
     from model.files import write_json
 
     general = read_heldout(Path(options.held_out) / "heldout.jsonl", "test")
@@ -81,7 +81,12 @@ def main() -> None:
             print(f"\n[seed {seed + 1}/{options.seeds}] {name}", flush=True)
             weight = train(name, scripts, seed, folder, options)
             if weight not in judged:
-                judged[weight] = judge(name, weight, general, problems, options.samples, **places)
+                said = replies_of(name, weight, {"general": general}, **places)["general"]
+                hits = [int(is_right(reply, q["answers"])) for q, reply in zip(general, said, strict=True)]
+                unknown = [hit for q, hit in zip(general, hits, strict=True) if q["category"] == "unknown"]
+                judged[weight] = {"general": hits} | ({"unknown": unknown} if unknown else {})
+                if problems:
+                    judged[weight] |= passes_of(name, weight, problems, options.samples, **places)
             for figure, values in judged[weight].items():
                 right.setdefault(name, {}).setdefault(figure, []).append(values)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from scripts.reports.comparing import in_words, judge, loss, paired_scores, read_metadata, replies_of, share  # noqa: E402
+from scripts.reports.comparing import in_words, loss, paired_scores, passes_of, read_metadata, replies_of, share  # noqa: E402
 from scripts.reports.shell import command, typed  # noqa: E402
 from scripts.reports.tables import format_table, markdown_table  # noqa: E402
 from trainer.command_line import flag, parse_options, run  # noqa: E402
@@ -37,7 +37,7 @@ STAGES = {  # stage -> its weight, what that grew out of, the sets of questions 
     "student alone": ("student_alone", None, ("general",)),
     "reasoning": ("reason", "DPO", ("general", "reason")),
     "direct answers": ("direct", "DPO", ("reason",)),
-    "GRPO": ("grpo", "SFT", ()),
+    "GRPO": ("grpo", "SFT", ("general",)),
 }
 SAMPLES = 8  # answers to each word problem, before and after GRPO
 
@@ -74,8 +74,7 @@ def main() -> None:
 
     places = {"tokenizer": options.tokenizer, "device": options.device}
     replies = all_replies(weights, questions, places)
-    tried = [judge(stage, weights[stage], questions["general"], questions["reason"], SAMPLES, **places)
-             for stage in ("SFT", "GRPO")]  # fmt: skip
+    tried = [passes_of(stage, weights[stage], questions["reason"], SAMPLES, **places) for stage in ("SFT", "GRPO")]
     rows = all_rows(runs, questions, replies, tried)
 
     figures = {
@@ -157,8 +156,6 @@ def all_replies(weights: dict[str, Path], questions: dict[str, list[dict]], plac
     """Replies by stage and set of questions; each weight is loaded once."""
     replies = {}
     for stage, (name, _, sets) in STAGES.items():
-        if not sets:
-            continue
         adapter = {"lora_name": str(weights[stage])} if name.startswith("lora/") else {}
         weight = weights["SFT" if adapter else stage]
         replies[stage] = replies_of(stage, weight, {name: questions[name] for name in sets}, **adapter, **places)
@@ -196,7 +193,7 @@ def all_rows(runs: dict, questions: dict, replies: dict, tried: list[dict]) -> l
         return [int(question["name"] in reply) for question, reply in said]
 
     def gained(figure: str) -> dict:
-        return paired_scores(*(judged[figure] for judged in tried))
+        return paired_scores(*(passes[figure] for passes in tried))
 
     before, wishes = (ends_with_wish(questions["general"], replies[stage]["general"]) for stage in ("SFT", "DPO"))
     first = {stage: r["first"] for stage, r in runs.items()}
@@ -225,9 +222,10 @@ def all_rows(runs: dict, questions: dict, replies: dict, tried: list[dict]) -> l
         row("reasoning", "questions that nothing here answers, declined", scores("DPO", "reasoning", "unknown")),
         row("reasoning", "thought and answer between their tags",
             paired_scores(well_formed("direct answers"), well_formed("reasoning"))),
-        row("GRPO", f"word problems, of {SAMPLES} sampled answers right", gained("pass@1"), gained("general"), "GRPO"),
+        row("GRPO", f"word problems, of {SAMPLES} sampled answers right", gained("pass@1"),
+            scores("SFT", "GRPO"), "GRPO"),
         row("GRPO", "word problems, at least one of these right", gained(f"pass@{SAMPLES}")),
-        row("GRPO", "questions that nothing here answers, declined", gained("unknown")),
+        row("GRPO", "questions that nothing here answers, declined", scores("SFT", "GRPO", "unknown")),
     ]  # fmt: skip
 
 

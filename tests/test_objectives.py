@@ -15,6 +15,7 @@ from trainer.objectives import (
     PreferenceObjective,
     decode,
 )
+from trainer.optim import Temperature, make_optimizer
 from trainer.reference import sample_answers
 
 
@@ -195,6 +196,8 @@ def test_an_own_critic_leaves_the_policy_alone(make_model):
         same = [torch.equal(p.grad, want) for p, want in zip(objective.model.parameters(), wanted, strict=True)]
         assert all(same) if kind == "own critic" else not any(same)
         assert objective.value_head.weight.grad.any()
+        learned = make_optimizer(objective, "adamw", 0.0, "cpu", temperature_lr_scale=9.0).parts
+        assert [part.gain for part in learned if isinstance(part, Temperature)] == [objective.model.model.norm.weight]
 
 
 def test_the_kl_to_the_reference_is_part_of_the_loss(make_model):

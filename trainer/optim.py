@@ -119,7 +119,8 @@ def make_optimizer(
     }
     parts: list[torch.optim.Optimizer] = []
     for key, parameter in module.named_parameters():
-        if temperature_lr_scale and key.endswith("model.norm.weight") and parameter.requires_grad:
+        is_last_norm = key.removeprefix("model.") in ("norm.weight", "model.norm.weight")  # of the policy, no critic's
+        if temperature_lr_scale and is_last_norm and parameter.requires_grad:
             parts.append(Temperature(parameter, temperature_lr_scale))
         elif parameter.requires_grad:
             is_embedding = "embed_tokens" in key or "lm_head" in key

@@ -24,29 +24,19 @@ def replies_of(title: str, weight: Path, sets: dict[str, list[dict]], **places) 
     return {name: [next(replies) for _ in questions] for name, questions in sets.items()}
 
 
-def judge(title: str, weight: Path, general: list[dict], problems: list[dict], n: int, **places) -> dict[str, list]:
-    """Of each figure a number from 0 to 1 for each question of its set: likeliest replies to general questions, and
-    `n` sampled ones, told to think, to word problems."""
+def passes_of(title: str, weight: Path, questions: list[dict], n: int, **places) -> dict[str, list[float]]:
+    """pass@1 and pass@n of each question, from `n` sampled replies of a weight that is told to think."""
     from dataset.chat import answer_in
-    from trainer.answering import answer_all, sample_all
+    from trainer.answering import sample_all
     from trainer.options import WeightOptions
 
     model, tokenizer, source, stage, _ = WeightOptions(weight=str(weight), **places).load_model()
-    print(f"{title}: {len(general) + len(problems):,} questions for {source}", flush=True)
-
-    def hits(question: dict, replies: list[str]) -> int:
-        return sum(is_right(answer_in(reply, stage), question["answers"]) for reply in replies)
-
-    said = answer_all(model, tokenizer, [question["messages"] for question in general], stage)
-    right = [hits(question, [reply]) for question, reply in zip(general, said, strict=True)]
-    unknown = [hit for question, hit in zip(general, right, strict=True) if question["category"] == "unknown"]
-    figures = {"general": right} | ({"unknown": unknown} if unknown else {})
-    if problems:
-        asked = [question["messages"] for question in problems]
-        sampled = sample_all(model, tokenizer, asked, stage, n, seed=0, thinking=True)
-        counts = [hits(question, replies) for question, replies in zip(problems, sampled, strict=True)]
-        figures |= {f"pass@{k}": [pass_at_k(n, count, k) for count in counts] for k in sorted({1, n})}
-    return figures
+    print(f"{title}: {len(questions):,} questions, {n} times, for {source}", flush=True)
+    asked = [question["messages"] for question in questions]
+    sampled = sample_all(model, tokenizer, asked, stage, n, seed=0, thinking=True)
+    counts = [sum(is_right(answer_in(reply, stage), question["answers"]) for reply in replies)
+              for question, replies in zip(questions, sampled, strict=True)]  # fmt: skip
+    return {f"pass@{k}": [pass_at_k(n, count, k) for count in counts] for k in sorted({1, n})}
 
 
 def read_metadata(weight: Path) -> dict:
